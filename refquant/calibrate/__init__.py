@@ -1,0 +1,1 @@
+"""Calibration: initial ranges and steps from data (methods: min-max, percentile, searches, KL)."""

@@ -1,0 +1,1 @@
+"""Layers, one operation a file: forward and analytic backward side by side."""

@@ -1,0 +1,1 @@
+"""The oracle: exact definitions to hold implementations against."""

@@ -1,0 +1,1 @@
+"""Scalar twins: every op once more, in loops, importing the standard library only."""

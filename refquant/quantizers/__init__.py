@@ -1,0 +1,1 @@
+"""Quantizers: grids, rounding functions, fake quantization and their gradients."""
