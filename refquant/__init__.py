@@ -1,3 +1,3 @@
-"""Reference implementation and test oracle for the rounding methods of post-training quantization."""
+"""Reference implementation and test oracle for post-training quantization rounding."""
 
 __version__ = "0.1.0"
