@@ -1,0 +1,29 @@
+"""Networks as data: nodes, runs forwards and backwards, folding, lowering, units, bundles."""
+
+from refquant.network.fold import fold, unfold
+from refquant.network.graph import INPUT, Network, Node, consumers, count_parameters
+from refquant.network.lower import bypass, insert_quantizers, linear_nodes, lower, quantized_edges
+from refquant.network.run import Gradients, Trace, backward, forward, predict
+from refquant.network.units import Unit, cut
+
+__all__ = [
+    "INPUT",
+    "Gradients",
+    "Network",
+    "Node",
+    "Trace",
+    "Unit",
+    "backward",
+    "bypass",
+    "consumers",
+    "count_parameters",
+    "cut",
+    "fold",
+    "forward",
+    "insert_quantizers",
+    "linear_nodes",
+    "lower",
+    "predict",
+    "quantized_edges",
+    "unfold",
+]
