@@ -68,6 +68,26 @@ def check_shape(function: str, argument: str, value: Array, shape: tuple[int, ..
     return value
 
 
+def check_dtype(function: str, argument: str, value: Array, dtype: np.dtype[Any]) -> Array:
+    """Return `value` if it has the dtype of its partner; TypeError otherwise.
+
+    Mixing float32 and float64 would silently widen the result.
+    """
+    if value.dtype != dtype:
+        fix = f"Cast it: {argument}.astype(numpy.{dtype})."
+        raise TypeError(complaint(function, argument, value.dtype, f"{dtype} like the rest", fix))
+    return value
+
+
+def check_operand(
+    function: str, argument: str, value: Any, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> Array:
+    """Return `value` if it is a float array of exactly this shape and dtype; an error otherwise."""
+    check_array(function, argument, value, ndim=len(shape))
+    check_shape(function, argument, value, shape)
+    return check_dtype(function, argument, value, dtype)
+
+
 def check_finite(function: str, argument: str, value: Array) -> Array:
     """Return `value` if it holds no NaN and no infinity; ValueError otherwise."""
     bad = ~np.isfinite(value)
