@@ -1,9 +1,17 @@
 """Networks as data: nodes, runs forwards and backwards, folding, lowering, units, bundles."""
 
 from refquant.network.fold import fold, unfold
-from refquant.network.graph import INPUT, Network, Node, consumers, count_parameters
+from refquant.network.graph import (
+    INPUT,
+    Network,
+    Node,
+    consumers,
+    count_parameters,
+    replace_params,
+)
 from refquant.network.lower import bypass, insert_quantizers, linear_nodes, lower, quantized_edges
 from refquant.network.run import Gradients, Trace, backward, forward, predict
+from refquant.network.training import training_mode
 from refquant.network.units import Unit, cut
 
 __all__ = [
@@ -25,5 +33,7 @@ __all__ = [
     "lower",
     "predict",
     "quantized_edges",
+    "replace_params",
+    "training_mode",
     "unfold",
 ]
