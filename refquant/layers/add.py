@@ -11,7 +11,7 @@ IEEE 754. The order is part of the definition, since float addition is not assoc
 
 from typing import NamedTuple
 
-from refquant._checks import check_array, check_shape, complaint
+from refquant._checks import check_array, check_operand, check_shape, complaint
 from refquant._types import Array
 
 
@@ -49,10 +49,7 @@ def add_forward(*xs: Array) -> tuple[Array, AddCache]:
         raise ValueError(complaint(name, "xs", f"{len(xs)} array(s)", "two or more"))
     y = check_array(name, "xs[0]", xs[0])
     for i, x in enumerate(xs[1:], start=1):
-        check_shape(name, f"xs[{i}]", check_array(name, f"xs[{i}]", x), y.shape)
-        if x.dtype != y.dtype:
-            raise TypeError(complaint(name, f"xs[{i}]", x.dtype, f"{y.dtype} as xs[0]"))
-        y = y + x
+        y = y + check_operand(name, f"xs[{i}]", x, y.shape, y.dtype)
     return y, AddCache(len(xs), y.shape)
 
 

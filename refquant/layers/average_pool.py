@@ -2,8 +2,8 @@
 
     here     shape             meaning
     x        (n, c, h, w)      input, without NaN
-    y        (n, c, h_o, w_o)  sum over the window / count
-    count    (l,)              what the sum is divided by, one number a window position
+    y        (n, c, h_o, w_o)  sum over the window / divisor
+    divisor  (l,)              what the sum is divided by, one number a window position
 
 methods.md 4.3. Linear, so no kink. Overlapping windows add their gradients.
 Differs from: frameworks disagree on what padding counts. ``count_include_pad=False`` (default
@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refquant import numerics as nx
-from refquant._checks import check_array, check_shape
+from refquant._checks import check_operand
 from refquant._types import Array
 from refquant.layers.geometry import Geometry
 from refquant.layers.windows import pooling_windows, scatter_windows
@@ -28,7 +28,7 @@ from refquant.layers.windows import pooling_windows, scatter_windows
 class AveragePoolCache(NamedTuple):
     """What `average_pool_forward` leaves for `average_pool_backward`."""
 
-    count: Array  # (l,), of the dtype of x
+    divisor: Array  # (l,), of the dtype of x
     x_shape: tuple[int, int, int, int]
     y_shape: tuple[int, int, int, int]
     geometry: Geometry
@@ -62,15 +62,15 @@ def average_pool_forward(
     """
     values, inside = pooling_windows("average_pool_forward", x, geometry)
     counted = np.ones_like(inside) if count_include_pad else inside
-    count = counted.sum(axis=0).astype(x.dtype)
+    divisor = counted.sum(axis=0).astype(x.dtype)
     n, c, h, w = x.shape
     y_shape = (n, c, *geometry.output_size(h, w))
-    y = (nx.sum(values, axis=2) / count).reshape(y_shape)
-    return y, AveragePoolCache(count, (n, c, h, w), y_shape, geometry)
+    y = (nx.sum(values, axis=2) / divisor).reshape(y_shape)
+    return y, AveragePoolCache(divisor, (n, c, h, w), y_shape, geometry)
 
 
 def average_pool_backward(d_y: Array, cache: AveragePoolCache) -> Array:
-    """Return d_x: every entry of `d_y`, divided by its count, added to each tap on the input.
+    """Return d_x: every entry of `d_y`, divided by its divisor, added to each tap on the input.
 
     Parameters
     ----------
@@ -84,9 +84,8 @@ def average_pool_backward(d_y: Array, cache: AveragePoolCache) -> Array:
     (n, c, h, w) array
         dL/dx.
     """
-    name = "average_pool_backward"
-    check_shape(name, "d_y", check_array(name, "d_y", d_y), cache.y_shape)
+    check_operand("average_pool_backward", "d_y", d_y, cache.y_shape, cache.divisor.dtype)
     n, c = cache.y_shape[:2]
-    share = d_y.reshape(n, c, 1, cache.count.size) / cache.count
-    d_values = np.broadcast_to(share, (n, c, cache.geometry.taps, cache.count.size))
+    share = d_y.reshape(n, c, 1, cache.divisor.size) / cache.divisor
+    d_values = np.broadcast_to(share, (n, c, cache.geometry.taps, cache.divisor.size))
     return scatter_windows(d_values, cache.x_shape, cache.geometry)

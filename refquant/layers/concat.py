@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refquant._checks import check_array, check_shape, complaint
+from refquant._checks import check_array, check_dtype, check_shape, complaint
 from refquant._types import Array
 
 
@@ -54,8 +54,7 @@ def concat_forward(*xs: Array) -> tuple[Array, ConcatCache]:
         if x.ndim < 2:
             raise ValueError(complaint(name, f"xs[{i}]", f"of shape {x.shape}", "(n, c, ...)"))
         check_shape(name, f"xs[{i}]", x, (xs[0].shape[0], x.shape[1], *xs[0].shape[2:]))
-        if x.dtype != xs[0].dtype:
-            raise TypeError(complaint(name, f"xs[{i}]", x.dtype, f"{xs[0].dtype} as xs[0]"))
+        check_dtype(name, f"xs[{i}]", x, xs[0].dtype)
     y = np.concatenate(xs, axis=1)
     return y, ConcatCache(tuple(x.shape[1] for x in xs), y.shape)
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refquant._checks import check_array, check_shape, complaint
+from refquant._checks import check_array, check_operand, complaint
 from refquant._types import Array
 
 
@@ -74,6 +74,6 @@ def leaky_relu_backward(d_y: Array, cache: LeakyReluCache) -> Array:
     array
         dL/dx.
     """
-    name = "leaky_relu_backward"
-    check_shape(name, "d_y", check_array(name, "d_y", d_y), cache.factor.shape)
-    return cache.factor * d_y
+    factor = cache.factor
+    check_operand("leaky_relu_backward", "d_y", d_y, factor.shape, factor.dtype)
+    return factor * d_y

@@ -13,7 +13,7 @@ relatively, and it is 0 where y has rounded to 1. Every framework computes it th
 from typing import NamedTuple
 
 from refquant import numerics as nx
-from refquant._checks import check_array, check_shape
+from refquant._checks import check_array, check_operand
 from refquant._types import Array
 
 
@@ -57,6 +57,6 @@ def sigmoid_backward(d_y: Array, cache: SigmoidCache) -> Array:
     array
         dL/dx.
     """
-    name = "sigmoid_backward"
-    check_shape(name, "d_y", check_array(name, "d_y", d_y), cache.y.shape)
-    return d_y * (cache.y * (1.0 - cache.y))
+    y = cache.y
+    check_operand("sigmoid_backward", "d_y", d_y, y.shape, y.dtype)
+    return d_y * (y * (1.0 - y))
