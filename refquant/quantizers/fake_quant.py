@@ -24,9 +24,12 @@ rint(u) + z and rint(u + z) differ at ties when z is odd.
 
 Kinks, both inclusive (decision D2):
 
-    mask         inside where        also inside              seen in
-    rounded      n <= r <= p         u in (p, p + 1/2]        BRECQ, QDrop, MQBench, PPQ
-    unrounded    n <= u <= p         --                       AdaQuant (clamp, then round)
+    mask         inside where        u in (p, p + 1/2)   seen in
+    rounded      n <= r <= p         inside              BRECQ, QDrop, MQBench, PPQ
+    unrounded    n <= u <= p         outside             AdaQuant (clamp, then round)
+
+Under "rounded" u = p + 1/2 is inside where the rounding sends it down: under rint only if p
+is even, and p of a symmetric grid is odd.
 
 Edge cases: NaN takes the zero point (y = 0), the infinities and an overflowing x / s the ends
 of the range. None of these passes a gradient to x, and NaN none to the step. The clip comes
