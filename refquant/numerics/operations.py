@@ -15,6 +15,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from refquant._checks import complaint
 from refquant._types import Array
 from refquant.numerics import fast_arithmetic as fast
+from refquant.numerics import pinned_arithmetic as pinned
 from refquant.numerics.context import current
 
 Axis = int | tuple[int, ...] | None
@@ -40,8 +41,12 @@ def matmul(a: Array, b: Array) -> Array:
         If an operand has fewer than two axes, or the shapes do not match.
     """
     _check_operands(a, b)
-    product: Array = fast.matmul(a, b) if _is_fast() else _pinned()
-    return product
+    now = current()
+    if now.slices is None:
+        return np.asarray(fast.matmul(a, b))
+    dtype = np.result_type(a, b)
+    with np.errstate(over="ignore"):
+        return pinned.matmul(a, b, now.slices).astype(dtype, copy=False)
 
 
 def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:

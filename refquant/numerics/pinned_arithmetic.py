@@ -1,0 +1,152 @@
+"""The pinned matrix product: BLAS, but only on slices whose every partial sum is exact.
+
+A = A_1 + A_2 + ... and B = B_1 + B_2 + ... are cut as `pinned_slices` says. The products
+A_i B_j with i + j - 1 = g form group g; the groups S, S - 1, ..., 1 are added in that order
+(smallest first), those beyond S are dropped. Each group is one BLAS call on slices that lie
+side by side, and is exact whatever order, kernel or number of threads BLAS uses, with or
+without fused multiply-add: its terms are integers times one power of two per row and column
+and their absolute sum is at most 2^53 of it. A product longer than 1024 is cut into parts
+of 1024 which are added in order. At the end 0.0 is added, which leaves one sign of zero.
+
+With alpha_i and beta_j the powers of two above the largest entries of row i and column j,
+the error of element (i, j) is at most::
+
+    (S + 1) 2^(-S b - 1) K alpha_i beta_j  +  (S + K / 1024) 2^-53 |A_1| |B_1|,
+
+    b = floor((53 - ceil(log2 min(K, 1024))) / 2), and K counted as 5K/4 for S = 3.
+
+That is about 2^-22, 2^-43 and 2^-64 of K alpha beta at K = 1024 for S = 1, 2, 3. It is
+relative to the *largest* entries: an entry 1e13 below its row's largest is lost with S = 2.
+
+The bits of an element depend on its row of A, its column of B and S alone: not on the other
+rows and columns, the batch, the strides, or which operand is transposed. Slices that are
+zero throughout (codes, ones, masks) are skipped, which changes no bit: codes times codes is
+one BLAS call and exact.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from refquant._types import Array
+from refquant.numerics.pinned_slices import (
+    TERMS,
+    Cut,
+    cut,
+    is_moderate,
+    magnitude,
+    shifter,
+    slice_bits,
+)
+from refquant.numerics.pinned_special import careful_product
+
+TILE = 2**16  # numbers in the slices of one tile: half a megabyte stays in the cache
+
+
+class Plan(NamedTuple):
+    """What one part of the product is computed with."""
+
+    slices: int
+    bits: int
+    k: int  # length of this part
+    first: bool  # the first part is stored, the others are added
+
+
+def matmul(a: Array, b: Array, slices: int) -> Array:
+    """Return the float64 product of (..., m, k) and (..., k, n), finite or not."""
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    shape = (*batch, a.shape[-2], b.shape[-1])
+    if a.size == 0 or b.size == 0:
+        return np.zeros(shape)
+    if b.ndim == 2:  # one tall product instead of many small ones
+        a = a.reshape(-1, a.shape[-1])
+    out = np.empty((*batch, a.shape[-2], b.shape[-1]) if b.ndim > 2 else (len(a), b.shape[-1]))
+    if a.size <= b.size:
+        _fill(out, a, b.mT, slices)
+    else:
+        _fill(out.mT, b.mT, a, slices)
+    return out.reshape(shape)
+
+
+def _fill(out: Array, left: Array, right: Array, slices: int) -> None:
+    """Set `out` to left @ right^T; `right`, the larger operand, is cut tile by tile."""
+    left = left.astype(np.float64, copy=False)[(None,) * (out.ndim - left.ndim)]
+    right = right[(None,) * (out.ndim - right.ndim)]
+    with np.errstate(all="ignore"):
+        if not _moderate_product(out, left, right, slices):
+            careful_product(out, left, right, slices, _moderate_product)
+        out += 0.0
+
+
+def _moderate_product(out: Array, left: Array, right: Array, slices: int) -> bool:
+    """Set `out` to left @ right^T; return False, with `out` spoilt, if rows are not moderate."""
+    k = left.shape[-1]
+    bits = slice_bits(k, slices)
+    largest = magnitude(left)
+    if not is_moderate(largest):
+        return False
+    left_shift = shifter(largest, bits)
+    right_shift = None
+    if k > TERMS:  # otherwise a tile holds whole rows and finds its own
+        largest = magnitude(right).astype(np.float64, copy=False)
+        if not is_moderate(largest):
+            return False
+        right_shift = shifter(largest, bits)
+    for start in range(0, k, TERMS):
+        part = np.s_[..., start : start + TERMS]
+        plan = Plan(slices, bits, min(TERMS, k - start), start == 0)
+        slices_of_left = cut(left[part], left_shift, bits, slices, reverse=False)
+        if not _tiles(out, slices_of_left, right[part], right_shift, plan):
+            return False
+    return True
+
+
+def _tiles(out: Array, left: Cut, right: Array, shift: Array | None, plan: Plan) -> bool:
+    """Halve `right` along its first axis, or else its rows, until a tile fits the cache."""
+    batched = right.ndim > 2 and right.shape[0] > 1
+    n = right.shape[0 if batched else -2]
+    if right.size * plan.slices <= TILE or n == 1:
+        return _tile(out, left, right, shift, plan)
+    for half in (slice(0, n // 2), slice(n // 2, n)):
+        rows, columns = ((half,), (half,)) if batched else ((..., half, slice(None)), (..., half))
+        part = left
+        if batched and left.data.shape[0] > 1:
+            part = left._replace(data=left.data[half])
+        half_shift = None if shift is None else shift[rows]
+        if not _tiles(out[columns], part, right[rows], half_shift, plan):
+            return False
+    return True
+
+
+def _tile(out: Array, left: Cut, right: Array, shift: Array | None, plan: Plan) -> bool:
+    right = right.astype(np.float64, copy=False)
+    if shift is None:
+        largest = magnitude(right)
+        if not is_moderate(largest):
+            return False
+        shift = shifter(largest, plan.bits)
+    slices_of_right = cut(right, shift, plan.bits, plan.slices, reverse=True)
+    if plan.first:
+        _add_groups(out, left, slices_of_right, plan)
+    else:
+        total = np.empty(out.shape)
+        _add_groups(total, left, slices_of_right, plan)
+        out += total
+    return True
+
+
+def _add_groups(out: Array, left: Cut, right: Cut, plan: Plan) -> None:
+    """Set `out` to the sum of the groups, smallest first. Every np.matmul here is exact."""
+    empty = True
+    for g in range(plan.slices, 0, -1):
+        low, high = max(1, g + 1 - right.used), min(left.used, g)
+        if low > high:
+            continue
+        a = left.data[..., (low - 1) * plan.k : high * plan.k]
+        first = plan.slices - g - 1 + low
+        b = right.data[..., first * plan.k : (plan.slices - g + high) * plan.k]
+        if empty:
+            np.matmul(a, b.mT, out=out)
+            empty = False
+        else:
+            out += np.matmul(a, b.mT)
