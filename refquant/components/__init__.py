@@ -1,0 +1,27 @@
+"""Components: quantizers as data, bound to the parameters they read and learn.
+
+A *weight component* turns a layer's weight into its quantized form:
+
+    start(w)                 -> parameters at their initial values
+    forward(w, params)       -> (w_hat, cache)          soft, while learning
+    backward(d_w_hat, cache) -> {parameter: gradient}   of the learnable ones
+    codes(w, params)         -> int64, level in u-space (code minus zero point), hardened
+    step(params)             -> (c_out,) the step that multiplies the codes
+
+An *activation component* does the same for the value on an edge:
+
+    start(x)                 -> parameters
+    forward(x, params)       -> (x_hat, cache)
+    backward(d_x_hat, cache) -> (d_x, {parameter: gradient})
+    codes(x, params)         -> int64, code space
+    step(params), zero_point(params)
+
+`bits` is a field of both; a setting holds the component for the inner layers, and the front door
+replaces `bits` per layer. `learnable` names the parameters that may be learnt.
+"""
+
+from refquant.components.activations import NearestActivations
+from refquant.components.adaround_weights import AdaRoundWeights
+from refquant.components.weights import NearestWeights
+
+__all__ = ["AdaRoundWeights", "NearestActivations", "NearestWeights"]

@@ -1,0 +1,83 @@
+"""Activations rounded to nearest on a calibrated grid; with a learnt step this is LSQ.
+
+References: Esser et al., arXiv:1902.08153, for the gradient of the step (methods.md 2.1); QDrop,
+arXiv:2203.05740, for the gradient scale that counts the batch (D34).
+
+    paper   here         shape   meaning
+    s_x     s_x          ()      step, one per tensor
+    z_x     zero_point   ()      code of zero
+"""
+
+from dataclasses import dataclass
+
+from refquant._types import Array
+from refquant.calibrate import MseSearch, Rule, calibrate
+from refquant.quantizers.fake_quant import (
+    FakeQuantCache,
+    fake_quant_backward,
+    fake_quant_forward,
+    quantize,
+)
+from refquant.quantizers.grid import Grid, QParams
+
+Params = dict[str, Array]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearestActivations:
+    """Nearest rounding of activations, one step per tensor.
+
+    Attributes
+    ----------
+    grid : {"affine", "unsigned", "signed", "narrow"}
+        Affine by default: the zero point comes out as 0 behind a ReLU (D25).
+    bits : int
+        2..16.
+    calibration : rule of refquant.calibrate
+        How the range is found on the float network's activations.
+    rounding : str
+        Tie rule, a mode of `refquant.quantizers.rounding.round_to`.
+    mask : {"rounded", "unrounded"}
+        Clip-mask convention of the gradients (D2).
+    """
+
+    grid: str = "affine"
+    bits: int = 8
+    calibration: Rule = MseSearch("grid100_1d", p=2.4)
+    rounding: str = "rint"
+    mask: str = "rounded"
+
+    @property
+    def learnable(self) -> tuple[str, ...]:
+        """Names of the parameters a phase may learn."""
+        return ("s_x",)
+
+    def start(self, x: Array) -> Params:
+        """Return the calibrated step and zero point of the values `x`."""
+        found = calibrate(x, self.calibration, Grid(self.grid, self.bits), axis=None)
+        return {"s_x": found.step, "zero_point": found.zero_point}
+
+    def qparams(self, params: Params) -> QParams:
+        """Return step, zero point and grid as one value."""
+        return QParams(params["s_x"], params["zero_point"], Grid(self.grid, self.bits))
+
+    def forward(self, x: Array, params: Params) -> tuple[Array, FakeQuantCache]:
+        """Return the quantize-dequantized values and what the backward needs."""
+        return fake_quant_forward(x, self.qparams(params), self.rounding, self.mask)
+
+    def backward(self, d_x_hat: Array, cache: FakeQuantCache) -> tuple[Array, Params]:
+        """Return dL/dx and dL/ds_x (methods.md 2.1)."""
+        grads = fake_quant_backward(d_x_hat, cache)
+        return grads.x, {"s_x": grads.s}
+
+    def codes(self, x: Array, params: Params) -> Array:
+        """Return int64 codes in code space."""
+        return quantize(x, self.qparams(params), self.rounding)
+
+    def step(self, params: Params) -> Array:
+        """Return the step, of shape ()."""
+        return params["s_x"]
+
+    def zero_point(self, params: Params) -> Array:
+        """Return the code of zero, int64 of shape ()."""
+        return params["zero_point"]

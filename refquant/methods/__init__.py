@@ -1,0 +1,51 @@
+"""Methods: one short file each, and the catalogue that everything else reads.
+
+Adding a method is one file and one line here; the README table, the command line, `describe` and
+the laws that hold for every method pick it up.
+"""
+
+from refquant._checks import check_in
+from refquant.methods.adaround import ADAROUND, ADAROUND_AMCT
+from refquant.methods.describe import describe
+from refquant.methods.nearest import NEAREST
+from refquant.methods.setting import Learn, Mix, Penalty, Phase, Setting, Term
+
+METHODS: dict[str, Setting] = {
+    setting.name: setting
+    for setting in (
+        NEAREST,
+        ADAROUND,
+        ADAROUND_AMCT,
+    )
+}
+
+
+def resolve(method: str | Setting) -> Setting:
+    """Return the setting called `method`, or `method` itself if it is a setting.
+
+    Raises
+    ------
+    ValueError
+        If no method has that name; the message gives the nearest one.
+    TypeError
+        If `method` is neither a name nor a setting.
+    """
+    if isinstance(method, Setting):
+        return method
+    if not isinstance(method, str):
+        got = type(method).__name__
+        raise TypeError(f"resolve(): method is {got}; expected a name or a Setting.")
+    return METHODS[check_in("resolve", "method", method, METHODS)]
+
+
+__all__ = [
+    "METHODS",
+    "Learn",
+    "Mix",
+    "Penalty",
+    "Phase",
+    "Setting",
+    "Term",
+    "describe",
+    "resolve",
+]

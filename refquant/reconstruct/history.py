@@ -1,0 +1,39 @@
+"""What a run remembers: one record per phase and unit, plain numbers only."""
+
+from typing import NamedTuple
+
+
+class Record(NamedTuple):
+    """The course of one phase on one unit.
+
+    Attributes
+    ----------
+    phase : int
+    unit : str
+    steps : tuple of int
+        Step numbers, from 1, at which the next four were recorded.
+    loss : tuple of float
+        Reconstruction loss of the batch with soft weights.
+    penalty : tuple of float
+        Regulariser, lambda included; 0 while it is off.
+    beta : tuple of float
+        Its exponent; empty without a penalty.
+    binary : tuple of float
+        Share of rounding variables that are decided.
+    hard_start, hard_end : float
+        Loss on the whole calibration set with weights rounded for good, before and after. The
+        start of AdaRound is nearest rounding, so this pair says what learning was worth.
+    kept_start : bool
+        True where `keep_best` returned the start because it was better.
+    """
+
+    phase: int
+    unit: str
+    steps: tuple[int, ...]
+    loss: tuple[float, ...]
+    penalty: tuple[float, ...]
+    beta: tuple[float, ...]
+    binary: tuple[float, ...]
+    hard_start: float
+    hard_end: float
+    kept_start: bool
