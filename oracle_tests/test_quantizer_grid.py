@@ -86,7 +86,7 @@ BAD_STEPS = [0.0, -0.5, np.nan, np.inf, 5e-324, 2.2e-308, np.float32(1e-39), np.
 
 @pytest.mark.parametrize("step", BAD_STEPS)
 def test_bad_steps_are_refused(step):
-    with pytest.raises(ValueError, match="step is .* expected positive normal numbers"):
+    with pytest.raises(ValueError, match=r"step is .* expected positive normal numbers"):
         make_qparams(step, 0, Grid("signed", 4))
 
 

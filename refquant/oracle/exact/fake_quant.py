@@ -56,10 +56,51 @@ def is_inside(
     return n <= (round_level(u, rounding) if mask == "rounded" else u) <= p
 
 
-def gradients(
-    x: Any, d_y: Any, step: Any, q: int, inside: bool
-) -> tuple[Any, Any]:
+def forward(
+    rows: list[list[Any]],
+    steps: list[Any],
+    zero_point: int,
+    grid: tuple[int, int],
+    rounding: str = "rint",
+) -> tuple[list[list[Any]], list[list[int]]]:
+    """(y, codes) of rows of numbers, each row with its own step; grid = (code_min, code_max)."""
+    codes = [
+        [quantize(x, step, zero_point, *grid, rounding) for x in row]
+        for row, step in zip(rows, steps, strict=True)
+    ]
+    values = [
+        [dequantize(code, step, zero_point) for code in row]
+        for row, step in zip(codes, steps, strict=True)
+    ]
+    return values, codes
+
+
+def element_gradients(x: Any, d_y: Any, step: Any, q: int, inside: bool) -> tuple[Any, Any]:
     """(d_x, the element's share of d_s) from d_y, the clipped level q and the mask."""
     if not inside:
         return 0 * d_y, d_y * q
     return d_y, d_y * (q - x / step)
+
+
+def backward(
+    rows: list[list[Any]],
+    d_rows: list[list[Any]],
+    steps: list[Any],
+    zero_point: int,
+    grid: tuple[int, int],
+    convention: tuple[str, str] = ("rint", "rounded"),
+) -> tuple[list[list[Any]], list[Any]]:
+    """(d_x, d_s): gradients like the rows, and one number per step; convention = rounding, mask."""
+    rounding, mask = convention
+    n, p = grid[0] - zero_point, grid[1] - zero_point
+    d_x: list[list[Any]] = []
+    d_s: list[Any] = []
+    for row, d_row, step in zip(rows, d_rows, steps, strict=True):
+        pairs = []
+        for x, d_y in zip(row, d_row, strict=True):
+            q = quantize(x, step, zero_point, *grid, rounding) - zero_point
+            inside = is_inside(x, step, n, p, rounding, mask)
+            pairs.append(element_gradients(x, d_y, step, q, inside))
+        d_x.append([pair[0] for pair in pairs])
+        d_s.append(sum(pair[1] for pair in pairs))
+    return d_x, d_s
