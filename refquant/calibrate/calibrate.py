@@ -1,0 +1,104 @@
+"""One call for every calibrator: a rule is data, and the data decide.
+
+Reference: methods, section 3. A rule is a frozen dataclass beside the function it calls, so that
+a setting can hold, print and hash it.
+
+    rule                function                      grids                  also returned there
+    MinMax              range_to_qparams of minmax    all                    --
+    Percentile          the same of percentile_range  all                    --
+    PercentileSearch    percentile_search             all                    score
+    MseSearch           mse_search                    by search              score
+    Lloyd               lloyd from the MinMax step    all                    errors
+    KlAmct, KlTrt       kl_amct, kl_trt               signed, narrow         divergence
+    LsqInit             lsq_init, lsq_plus_init       all; signed, narrow    --
+
+Edge cases: a zero channel gets the floor 1e-8 of section 3 from all rules but the two KL rules,
+which give 1. A tensor that is empty or not finite is refused.
+"""
+
+import numpy as np
+
+from refquant._checks import complaint
+from refquant._types import Array
+from refquant.calibrate.kl_amct import KlAmct, kl_amct
+from refquant.calibrate.kl_trt import KlTrt, kl_trt
+from refquant.calibrate.lloyd import Lloyd, lloyd
+from refquant.calibrate.lsq_init import LsqInit, lsq_init, lsq_plus_init
+from refquant.calibrate.mse_search import MseSearch, mse_search
+from refquant.calibrate.percentile import Percentile, percentile_range
+from refquant.calibrate.percentile_search import PercentileSearch, percentile_search
+from refquant.calibrate.qparams import range_to_qparams
+from refquant.calibrate.ranges import MinMax, minmax
+from refquant.calibrate.rows import check_kind, check_tensor
+from refquant.quantizers.grid import Grid, QParams
+
+Rule = MinMax | Percentile | PercentileSearch | MseSearch | Lloyd | KlAmct | KlTrt | LsqInit
+
+
+def calibrate(x: Array, rule: Rule, grid: Grid, axis: int | None = None) -> QParams:
+    """The step and zero point that a rule gives for a tensor.
+
+    Parameters
+    ----------
+    x : Array
+        float32 or float64, finite, any shape: a weight, or all calibration activations.
+    rule : Rule
+        Which calibrator, with its options.
+    grid : Grid
+        The codes.
+    axis : int or None
+        None: one step for the tensor. 0: one for each index of the first axis, in the shape
+        (c, 1, .., 1). Other axes work alike.
+
+    Returns
+    -------
+    QParams
+        In the dtype of `x`.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not a float32 or float64 array, `grid` not a Grid, or `rule` not one of the
+        rules.
+    ValueError
+        If `x` is empty or not finite, has no such axis, or the rule is not defined on the grid.
+    """
+    check_tensor("calibrate", "x", x, axis)
+    check_kind("calibrate", "grid", grid, Grid)
+    match rule:
+        case MinMax():
+            return _from_minmax(x, rule, grid, axis)
+        case Percentile():
+            lo, hi = percentile_range(x, rule.q, rule.rule, axis)
+            return range_to_qparams(lo, hi, grid, rule.divisor)
+        case PercentileSearch():
+            return percentile_search(x, grid, rule, axis)[0]
+        case MseSearch():
+            return mse_search(x, grid, rule, axis)[0]
+        case Lloyd():
+            start = _from_minmax(x, MinMax(rule.divisor), grid, axis)
+            return lloyd(x, start, rule.iters, axis)[0]
+        case KlAmct():
+            return kl_amct(x, grid, rule, axis)[0]
+        case KlTrt():
+            return kl_trt(x, grid, rule, axis)[0]
+        case LsqInit():
+            return _from_moments(x, rule, grid, axis)
+    names = ", ".join(kind.__name__ for kind in Rule.__args__)
+    raise TypeError(complaint("calibrate", "rule", type(rule).__name__, f"one of {names}"))
+
+
+def _from_minmax(x: Array, rule: MinMax, grid: Grid, axis: int | None) -> QParams:
+    """The min-max step, after BRECQ's factor (b + 2) / 8 if the rule asks for it."""
+    lo, hi = minmax(x[np.newaxis], axis)
+    factor = (grid.bits + 2) / 8 if rule.low_bit_scale else 1.0
+    lo, hi = np.asarray(lo * factor), np.asarray(hi * factor)
+    return range_to_qparams(lo, hi, grid, rule.divisor)
+
+
+def _from_moments(x: Array, rule: LsqInit, grid: Grid, axis: int | None) -> QParams:
+    """LSQ's or LSQ+'s first step."""
+    if rule.variant == "lsq":
+        return lsq_init(x, grid, axis)
+    divisor = "paper" if rule.variant == "lsq_plus" else "mqbench"
+    return lsq_plus_init(x, grid, divisor, axis)
