@@ -1,5 +1,6 @@
 """Networks as data: nodes, runs forwards and backwards, folding, lowering, units, bundles."""
 
+from refquant.network.describe import describe, shapes
 from refquant.network.fold import fold, unfold
 from refquant.network.graph import (
     INPUT,
@@ -10,12 +11,14 @@ from refquant.network.graph import (
     replace_params,
 )
 from refquant.network.lower import bypass, insert_quantizers, linear_nodes, lower, quantized_edges
-from refquant.network.run import Gradients, Trace, backward, forward, predict
+from refquant.network.ops import Component
+from refquant.network.run import Gradients, Trace, backward, evaluate, forward, predict
 from refquant.network.training import training_mode
 from refquant.network.units import Unit, cut
 
 __all__ = [
     "INPUT",
+    "Component",
     "Gradients",
     "Network",
     "Node",
@@ -26,6 +29,8 @@ __all__ = [
     "consumers",
     "count_parameters",
     "cut",
+    "describe",
+    "evaluate",
     "fold",
     "forward",
     "insert_quantizers",
@@ -34,6 +39,7 @@ __all__ = [
     "predict",
     "quantized_edges",
     "replace_params",
+    "shapes",
     "training_mode",
     "unfold",
 ]

@@ -3,10 +3,14 @@
     y = gamma * (conv(x) - mean) / sd + beta = conv_folded(x),   sd = sqrt(var + eps)
 
 methods.md 4.2; the converse map is what an un-folded run (AdaQTransform eq. 10) needs to be
-compared with a folded one. A batch norm is foldable where its input is a convolution or a fully
-connected layer that nothing else reads.
+compared with a folded one (15.3). A batch norm is foldable where its input is a convolution or a
+fully connected layer that nothing else reads.
+
+Edge cases: a batch norm after anything else stays, one behind another batch norm included. Where
+gamma is zero the folded weights are zero, and `unfold` refuses.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +18,7 @@ import numpy as np
 from refquant._checks import complaint
 from refquant._types import Array
 from refquant.layers.batch_norm import fold_batch_norm
-from refquant.network.graph import Key, Network, Node, consumers
+from refquant.network.graph import INPUT, Key, Network, Node, consumers
 
 LINEAR_OPS = ("conv2d", "linear")
 
@@ -25,14 +29,13 @@ def fold(network: Network) -> Network:
     The layer keeps its name and takes over the batch norm's consumers; a bias appears where
     there was none. Batch norms that follow anything else stay.
     """
-    pairs = {norm.name: linear for norm in network.nodes if (linear := _foldable(network, norm))}
+    pairs = _foldable(network)
     if not pairs:
         return network
-    merged = {norm: linear.name for norm, linear in pairs.items()}
-    params = {key: value for key, value in network.params.items() if key[0] not in merged}
+    params = {key: value for key, value in network.params.items() if key[0] not in pairs}
     for norm, linear in pairs.items():
-        params |= _folded_params(network, network.node(norm), linear.name)
-    return rewire(network, merged, params)
+        params |= _folded_params(network, network.node(norm), linear)
+    return rewire(network, pairs, params)
 
 
 def unfold(folded: Network, original: Network) -> Network:
@@ -40,40 +43,46 @@ def unfold(folded: Network, original: Network) -> Network:
 
     The inverse of `fold`: ``w = w_folded * sd / gamma`` and
     ``bias = mean + (bias_folded - beta) * sd / gamma``; a layer that had no bias gets one only
-    if the folded bias is not the one `fold` gave it.
+    if the folded bias is not the one `fold` gave it. Layers that were not folded keep what
+    `folded` holds; the batch norms keep what `original` holds.
 
     Raises
     ------
     ValueError
         If some gamma is zero: folding then lost the weights of that channel.
     """
-    params = dict(original.params)
-    for norm in original.nodes:
-        linear = _foldable(original, norm)
-        if linear is None:
-            continue
-        params |= _unfolded_params(folded, original, norm, linear.name)
+    pairs = _foldable(original)
+    kept = {key: value for key, value in folded.params.items() if key[0] not in pairs.values()}
+    params = {**original.params, **kept}
+    for norm, linear in pairs.items():
+        params |= _unfolded_params(folded, original, original.node(norm), linear)
     return replace(original, params=params)
 
 
-def rewire(network: Network, merged: dict[str, str], params: dict[Key, Array]) -> Network:
-    """Return `network` without the nodes in `merged`, whose readers now read ``merged[name]``."""
-    kept = []
-    for node in network.nodes:
-        if node.name not in merged:
-            inputs = tuple(merged.get(edge, edge) for edge in node.inputs)
-            kept.append(replace(node, inputs=inputs))
-    blocks = tuple((b, tuple(m for m in members if m not in merged)) for b, members in network.blocks)
-    return replace(network, nodes=tuple(kept), params=params, blocks=blocks)
+def rewire(network: Network, merged: Mapping[str, str], params: Mapping[Key, Array]) -> Network:
+    """Return `network` without the nodes in `merged`, whose readers now read ``merged[name]``.
+
+    A block that loses all its nodes goes with them.
+    """
+    nodes = tuple(
+        replace(node, inputs=tuple(merged.get(edge, edge) for edge in node.inputs))
+        for node in network.nodes
+        if node.name not in merged
+    )
+    left = ((b, tuple(m for m in members if m not in merged)) for b, members in network.blocks)
+    blocks = tuple((block, members) for block, members in left if members)
+    return replace(network, nodes=nodes, params=params, blocks=blocks)
 
 
-def _foldable(network: Network, norm: Node) -> Node | None:
-    """Return the linear node that `norm` folds into, or None."""
-    if norm.op != "batch_norm" or norm.inputs[0] == "input":
-        return None
-    source = network.node(norm.inputs[0])
-    alone = len(consumers(network, source.name)) == 1
-    return source if source.op in LINEAR_OPS and alone else None
+def _foldable(network: Network) -> dict[str, str]:
+    """Return {batch norm: the linear layer that absorbs it}."""
+    pairs = {}
+    for norm in network.nodes:
+        if norm.op == "batch_norm" and norm.inputs[0] != INPUT:
+            source = network.node(norm.inputs[0])
+            if source.op in LINEAR_OPS and consumers(network, source.name) == (norm,):
+                pairs[norm.name] = source.name
+    return pairs
 
 
 def _folded_params(network: Network, norm: Node, linear: str) -> dict[Key, Array]:
@@ -94,9 +103,10 @@ def _unfolded_params(
         raise ValueError(complaint("unfold", "original", got, "gamma != 0 everywhere", fix))
     own, before = folded.params_of(linear), original.params_of(linear)
     ratio = np.sqrt(p["var"] + norm.attr("eps")) / p["gamma"]
-    w = own["w"] * ratio.reshape(-1, *[1] * (own["w"].ndim - 1))
+    params: dict[Key, Array] = {
+        (linear, "w"): own["w"] * ratio.reshape(-1, *[1] * (own["w"].ndim - 1))
+    }
     given = _folded_params(original, norm, linear)[(linear, "bias")]
-    params: dict[Key, Array] = {(linear, "w"): w}
     if "bias" in before or not np.array_equal(own["bias"], given):
         params[(linear, "bias")] = p["mean"] + (own["bias"] - p["beta"]) * ratio
     return params

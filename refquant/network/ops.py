@@ -3,11 +3,16 @@
 One `Op` a row. ``forward(node, inputs, params)`` returns the output and a cache;
 ``backward(node, d_y, cache)`` returns one gradient per input and a dict of parameter gradients.
 Only differentiable parameters have gradients; statistics (``mean``, ``var``) have none.
+What a node must carry stands in `refquant.network.signatures`.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+
+from refquant import numerics as nx
+from refquant._checks import check_shape
 from refquant._types import Array
 from refquant.layers.add import add_backward, add_forward
 from refquant.layers.average_pool import average_pool_backward, average_pool_forward
@@ -32,90 +37,87 @@ from refquant.layers.product import product_backward, product_forward
 from refquant.layers.relu import relu_backward, relu_forward
 from refquant.layers.relu6 import relu6_backward, relu6_forward
 from refquant.layers.sigmoid import sigmoid_backward, sigmoid_forward
-from refquant.network.graph import Node
+from refquant.network.node import Node
 from refquant.quantizers.transform import output_transform_backward, output_transform_forward
 
 Params = Mapping[str, Array]
+Pulled = tuple[tuple[Array, ...], dict[str, Array]]  # d_inputs, d_params
 Forward = Callable[[Node, tuple[Array, ...], Params], tuple[Array, Any]]
-Backward = Callable[[Node, Array, Any], tuple[tuple[Array, ...], dict[str, Array]]]
+Backward = Callable[[Node, Array, Any], Pulled]
 
 
 class Op(NamedTuple):
-    """Forward and backward of one operation, and the parameters it must find."""
+    """Forward and backward of one operation."""
 
     forward: Forward
     backward: Backward
-    required: tuple[str, ...] = ()
+
+
+class Component(Protocol):
+    """What a quantize node carries. This room does not know which components exist."""
+
+    def forward(self, x: Array, params: Params) -> tuple[Array, Any]:
+        """Return the quantized `x` and a cache; `params` are the node's, by short name."""
+
+    def backward(self, d_y: Array, cache: Any) -> tuple[Array, dict[str, Array]]:
+        """Return dL/dx and dL/dparameter by short name."""
+
+
+# Operations without parameters: of one input, and of several.
 
 
 def _plain(forward: Callable[..., Any], backward: Callable[..., Any], *attrs: str) -> Op:
-    """Return the Op of a function of one input without parameters."""
-
     def run(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Array, Any]:
         y, cache = forward(inputs[0], *(node.attr(name) for name in attrs))
         return y, cache
 
-    def pull(node: Node, d_y: Array, cache: Any) -> tuple[tuple[Array, ...], dict[str, Array]]:
+    def pull(node: Node, d_y: Array, cache: Any) -> Pulled:
         return (backward(d_y, cache),), {}
 
     return Op(run, pull)
+
+
+def _join(forward: Callable[..., Any], backward: Callable[..., Any]) -> Op:
+    def run(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Array, Any]:
+        y, cache = forward(*inputs)
+        return y, cache
+
+    def pull(node: Node, d_y: Array, cache: Any) -> Pulled:
+        return tuple(backward(d_y, cache)), {}
+
+    return Op(run, pull)
+
+
+# Operations with parameters.
+
+
+def _pull(backward: Callable[..., Any], *params: str) -> Backward:
+    """Return the backward that reads d_x and the named gradients off a grads NamedTuple."""
+
+    def pull(node: Node, d_y: Array, cache: Any) -> Pulled:
+        grads = backward(d_y, cache)
+        own = {name: getattr(grads, name) for name in params}
+        return (grads.x,), {name: d for name, d in own.items() if d is not None}
+
+    return pull
 
 
 def _conv2d(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Array, Any]:
     return conv2d_forward(inputs[0], params["w"], params.get("bias"), node.attr("geometry"))
 
 
-def _conv2d_pull(node: Node, d_y: Array, cache: Any) -> tuple[tuple[Array, ...], dict[str, Array]]:
-    grads = conv2d_backward(d_y, cache)
-    return (grads.x,), _present(w=grads.w, bias=grads.bias)
-
-
 def _linear(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Array, Any]:
     return linear_forward(inputs[0], params["w"], params.get("bias"))
 
 
-def _linear_pull(node: Node, d_y: Array, cache: Any) -> tuple[tuple[Array, ...], dict[str, Array]]:
-    grads = linear_backward(d_y, cache)
-    return (grads.x,), _present(w=grads.w, bias=grads.bias)
-
-
 def _norm(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Array, Any]:
-    p = params
-    eps = node.attr("eps")
+    p, eps = params, node.attr("eps")
     return batch_norm_forward(inputs[0], p["gamma"], p["beta"], p["mean"], p["var"], eps)
-
-
-def _norm_pull(node: Node, d_y: Array, cache: Any) -> tuple[tuple[Array, ...], dict[str, Array]]:
-    grads = batch_norm_backward(d_y, cache)
-    return (grads.x,), {"gamma": grads.gamma, "beta": grads.beta}
 
 
 def _norm_train(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Array, Any]:
     """Batch norm with the statistics of the batch, kept in the cache as mean and var."""
     return batch_norm_train_forward(inputs[0], params["gamma"], params["beta"], node.attr("eps"))
-
-
-def _norm_train_pull(
-    node: Node, d_y: Array, cache: Any
-) -> tuple[tuple[Array, ...], dict[str, Array]]:
-    grads = batch_norm_train_backward(d_y, cache)
-    return (grads.x,), {"gamma": grads.gamma, "beta": grads.beta}
-
-
-def _add(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Array, Any]:
-    return add_forward(*inputs)
-
-
-def _add_pull(node: Node, d_y: Array, cache: Any) -> tuple[tuple[Array, ...], dict[str, Array]]:
-    return tuple(add_backward(d_y, cache)), {}
-
-
-def _concat(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Array, Any]:
-    return concat_forward(*inputs)
-
-
-def _concat_pull(node: Node, d_y: Array, cache: Any) -> tuple[tuple[Array, ...], dict[str, Array]]:
-    return tuple(concat_backward(d_y, cache)), {}
 
 
 # A linear node taken apart: patches -> (quantizer) -> product -> output transform.
@@ -130,7 +132,7 @@ def _patches(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Arr
     return cols.reshape(*cols.shape[:2], *geometry.output_size(*x.shape[2:])), x.shape
 
 
-def _patches_pull(node: Node, d_y: Array, cache: Any) -> tuple[tuple[Array, ...], dict[str, Array]]:
+def _patches_pull(node: Node, d_y: Array, cache: Any) -> Pulled:
     geometry = node.attr("geometry")
     if geometry is None:
         return (d_y,), {}
@@ -146,7 +148,7 @@ def _product(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Arr
     return y.reshape(*y.shape[:2], *x.shape[2:]), cache
 
 
-def _product_pull(node: Node, d_y: Array, cache: Any) -> tuple[tuple[Array, ...], dict[str, Array]]:
+def _product_pull(node: Node, d_y: Array, cache: Any) -> Pulled:
     if d_y.ndim == 2:
         dense = linear_backward(d_y, cache)
         return (dense.x,), {"w": dense.w}
@@ -155,27 +157,43 @@ def _product_pull(node: Node, d_y: Array, cache: Any) -> tuple[tuple[Array, ...]
 
 
 def _output(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Array, Any]:
-    p = params
-    return output_transform_forward(inputs[0], p.get("bias"), p.get("xi"), p.get("eta"))
+    """Bias, and xi and eta where the node has them; absent, they are neutral (P47)."""
+    y0, bias = inputs[0], params.get("bias")
+    present = tuple(name for name in ("bias", "xi", "eta") if name in params)
+    if present in ((), ("bias",)):
+        return y0 if bias is None else y0 + _per_channel(bias, y0), (present, None)
+    xi, eta = params.get("xi"), params.get("eta")
+    xi = np.ones(y0.shape[1], y0.dtype) if xi is None else xi
+    eta = np.zeros(y0.shape[1], y0.dtype) if eta is None else eta
+    y, cache = output_transform_forward(y0, bias, xi, eta)
+    return y, (present, cache)
 
 
-def _output_pull(node: Node, d_y: Array, cache: Any) -> tuple[tuple[Array, ...], dict[str, Array]]:
-    grads = output_transform_backward(d_y, cache)
-    return (grads.y0,), _present(bias=grads.bias, xi=grads.xi, eta=grads.eta)
+def _output_pull(node: Node, d_y: Array, cache: Any) -> Pulled:
+    present, transform = cache
+    if transform is None:
+        axes = (0, *range(2, d_y.ndim))
+        return (d_y,), {name: nx.sum(d_y, axis=axes) for name in present}
+    grads = output_transform_backward(d_y, transform)
+    return (grads.y0,), {name: getattr(grads, name) for name in present}
 
 
-# Quantizer nodes carry their component; this room does not know which components exist.
+def _per_channel(bias: Array, y: Array) -> Array:
+    check_shape("output", "bias", bias, y.shape[1:2])
+    return bias.reshape(-1, *[1] * (y.ndim - 2))
+
+
+# Quantizers, and what stands in for one that is bypassed.
 
 
 def _quantize(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Array, Any]:
-    y, cache = node.attr("component").forward(inputs[0], params)
-    return y, cache
+    component: Component = node.attr("component")
+    return component.forward(inputs[0], params)
 
 
-def _quantize_pull(
-    node: Node, d_y: Array, cache: Any
-) -> tuple[tuple[Array, ...], dict[str, Array]]:
-    d_x, d_params = node.attr("component").backward(d_y, cache)
+def _quantize_pull(node: Node, d_y: Array, cache: Any) -> Pulled:
+    component: Component = node.attr("component")
+    d_x, d_params = component.backward(d_y, cache)
     return (d_x,), d_params
 
 
@@ -183,21 +201,15 @@ def _identity(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Ar
     return inputs[0], None
 
 
-def _identity_pull(
-    node: Node, d_y: Array, cache: Any
-) -> tuple[tuple[Array, ...], dict[str, Array]]:
+def _identity_pull(node: Node, d_y: Array, cache: Any) -> Pulled:
     return (d_y,), {}
 
 
-def _present(**grads: Array | None) -> dict[str, Array]:
-    return {name: value for name, value in grads.items() if value is not None}
-
-
 OPS: Mapping[str, Op] = {
-    "conv2d": Op(_conv2d, _conv2d_pull, ("w",)),
-    "linear": Op(_linear, _linear_pull, ("w",)),
-    "batch_norm": Op(_norm, _norm_pull, ("gamma", "beta", "mean", "var")),
-    "batch_norm_train": Op(_norm_train, _norm_train_pull, ("gamma", "beta")),
+    "conv2d": Op(_conv2d, _pull(conv2d_backward, "w", "bias")),
+    "linear": Op(_linear, _pull(linear_backward, "w", "bias")),
+    "batch_norm": Op(_norm, _pull(batch_norm_backward, "gamma", "beta")),
+    "batch_norm_train": Op(_norm_train, _pull(batch_norm_train_backward, "gamma", "beta")),
     "relu": _plain(relu_forward, relu_backward),
     "relu6": _plain(relu6_forward, relu6_backward),
     "leaky_relu": _plain(leaky_relu_forward, leaky_relu_backward, "slope"),
@@ -208,10 +220,10 @@ OPS: Mapping[str, Op] = {
     ),
     "global_average_pool": _plain(global_average_pool_forward, global_average_pool_backward),
     "flatten": _plain(flatten_forward, flatten_backward),
-    "add": Op(_add, _add_pull),
-    "concat": Op(_concat, _concat_pull),
+    "add": _join(add_forward, add_backward),
+    "concat": _join(concat_forward, concat_backward),
     "patches": Op(_patches, _patches_pull),
-    "product": Op(_product, _product_pull, ("w",)),
+    "product": Op(_product, _product_pull),
     "output": Op(_output, _output_pull),
     "quantize": Op(_quantize, _quantize_pull),
     "identity": Op(_identity, _identity_pull),

@@ -2,16 +2,22 @@
 
 `forward` returns every edge's value and every node's cache; `backward` takes cotangents
 dL/d(edge) that may enter at any node, which is how layer, block, network and logit losses are
-all the same code.
+all the same code. `evaluate` is for values alone: it keeps no cache, and forgets each value as
+soon as its last reader has run.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from refquant._checks import check_array, complaint
+import numpy as np
+
+from refquant._checks import check_array, check_in, check_int, check_shape, complaint
 from refquant._types import Array
 from refquant.network.graph import INPUT, Key, Network, Node
 from refquant.network.ops import OPS
+from refquant.network.signatures import SIGNATURES
 
 
 class Trace(NamedTuple):
@@ -42,9 +48,9 @@ def forward(
     x : array of shape (n, \\*input_shape), or mapping of edge name to array
         The input, or the values of all edges that enter the chosen nodes.
     nodes : collection of str, optional
-        Names of the nodes to run; all of them by default.
+        Names of the nodes to run, given values or not; by default all without a given value.
     params : mapping of (node, parameter) to array, optional
-        Parameters to use in place of the network's own.
+        Parameters to use in place of the network's own, or beside them.
 
     Returns
     -------
@@ -54,20 +60,53 @@ def forward(
     Raises
     ------
     ValueError
-        If the input has another shape than the network expects, or an edge is missing.
+        If the input has another shape than the network expects, an edge or a parameter is
+        missing, or a name is unknown.
     """
-    values = dict(x) if isinstance(x, Mapping) else {INPUT: _check_input(network, x)}
-    caches: dict[str, Any] = {}
+    values, caches = _given(network, x), dict[str, Any]()
     own = group_by_node(network.params, params)
-    for node in network.nodes:
-        if nodes is None or node.name in nodes:
-            inputs = tuple(_value(values, edge, node) for edge in node.inputs)
-            arguments = own.get(node.name, {})
-            values[node.name], caches[node.name] = OPS[node.op].forward(node, inputs, arguments)
+    for node in _chosen(network, values, nodes):
+        values[node.name], caches[node.name] = _run(node, values, own)
     return Trace(values, caches)
 
 
-def backward(network: Network, trace: Trace, cotangents: Mapping[str, Array]) -> Gradients:
+def evaluate(
+    network: Network,
+    x: Array | Mapping[str, Array],
+    edges: Collection[str],
+    params: Mapping[Key, Array] | None = None,
+) -> dict[str, Array]:
+    """Return the values of `edges`, running only the nodes they need and keeping nothing else.
+
+    Parameters
+    ----------
+    network : Network
+    x : array of shape (n, \\*input_shape), or mapping of edge name to array
+        The input, or values to start from; what has a value is not computed again.
+    edges : collection of str
+        Names of nodes, or ``"input"``.
+    params : mapping of (node, parameter) to array, optional
+        As for `forward`.
+    """
+    values = _given(network, x)
+    own = group_by_node(network.params, params)
+    order = _needed(network, values, edges)
+    unread = Counter(edge for node in order for edge in set(node.inputs))
+    for node in order:
+        values[node.name], _ = _run(node, values, own)
+        for edge in set(node.inputs):
+            unread[edge] -= 1
+            if not unread[edge] and edge not in edges:
+                del values[edge]
+    return {edge: values[edge] for edge in edges}
+
+
+def backward(
+    network: Network,
+    trace: Trace,
+    cotangents: Mapping[str, Array],
+    edges: Collection[str] = (),
+) -> Gradients:
     """Pull cotangents back through the nodes that `trace` recorded.
 
     Parameters
@@ -77,23 +116,37 @@ def backward(network: Network, trace: Trace, cotangents: Mapping[str, Array]) ->
         From `forward` on the same network.
     cotangents : mapping of edge name to array
         dL/dvalue where the loss reads the network, each of the shape of that value.
+    edges : collection of str, optional
+        Further edges whose gradients to return, as a Fisher-weighted loss needs them.
 
     Returns
     -------
     Gradients
-        Of every parameter of the nodes passed, and of every edge that no recorded node produced.
+        Of every parameter of the nodes passed, of every edge that no recorded node produced,
+        and of `edges`. What the loss does not depend on is absent.
+
+    Raises
+    ------
+    ValueError
+        If a cotangent belongs to an edge the run did not reach, or has another shape.
     """
-    d_values: dict[str, Array] = dict(cotangents)
-    d_params: dict[Key, Array] = {}
+    for edge, d_y in cotangents.items():
+        value = trace.values[check_in("backward", "an edge of cotangents", edge, trace.values)]
+        check_shape("backward", f"the cotangent of {edge!r}", d_y, value.shape)
+    d_values, d_params = dict(cotangents), dict[Key, Array]()
+    passed: dict[str, Array] = {}
     for node in reversed(network.nodes):
         if node.name not in trace.caches or node.name not in d_values:
             continue
         d_y = d_values.pop(node.name)
-        d_inputs, own = OPS[node.op].backward(node, d_y, trace.caches[node.name])
+        if node.name in edges:
+            passed[node.name] = d_y
+        with _blame(node):
+            d_inputs, own = OPS[node.op].backward(node, d_y, trace.caches[node.name])
         d_params |= {(node.name, name): value for name, value in own.items()}
         for edge, d_x in zip(node.inputs, d_inputs, strict=True):
             d_values[edge] = d_values[edge] + d_x if edge in d_values else d_x
-    return Gradients(d_params, d_values)
+    return Gradients(d_params, d_values | passed)
 
 
 def predict(network: Callable[[Array], Array], x: Array, batch: int = 256) -> Array:
@@ -101,10 +154,9 @@ def predict(network: Callable[[Array], Array], x: Array, batch: int = 256) -> Ar
 
     Batching bounds the memory; in pinned arithmetic and on exact integers it changes no bit.
     """
-    import numpy as np
-
-    parts = [network(x[start : start + batch]) for start in range(0, len(x), batch)]
-    return np.concatenate(parts)
+    check_int("predict", "batch", batch, 1)
+    starts = range(0, max(len(x), 1), batch)  # no inputs at all are one empty batch
+    return np.concatenate([network(x[start : start + batch]) for start in starts])
 
 
 def group_by_node(*layers: Mapping[Key, Array] | None) -> dict[str, dict[str, Array]]:
@@ -116,18 +168,65 @@ def group_by_node(*layers: Mapping[Key, Array] | None) -> dict[str, dict[str, Ar
     return grouped
 
 
-def _check_input(network: Network, x: Array) -> Array:
+def _given(network: Network, x: Array | Mapping[str, Array]) -> dict[str, Array]:
+    if isinstance(x, Mapping):
+        return dict(x)
     check_array("forward", "x", x)
-    if x.ndim != len(network.input_shape) + 1 or x.shape[1:] != network.input_shape:
+    if x.shape[1:] != network.input_shape or x.ndim == 0:
         expected = f"(n, {', '.join(map(str, network.input_shape))})"
         fix = f"Network {network.name!r} takes batches; add a leading axis for a single input."
         raise ValueError(complaint("forward", "x", f"of shape {x.shape}", expected, fix))
-    return x
+    return {INPUT: x}
 
 
-def _value(values: Mapping[str, Array], edge: str, node: Node) -> Array:
-    if edge not in values:
-        fix = f"Give its value, or run the node {edge!r} as well."
-        got = f"without a value for {edge!r}"
-        raise ValueError(complaint("forward", f"x for node {node.name!r}", got, "all inputs", fix))
-    return values[edge]
+def _chosen(
+    network: Network, values: Mapping[str, Array], nodes: Collection[str] | None
+) -> tuple[Node, ...]:
+    if nodes is None:
+        return tuple(node for node in network.nodes if node.name not in values)
+    for name in nodes:
+        network.node(name)
+    return tuple(node for node in network.nodes if node.name in nodes)
+
+
+def _needed(
+    network: Network, values: Mapping[str, Array], edges: Collection[str]
+) -> Sequence[Node]:
+    """Return the nodes that lead from `values` to `edges`, in running order."""
+    for edge in edges:
+        if edge not in values:
+            network.node(edge)
+    wanted, found = set(edges), []
+    for node in reversed(network.nodes):
+        if node.name in wanted and node.name not in values:
+            wanted.update(node.inputs)
+            found.append(node)
+    return found[::-1]
+
+
+def _run(
+    node: Node, values: Mapping[str, Array], params: Mapping[str, Mapping[str, Array]]
+) -> tuple[Array, Any]:
+    own = params.get(node.name, {})
+    for edge in node.inputs:
+        if edge not in values:
+            got, fix = f"without a value for {edge!r}", f"Give it, or run node {edge!r} as well."
+            message = complaint("forward", f"x for node {node.name!r}", got, "all inputs", fix)
+            raise ValueError(message)
+    for name in SIGNATURES[node.op].params:
+        if name not in own:
+            expected = f"one of shape and meaning as {node.op!r} reads it"
+            what = f"parameter {(node.name, name)!r}"
+            raise ValueError(complaint("forward", what, "missing", expected))
+    with _blame(node):
+        return OPS[node.op].forward(node, tuple(values[edge] for edge in node.inputs), own)
+
+
+@contextmanager
+def _blame(node: Node) -> Iterator[None]:
+    """Add the node's name to the complaint of a layer, which does not know it."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        error.add_note(f"in node {node.name!r} ({node.op})")
+        raise

@@ -1,21 +1,23 @@
 """Cut a lowered network into the units that are reconstructed one after the other.
 
-layer    patches, product and output of one linear node, with the activation function and the
-         quantizer behind it where nothing else reads the edge in between.
-block    the blocks the network declares; nodes in no block form layer units of their own.
+layer    patches, product and output of one linear node, with the batch norm, the activation
+         function and the quantizer behind it where nothing else reads the edge in between.
+block    the blocks the network declares; linear nodes in no block are layer units of their own.
 network  everything at once.
 
 Nodes without weights that stand between units (an addition of the skip path, a pooling) belong to
-no unit; they run when a later unit needs their value.
+no unit; they run when a later unit needs their value. Units come in an order in which every unit
+follows those whose values it needs. methods.md section 9.
 """
 
 from dataclasses import dataclass
 
-from refquant._checks import check_in
+from refquant._checks import check_in, complaint
 from refquant.network.graph import Network, Node, consumers
+from refquant.network.lower import linear_nodes
 
 GRANULARITIES = ("layer", "block", "network")
-FOLLOWERS = ("relu", "relu6", "leaky_relu", "sigmoid", "quantize", "identity")
+FOLLOWERS = ("batch_norm", "relu", "relu6", "leaky_relu", "sigmoid", "quantize", "identity")
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Unit:
     inputs : tuple of str
         Edges that enter it.
     output : str
-        The edge whose error is measured: its last node.
+        The edge whose error is measured: its last node, the only one read from outside.
     layers : tuple of str
         The linear layers in it.
     """
@@ -46,47 +48,71 @@ class Unit:
 def cut(network: Network, granularity: str) -> tuple[Unit, ...]:
     """Return the units of a lowered network in running order.
 
+    Parts without a linear layer are left out; without any declared block, ``"block"`` gives the
+    layer units.
+
     Raises
     ------
     ValueError
-        If the granularity is unknown, or ``"block"`` is asked of a network without blocks.
+        If the granularity is unknown, the network is not lowered, more than one edge leaves a
+        block, or a path leaves a block and comes back into it.
     """
     check_in("cut", "granularity", granularity, GRANULARITIES)
+    layers = linear_nodes(network)
     if granularity == "network":
-        return (_unit(network, network.name, tuple(node.name for node in network.nodes)),)
-    in_blocks: dict[str, str] = {}
-    if granularity == "block":
-        in_blocks = {member: block for block, members in network.blocks for member in members}
-    units: list[Unit] = []
-    done: set[str] = set()
-    for node in network.nodes:
-        block = in_blocks.get(node.name)
-        if block is not None and block not in done:
-            done.add(block)
-            units.append(_unit(network, block, dict(network.blocks)[block]))
-        elif block is None and node.op == "output":
-            units.append(_unit(network, node.name, _layer_nodes(network, node, in_blocks)))
-    return tuple(unit for unit in units if unit.layers)
+        return (_unit(network, network.name, {node.name for node in network.nodes}),)
+    blocks = network.blocks if granularity == "block" else ()
+    taken = {member for _, members in blocks for member in members}
+    units = [_unit(network, block, set(members)) for block, members in blocks]
+    for layer in layers:
+        if layer not in taken:
+            units.append(_unit(network, layer, _layer_nodes(network, layer, taken)))
+    place = {node.name: index for index, node in enumerate(network.nodes)}
+    # A unit needs others through their outputs alone, so the order of the outputs will do.
+    return tuple(sorted((u for u in units if u.layers), key=lambda unit: place[unit.output]))
 
 
-def _layer_nodes(network: Network, output: Node, taken: dict[str, str]) -> tuple[str, ...]:
-    """Return the names of the nodes of the layer that ends in `output`, followers included."""
-    names = [output.name]
-    while len(names) < 4:  # from the output back to the patches, past an input quantizer
-        before = network.node(network.node(names[0]).inputs[0])
-        names.insert(0, before.name)
-        if before.op == "patches":
-            break
-    while True:
-        readers = consumers(network, names[-1])
-        if len(readers) != 1 or readers[0].op not in FOLLOWERS or readers[0].name in taken:
-            return tuple(names)
-        names.append(readers[0].name)
+def _layer_nodes(network: Network, layer: str, taken: set[str]) -> set[str]:
+    """Return the names of the nodes of the layer that ends in `layer`, followers included."""
+    names, node = {layer}, network.node(layer)
+    while node.op != "patches":  # from the output back, past an input quantizer
+        node = network.node(node.inputs[0])
+        names.add(node.name)
+    readers = consumers(network, layer)
+    while len(readers) == 1 and readers[0].op in FOLLOWERS and readers[0].name not in taken:
+        names.add(readers[0].name)
+        readers = consumers(network, readers[0].name)
+    return names
 
 
-def _unit(network: Network, name: str, members: tuple[str, ...]) -> Unit:
+def _unit(network: Network, name: str, members: set[str]) -> Unit:
     nodes = tuple(node for node in network.nodes if node.name in members)
-    inside = {node.name for node in nodes}
-    edges = dict.fromkeys(e for node in nodes for e in node.inputs if e not in inside)
+    inputs = dict.fromkeys(e for node in nodes for e in node.inputs if e not in members)
     layers = tuple(node.name for node in nodes if node.op == "output")
-    return Unit(name, tuple(n.name for n in nodes), tuple(edges), nodes[-1].name, layers)
+    unit = Unit(name, tuple(n.name for n in nodes), tuple(inputs), nodes[-1].name, layers)
+    _check_closed(network, unit, members)
+    return unit
+
+
+def _check_closed(network: Network, unit: Unit, members: set[str]) -> None:
+    """Refuse a unit that is read from outside elsewhere than at its end, or reads itself."""
+    outside = [node for node in network.nodes if node.name not in members]
+    leaving = {edge for node in outside for edge in node.inputs if edge in members}
+    if leaving - {unit.output}:
+        got = f"read from outside at {sorted(leaving)}"
+        fix = "Declare blocks that end where their paths join."
+        message = complaint("cut", f"block {unit.name!r}", got, f"only {unit.output!r}", fix)
+        raise ValueError(message)
+    if set(unit.inputs) & _descendants(outside, members):
+        got = f"entered by {unit.inputs}, which it feeds itself"
+        fix = "Put the nodes in between into the block."
+        raise ValueError(complaint("cut", f"block {unit.name!r}", got, "no way back", fix))
+
+
+def _descendants(nodes: list[Node], members: set[str]) -> set[str]:
+    """Return the names among `nodes`, in running order, that read `members` at some remove."""
+    found: set[str] = set()
+    for node in nodes:
+        if any(edge in members or edge in found for edge in node.inputs):
+            found.add(node.name)
+    return found
