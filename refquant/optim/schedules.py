@@ -27,6 +27,11 @@ from refquant import numerics as nx
 from refquant._checks import check_in, check_int, complaint
 
 
+def _check_share(function: str, argument: str, share: float) -> None:
+    if not 0.0 <= share < 1.0:
+        raise ValueError(complaint(function, argument, share, "a number in [0, 1)"))
+
+
 @dataclass(frozen=True, kw_only=True)
 class BetaSchedule:
     """The dialect of a beta schedule (decision D9).
@@ -162,8 +167,3 @@ def _half_cosine(share: float) -> float:
 def _check_step(function: str, t: int, total: int, first: int) -> None:
     check_int(function, "total", total, 1)
     check_int(function, "t", t, first, first + total - 1)
-
-
-def _check_share(function: str, argument: str, share: float) -> None:
-    if not 0.0 <= share < 1.0:
-        raise ValueError(complaint(function, argument, share, "a number in [0, 1)"))
