@@ -11,7 +11,8 @@ arXiv:2203.05740, for the gradient scale that counts the batch (D34).
 from dataclasses import dataclass
 
 from refquant._types import Array
-from refquant.calibrate import MseSearch, Rule, calibrate
+from refquant.calibrate.calibrate import Rule, calibrate
+from refquant.calibrate.mse_search import MseSearch
 from refquant.quantizers.fake_quant import (
     FakeQuantCache,
     fake_quant_backward,

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from refquant._types import Array
-from refquant.calibrate import MseSearch, Rule, calibrate
+from refquant.calibrate.calibrate import Rule, calibrate
+from refquant.calibrate.mse_search import MseSearch
 from refquant.quantizers.fake_quant import (
     FakeQuantCache,
     fake_quant_backward,

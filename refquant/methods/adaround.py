@@ -16,7 +16,7 @@ lambda. Each of these is a field; `ADAROUND_AMCT` is one such dialect.
 
 from dataclasses import replace
 
-from refquant.calibrate import KlAmct
+from refquant.calibrate.kl_amct import KlAmct
 from refquant.components import AdaRoundWeights
 from refquant.methods.nearest import NEAREST
 from refquant.methods.setting import Learn, Penalty, Phase
