@@ -125,7 +125,7 @@ def lsq_plus_integer_forward(
     whole = np.rint(z)
     u = ratio(x, s)
     r = np.rint(np.where(np.isnan(u), np.zeros_like(u), u)) + whole
-    level = clip_levels(r, grid.code_min, grid.code_max) - whole + 0.0
+    level = clip_levels(r, grid.code_min, grid.code_max) - whole
     inside = within(np.rint(u) + whole, grid.code_min, grid.code_max)
     return np.asarray(s * level), LsqPlusCache(u, level, inside, s, scale)
 
