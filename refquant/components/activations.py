@@ -36,6 +36,8 @@ class NearestActivations:
         2..16.
     calibration : rule of refquant.calibrate
         How the range is found on the float network's activations.
+    samples : int
+        How many calibration inputs, from the first, the range is found on (QDrop: 256).
     rounding : str
         Tie rule, a mode of `refquant.quantizers.rounding.round_to`.
     mask : {"rounded", "unrounded"}
@@ -44,7 +46,8 @@ class NearestActivations:
 
     grid: str = "affine"
     bits: int = 8
-    calibration: Rule = MseSearch("grid100_1d", p=2.4)
+    calibration: Rule = MseSearch("grid100_1d", p=2.0)
+    samples: int = 256
     rounding: str = "rint"
     mask: str = "rounded"
 
@@ -53,14 +56,18 @@ class NearestActivations:
         """Names of the parameters a phase may learn."""
         return ("s_x",)
 
+    @property
+    def _grid(self) -> Grid:
+        return Grid(self.grid, self.bits)
+
     def start(self, x: Array) -> Params:
         """Return the calibrated step and zero point of the values `x`."""
-        found = calibrate(x, self.calibration, Grid(self.grid, self.bits), axis=None)
+        found = calibrate(x[: self.samples], self.calibration, self._grid, axis=None)
         return {"s_x": found.step, "zero_point": found.zero_point}
 
     def qparams(self, params: Params) -> QParams:
         """Return step, zero point and grid as one value."""
-        return QParams(params["s_x"], params["zero_point"], Grid(self.grid, self.bits))
+        return QParams(params["s_x"], params["zero_point"], self._grid)
 
     def forward(self, x: Array, params: Params) -> tuple[Array, FakeQuantCache]:
         """Return the quantize-dequantized values and what the backward needs."""

@@ -60,14 +60,18 @@ class NearestWeights:
         """Names of the parameters a phase may learn."""
         return ("s_w",)
 
+    @property
+    def _grid(self) -> Grid:
+        return Grid(self.grid, self.bits)
+
     def start(self, w: Array) -> Params:
         """Return the calibrated step and zero point of `w`."""
-        found = calibrate(w, self.calibration, Grid(self.grid, self.bits), axis=self.axis)
+        found = calibrate(w, self.calibration, self._grid, axis=self.axis)
         return {"s_w": found.step, "zero_point": found.zero_point}
 
     def qparams(self, params: Params) -> QParams:
         """Return step, zero point and grid as one value."""
-        return QParams(params["s_w"], params["zero_point"], Grid(self.grid, self.bits))
+        return QParams(params["s_w"], params["zero_point"], self._grid)
 
     def forward(self, w: Array, params: Params) -> tuple[Array, FakeQuantCache]:
         """Return ``s_w * clip(round(w / s_w), n, p)`` and what the backward needs."""
