@@ -1,5 +1,6 @@
 """Networks as data: nodes, runs forwards and backwards, folding, lowering, units, bundles."""
 
+from refquant.network.bundle import BundleError, load, save
 from refquant.network.describe import describe, shapes
 from refquant.network.fold import fold, unfold
 from refquant.network.graph import (
@@ -18,6 +19,7 @@ from refquant.network.units import Unit, cut
 
 __all__ = [
     "INPUT",
+    "BundleError",
     "Component",
     "Gradients",
     "Network",
@@ -35,10 +37,12 @@ __all__ = [
     "forward",
     "insert_quantizers",
     "linear_nodes",
+    "load",
     "lower",
     "predict",
     "quantized_edges",
     "replace_params",
+    "save",
     "shapes",
     "training_mode",
     "unfold",
