@@ -1,0 +1,158 @@
+"""Turn a quantized network and its hardened layers into a plan: validate, fold, narrow, prove.
+
+Reference: methods 15.3 (folding), 17.1 and 17.2 (codes, overflow).
+
+`network` is folded and lowered, with quantize nodes inserted. A quantize node's component offers
+``codes(x, params)``, ``step(params)``, ``zero_point(params)`` and the fields ``grid`` (a kind of
+`refquant.quantizers.grid.Grid`) and ``bits``; one step per tensor. A linear layer reads codes if
+nothing but patches, max pools, flattenings and identities stand between it and a quantize node.
+
+Everything is checked here, so that a plan that exists can run: shapes, dtypes, steps, names, and
+that no accumulator can leave int32.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from refquant._checks import check_finite, check_positive, check_shape, complaint
+from refquant._types import Array
+from refquant.deploy import overflow
+from refquant.deploy.codes import narrow
+from refquant.deploy.epilogue import fold_epilogue
+from refquant.deploy.plan import EdgeCoder, HardLayer, IntegerLayer, Plan
+from refquant.network import INPUT, Network, Node, linear_nodes
+from refquant.network.graph import read_only
+from refquant.network.lower import TRANSPARENT
+from refquant.quantizers.grid import Grid, make_qparams
+
+CARRY_CODES = ("patches", *TRANSPARENT)
+NOT_LOWERED = ("conv2d", "linear", "batch_norm_train")
+
+
+def deploy(network: Network, layers: Mapping[str, HardLayer]) -> Plan:
+    """Return the plan of a quantized network.
+
+    Parameters
+    ----------
+    network : Network
+        Folded and lowered, with quantize nodes; biases in ``(layer, "bias")``.
+    layers : mapping of layer name to HardLayer
+        One per linear layer.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the network is not lowered, a layer is missing or unknown, a shape, dtype or step does
+        not fit, or an accumulator might not fit int32; every message names the node.
+    """
+    _check_names(network, layers)
+    quantizers = [node for node in network.nodes if node.op == "quantize"]
+    coders = {node.name: _coder(network, node) for node in quantizers}
+    integer = {name: _layer(network, name, layers[name], coders) for name in linear_nodes(network)}
+    gone = {*integer, *(product_of(network, name).name for name in integer)}
+    kept = {key: value for key, value in network.params.items() if key[0] not in gone}
+    return Plan(replace(network, params=kept), integer, coders)
+
+
+def product_of(network: Network, layer: str) -> Node:
+    """Return the product node of a linear layer."""
+    return network.node(network.node(layer).inputs[0])
+
+
+def source_of(network: Network, edge: str) -> str | None:
+    """Return the quantize node whose codes `edge` carries; None if it carries real numbers."""
+    while edge != INPUT:
+        node = network.node(edge)
+        if node.op == "quantize":
+            return edge
+        if node.op not in CARRY_CODES:
+            return None
+        edge = node.inputs[0]
+    return None
+
+
+def _check_names(network: Network, layers: Mapping[str, HardLayer]) -> None:
+    for node in network.nodes:
+        if node.op in NOT_LOWERED:
+            got = f"a {node.op} node, {node.name!r}"
+            fix = "Call refquant.network.fold and lower first."
+            raise ValueError(complaint("deploy", "network", got, "a lowered network", fix))
+    expected = linear_nodes(network)
+    for name in sorted({*expected} ^ {*layers}):
+        got = f"without {name!r}" if name in expected else f"given for {name!r}, no linear layer"
+        wanted = f"exactly the linear layers {list(expected)}"
+        raise ValueError(complaint("deploy", "layers", got, wanted))
+
+
+def _coder(network: Network, node: Node) -> EdgeCoder:
+    component, where = node.attr("component"), f"of node {node.name!r}"
+    params = {name: _widened(value) for name, value in network.params_of(node.name).items()}
+    step, zero_point = component.step(params), component.zero_point(params)
+    for argument, value in (("step", step), ("zero_point", zero_point)):
+        check_shape("deploy", f"{argument} {where}", np.asarray(value), ())
+    check_positive("deploy", f"step {where}", step)
+    grid = Grid(component.grid, component.bits)
+    make_qparams(float(step), zero_point, grid)  # refuses a zero point off the grid
+    limits = (grid.code_min, grid.code_max)
+    return EdgeCoder(component, params, float(step), int(zero_point), limits)
+
+
+def _layer(
+    network: Network, name: str, hard: HardLayer, coders: Mapping[str, EdgeCoder]
+) -> IntegerLayer:
+    product = product_of(network, name)
+    _check_codes(name, hard.codes, network.params.get((product.name, "w")))
+    channels = len(hard.codes)
+    step = _vector(name, "step", np.broadcast_to(hard.step, (channels,)), channels)
+    if (step < 0.0).any():
+        fix = "Put the sign into xi."
+        raise ValueError(complaint("deploy", f"step of {name!r}", step.min(), "at least 0", fix))
+    bias, xi, eta = (
+        None if value is None else _vector(name, argument, value, channels)
+        for argument, value in (
+            ("bias", network.params.get((name, "bias"))),
+            ("xi", hard.xi),
+            ("eta", hard.eta),
+        )
+    )
+    source = source_of(network, product.inputs[0])
+    reads = None if source is None else coders[source]
+    # A real input is multiplied by dequantized weights, which contain the weight step already.
+    s_w, s_x = (np.ones(channels), 1.0) if reads is None else (step, reads.step)
+    scale, offset = fold_epilogue(s_w, s_x, bias, xi, eta)
+    largest = 0 if reads is None else reads.largest
+    bound = overflow.tight_bound(hard.codes, largest)
+    overflow.check_accumulator(name, bound)
+    codes, loose = read_only(narrow(hard.codes)), overflow.loose_bound(hard.codes, largest)
+    groups = product.attr("groups")
+    return IntegerLayer(codes, step, scale, offset, groups, source, bound, loose)
+
+
+def _check_codes(name: str, codes: Any, w: Array | None) -> None:
+    where = f"codes of layer {name!r}"
+    if not isinstance(codes, np.ndarray) or codes.dtype.kind not in "iu":
+        got = getattr(codes, "dtype", type(codes).__name__)
+        raise TypeError(complaint("deploy", where, got, "an array of integers"))
+    if w is not None:
+        check_shape("deploy", where, codes, w.shape)
+    if codes.size == 0 or np.abs(codes.astype(np.int64)).max() >= 2**16:
+        raise ValueError(complaint("deploy", where, "empty or above 16 bits", "codes of a Grid"))
+
+
+def _vector(name: str, argument: str, value: Any, channels: int) -> Array:
+    """A (c_out,) parameter as float64, finite."""
+    where = f"{argument} of layer {name!r}"
+    array = np.array(value, dtype=np.float64)
+    return check_finite("deploy", where, check_shape("deploy", where, array, (channels,)))
+
+
+def _widened(value: Array) -> Array:
+    """Floats as float64; anything else as it is."""
+    return value.astype(np.float64) if value.dtype == np.float32 else value
