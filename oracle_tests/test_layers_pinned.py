@@ -74,6 +74,27 @@ def test_memory_layout_does_not_change_the_bits():
             np.testing.assert_array_equal(one, other)
 
 
+def test_every_product_follows_the_arithmetic():
+    """One slice keeps about 22 bits of real numbers: a product that ignored it would not show."""
+    rng = np.random.default_rng(7)
+    x, w, d_y = (rng.normal(size=s) for s in ((2, 3, 6, 6), (5, 3, 3, 3), (2, 5, 4, 4)))
+
+    def run():
+        y, cache = conv2d_forward(x, w, None, Geometry((3, 3)))
+        z, flat_cache = linear_forward(x[0, 0], w[:, 0].reshape(5, 9)[:, :6], None)
+        d_z = d_y[0].reshape(5, 16)[:, :6].T
+        return y, *conv2d_backward(d_y, cache)[:2], z, *linear_backward(d_z, flat_cache)[:2]
+
+    fast = run()
+    with nx.arithmetic("pinned", slices=1):
+        coarse = run()
+    with nx.arithmetic("pinned", slices=3):
+        fine = run()
+    for number, (one, rough, good) in enumerate(zip(fast, coarse, fine, strict=True)):
+        assert 1e-10 < np.abs(one - rough).max() < 1e-4, f"result {number}"
+        np.testing.assert_allclose(good, one, rtol=1e-13, atol=1e-13)
+
+
 def test_batch_norm_and_cross_entropy_stay_near_the_fast_values():
     rng = np.random.default_rng(6)
     x, d_y, gamma = rng.normal(size=(4, 3, 5, 5)), rng.normal(size=(4, 3, 5, 5)), rng.normal(size=3)
