@@ -1,8 +1,8 @@
 """The two arithmetics, fast and pinned, and the counter-based generator.
 
-    from refquant import numerics as nx
-    with nx.arithmetic("pinned", slices=3):
-        y = nx.matmul(a, b)
+from refquant import numerics as nx
+with nx.arithmetic("pinned", slices=3):
+    y = nx.matmul(a, b)
 """
 
 from refquant.numerics import counter as counter

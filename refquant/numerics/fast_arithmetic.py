@@ -26,3 +26,10 @@ def power(x: Array, p: Array | float) -> Array:
     """``x ** p``."""
     result: Array = np.power(x, p)
     return result
+
+
+def sigmoid(x: Array) -> Array:
+    """``1 / (1 + exp(-x))``, split by sign so that exp never overflows."""
+    e = np.exp(-np.abs(x))
+    value: Array = np.where(np.signbit(x), e, e.dtype.type(1)) / (1 + e)
+    return value[()]

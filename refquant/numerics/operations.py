@@ -7,6 +7,8 @@ In fast, each function is NumPy's. In pinned, float32 operands are widened, the 
 computed in float64 and rounded once; every NaN is np.nan; nothing warns.
 """
 
+from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,10 +17,19 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from refquant._checks import complaint
 from refquant._types import Array
 from refquant.numerics import fast_arithmetic as fast
-from refquant.numerics import pinned_arithmetic as pinned
+from refquant.numerics import (
+    pinned_arithmetic,
+    pinned_cos,
+    pinned_exp,
+    pinned_log,
+    pinned_power,
+    pinned_sums,
+)
 from refquant.numerics.context import current
+from refquant.numerics.pinned_elementwise import elementwise
 
 Axis = int | tuple[int, ...] | None
+Operation = Callable[..., Any]
 
 
 def matmul(a: Array, b: Array) -> Array:
@@ -46,7 +57,7 @@ def matmul(a: Array, b: Array) -> Array:
         return np.asarray(fast.matmul(a, b))
     dtype = np.result_type(a, b)
     with np.errstate(over="ignore"):
-        return pinned.matmul(a, b, now.slices).astype(dtype, copy=False)
+        return pinned_arithmetic.matmul(a, b, now.slices).astype(dtype, copy=False)
 
 
 def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
@@ -64,76 +75,103 @@ def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     Array of the dtype of `x`; a scalar if no axis is left.
     """
     axes = _axes(x, axis)
-    total = fast.sum(x, axes) if _is_fast() else _pinned()
+    total: Array = _chosen(fast.sum, pinned_sums.sum)(x, axes)
     return total if keepdims else np.squeeze(total, axis=axes)[()]
 
 
 def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Return `sum` divided by the number of elements, in the dtype of `x`; see `sum`."""
-    count = 1
-    for i in _axes(x, axis):
-        count *= x.shape[i]
-    result: Array = sum(x, axis, keepdims) / x.dtype.type(count)
-    return result
+    """Return `sum` divided by the number of elements (NaN if there are none); see `sum`."""
+    return _composed(_mean, x, _axes(x, axis), keepdims)
 
 
 def exp(x: Array) -> Array:
     """Return e to the power `x`, element by element."""
-    return fast.exp(x) if _is_fast() else _pinned()
+    return _applied(fast.exp, pinned_exp.exp, x)
 
 
 def log(x: Array) -> Array:
     """Return the natural logarithm; -inf at 0, NaN below."""
-    return fast.log(x) if _is_fast() else _pinned()
+    return _applied(fast.log, pinned_log.log, x)
 
 
 def log2(x: Array) -> Array:
     """Return the logarithm to base 2, exact at powers of two; -inf at 0, NaN below."""
-    return fast.log2(x) if _is_fast() else _pinned()
-
-
-def power(x: Array, p: Array | float) -> Array:
-    """Return ``x ** p``; NaN for a negative `x` with an exponent that is no integer."""
-    return fast.power(x, p) if _is_fast() else _pinned()
+    return _applied(fast.log2, pinned_log.log2, x)
 
 
 def tanh(x: Array) -> Array:
     """Return the hyperbolic tangent."""
-    return fast.tanh(x) if _is_fast() else _pinned()
+    return _applied(fast.tanh, pinned_exp.tanh, x)
+
+
+def power(x: Array, p: Array | float) -> Array:
+    """Return ``x ** p``; NaN for a negative `x` with an exponent that is not whole."""
+    result: Array = _chosen(fast.power, pinned_power.power)(x, p)
+    return result
 
 
 def cos(x: Array) -> Array:
-    """Return the cosine of `x` in radians."""
-    return fast.cos(x) if _is_fast() else _pinned()
+    """Return the cosine of `x` in radians; pinned takes at most 2^20, else ValueError."""
+    result: Array = _chosen(fast.cos, pinned_cos.cos)(x)
+    return result
 
 
 def sigmoid(x: Array) -> Array:
     """Return ``1 / (1 + exp(-x))``, evaluated so that exp never overflows; 0.5 at 0."""
-    e = exp(-np.abs(x))
-    result: Array = np.where(np.signbit(x), e, e.dtype.type(1)) / (1 + e)
-    return result
+    return _applied(fast.sigmoid, pinned_exp.sigmoid, x)
 
 
 def softmax(x: Array, axis: int = -1) -> Array:
-    """Return ``exp(x) / sum(exp(x))`` along `axis`, shifted by the largest entry."""
+    """Return ``exp(x) / sum(exp(x))`` along `axis`, shifted by the largest entry.
+
+    NaN along a slice that holds a NaN or +inf, or nothing but -inf.
+    """
+    return _composed(_softmax, x, axis)
+
+
+def log_softmax(x: Array, axis: int = -1) -> Array:
+    """Return the logarithm of `softmax`, without forming it."""
+    return _composed(_log_softmax, x, axis)
+
+
+def _mean(x: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
+    count = prod(x.shape[i] for i in axes)
+    result: Array = sum(x, axes, keepdims) / x.dtype.type(count)
+    return result
+
+
+def _softmax(x: Array, axis: int) -> Array:
     e = exp(x - x.max(axis=axis, keepdims=True))
     result: Array = e / sum(e, axis, keepdims=True)
     return result
 
 
-def log_softmax(x: Array, axis: int = -1) -> Array:
-    """Return the logarithm of `softmax`, without forming it."""
+def _log_softmax(x: Array, axis: int) -> Array:
     shifted = x - x.max(axis=axis, keepdims=True)
     result: Array = shifted - log(sum(exp(shifted), axis, keepdims=True))
     return result
 
 
-def _is_fast() -> bool:
-    return current().mode == "fast"
+def _chosen(in_fast: Operation, in_pinned: Operation) -> Operation:
+    return in_fast if current().mode == "fast" else in_pinned
 
 
-def _pinned() -> Any:
-    raise NotImplementedError("pinned arithmetic arrives with the next commits")
+def _applied(ufunc: Operation, kernel: Operation, x: Array) -> Array:
+    """Apply the ufunc in fast, the kernel in pinned."""
+    result: Array = ufunc(x) if current().mode == "fast" else elementwise(kernel, x)
+    return result
+
+
+def _composed(function: Operation, x: Array, *settings: Any) -> Array:
+    """Apply a function of this file to `x`; in pinned widen first and round once at the end."""
+    result: Array
+    if current().mode == "fast":
+        result = function(x, *settings)
+        return result
+    with np.errstate(all="ignore"):
+        result = function(np.asarray(x, np.float64), *settings)
+        dtype = np.float32 if np.asarray(x).dtype == np.float32 else np.float64
+        return np.where(np.isnan(result), np.nan, result).astype(dtype)[()]
 
 
 def _axes(x: Array, axis: Axis) -> tuple[int, ...]:

@@ -26,6 +26,8 @@ from refquant._types import Array
 
 TERMS = 1024  # longest product of slices; it fixes the width of a slice for every longer one
 LIMIT = 2.0**300  # largest entries within 1/LIMIT..LIMIT keep every product of slices normal
+SMALL = 2**13
+BLOCK = 2**14  # numbers that are cut together
 EXPONENT_FIELD = 0x7FF0000000000000  # of a binary64 number
 
 
@@ -50,16 +52,20 @@ def slice_bits(k: int, slices: int) -> int:
 
 def magnitude(x: Array) -> Array:
     """Return the largest absolute entry of each row, (..., r, 1); NaN if there is one."""
-    if x.size <= TERMS * 8:
-        return np.abs(x).max(axis=-1, keepdims=True)
-    return np.maximum(x.max(axis=-1, keepdims=True), -x.min(axis=-1, keepdims=True))
+    largest: Array
+    if x.size <= SMALL:  # one temporary costs less than a second call
+        largest = np.maximum.reduce(np.abs(x), axis=-1, keepdims=True)
+    else:
+        largest = np.maximum.reduce(x, axis=-1, keepdims=True)
+        np.maximum(largest, -np.minimum.reduce(x, axis=-1, keepdims=True), out=largest)
+    return largest
 
 
 def is_moderate(largest: Array) -> bool:
     """Say whether all rows are finite, and zero or within 1/LIMIT..LIMIT."""
-    if not largest.max() < LIMIT:
+    if not np.maximum.reduce(largest, axis=None) < LIMIT:
         return False
-    if largest.min() > 1.0 / LIMIT:
+    if np.minimum.reduce(largest, axis=None) > 1.0 / LIMIT:
         return True
     return not bool(((largest > 0.0) & (largest <= 1.0 / LIMIT)).any())
 
@@ -86,28 +92,52 @@ def cut(x: Array, shift: Array, bits: int, slices: int, reverse: bool) -> Cut:
     -------
     Cut, in the memory order of `x`.
     """
-    data, parts = _room(x, slices)
+    data, parts, axis = _room(x, slices)
     if reverse:
         parts.reverse()
+    used = 0
+    for block in _blocks(x, axis):
+        blocks = [part[block] for part in parts]
+        block_shift = shift[block] if axis == x.ndim - 2 else shift
+        used = max(used, _cut_block(x[block], block_shift, 2.0**-bits, blocks))
+    return Cut(data, used)
+
+
+def _blocks(x: Array, axis: int) -> list[tuple[slice, ...]]:
+    """Pieces of `x` along `axis` for which every pass over a piece stays in the cache."""
+    n = x.shape[axis]
+    step = max(1, BLOCK * n // x.size)
+    before = (slice(None),) * axis
+    return [(*before, slice(start, start + step)) for start in range(0, n, step)]
+
+
+def _cut_block(x: Array, shift: Array, narrower: float, parts: list[Array]) -> int:
+    """Write the slices of `x` to `parts`; return how many are not zero throughout."""
     rest, last = x, parts[-1]
     for i, part in enumerate(parts[:-1]):
         np.add(rest, shift, out=part)
         part -= shift
         np.subtract(rest, part, out=last)
         if not last.any():
-            return Cut(data, i + 1)
-        rest, shift = last, shift * 2.0**-bits
+            for unused in parts[i + 1 : -1]:
+                unused.fill(0.0)
+            return i + 1
+        rest, shift = last, shift * narrower
     np.add(rest, shift, out=last)
     last -= shift
-    return Cut(data, slices)
+    return len(parts)
 
 
-def _room(x: Array, slices: int) -> tuple[Array, list[Array]]:
-    """Allocate (..., r, slices * k) in the memory order of `x`, and its slices as views."""
+def _room(x: Array, slices: int) -> tuple[Array, list[Array], int]:
+    """Allocate (..., r, slices * k) in the memory order of `x`.
+
+    Returns it, its slices as views, and the axis along which `x` is cheap to walk.
+    """
     *batch, r, k = x.shape
     if abs(x.strides[-1]) <= abs(x.strides[-2]):
         room = np.empty((*batch, r, slices, k))
-        return room.reshape(*batch, r, slices * k), [room[..., i, :] for i in range(slices)]
+        parts = [room[..., i, :] for i in range(slices)]
+        return room.reshape(*batch, r, slices * k), parts, x.ndim - 2
     room = np.empty((*batch, slices, k, r))
     parts = [room[..., i, :, :].mT for i in range(slices)]
-    return room.reshape(*batch, slices * k, r).mT, parts
+    return room.reshape(*batch, slices * k, r).mT, parts, x.ndim - 1

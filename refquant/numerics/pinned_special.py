@@ -22,9 +22,7 @@ Product = Callable[[Array, Array, Array, int], bool]
 STEP = 900  # 2^-104 <= |x| <= 2^11 times 2^-900 is normal, so one rounding remains
 
 
-def careful_product(
-    out: Array, left: Array, right: Array, slices: int, product: Product
-) -> None:
+def careful_product(out: Array, left: Array, right: Array, slices: int, product: Product) -> None:
     """Set `out` (..., m, n) to left (..., m, k) times right (..., n, k) transposed.
 
     Parameters
