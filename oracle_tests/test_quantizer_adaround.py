@@ -111,8 +111,12 @@ def test_initial_alpha_equals_the_twin(seed):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_initial_alpha_stays_in_the_closed_interval(dtype):
-    """A gradient must be able to pass at the first step, however close f is to 0 or 1."""
+@pytest.mark.parametrize("towards", [-9.0, None, 9.0])
+def test_initial_alpha_stays_in_the_closed_interval(towards, dtype, monkeypatch):
+    """A gradient must be able to pass at the first step, however the logarithm rounds."""
+    if towards is not None:
+        off = lambda x: np.nextafter(np.log(x), x.dtype.type(towards))  # noqa: E731
+        monkeypatch.setattr("refquant.quantizers.adaround.nx.log", off)
     info = np.finfo(dtype)
     tiny = np.array([info.tiny, info.eps, info.eps / 2, 1e-3, 0.0], dtype=dtype)
     u = np.concatenate([tiny, -tiny, 1 - tiny, 3 + tiny])

@@ -2,6 +2,7 @@
 
 import math
 from decimal import Decimal
+from functools import partial
 
 import numpy as np
 import pytest
@@ -44,10 +45,22 @@ def test_values_by_hand(dtype):
     assert h.dtype == d_alpha.dtype == dtype
 
 
+def sigmoid_with_errors(x, towards):
+    """A sigmoid three floats away from a good one, as a poor exp might leave it."""
+    sigma = 1 / (1 + np.exp(-x))
+    for _ in range(3):
+        sigma = np.nextafter(sigma, x.dtype.type(towards))
+    return sigma
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("sign", [-1, 1])
-def test_edges_of_the_gradient(sign, dtype):
-    """D37: only |alpha| = LN11 itself distinguishes "inclusive" from "strict"."""
+@pytest.mark.parametrize("towards", [0.0, None, 1.0])
+def test_edges_of_the_gradient(towards, sign, dtype, monkeypatch):
+    """D37: only |alpha| = LN11 tells "inclusive" from "strict", however the sigmoid rounds."""
+    if towards is not None:
+        sigmoid = partial(sigmoid_with_errors, towards=towards)
+        monkeypatch.setattr("refquant.quantizers.rectified_sigmoid.nx.sigmoid", sigmoid)
     edge = dtype(sign * LN11)
     inside, outside = np.nextafter(edge, dtype(0)), np.nextafter(edge, dtype(9 * sign))
     alpha = np.array([inside, edge, outside])
