@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from oracle_tests.exact_lists import assert_rounded_once, dyadic, fractions_of
 from oracle_tests.gradcheck import check_gradient
+from refquant import numerics as nx
 from refquant.layers.average_pool import average_pool_backward, average_pool_forward
 from refquant.layers.geometry import Geometry
 from refquant.layers.global_average_pool import (
@@ -17,6 +18,7 @@ from refquant.layers.max_pool import max_pool_backward, max_pool_forward
 from refquant.oracle.exact import pooling as twin
 
 DTYPES = [np.float64, np.float32]
+MODES = ["fast", "pinned"]
 SEEDS = st.integers(0, 2**32 - 1)
 SIDES = st.integers(1, 6)
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
@@ -55,26 +57,30 @@ def test_max_pool_equals_the_twin_exactly(dtype, case, seed):
     assert_rounded_once(max_pool_backward(d_y, cache), expected, dtype)
 
 
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("include", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(case=cases(), seed=SEEDS)
-def test_average_pool_equals_the_twin_exactly(dtype, include, case, seed):
+def test_average_pool_equals_the_twin_exactly(mode, dtype, include, case, seed):
     shape, y_shape, geometry, window = case
     rng = np.random.default_rng(seed)
     x = dyadic(rng, shape, dtype)
     d_y = 2520 * dyadic(rng, y_shape, dtype)  # 2520 = lcm(1..9): every share is exact
-    y, cache = average_pool_forward(x, geometry, count_include_pad=include)
+    with nx.arithmetic(mode):
+        y, cache = average_pool_forward(x, geometry, count_include_pad=include)
     assert_rounded_once(y, twin.average_pool(fractions_of(x), window, include), dtype)
     expected = twin.average_pool_backward(fractions_of(d_y), fractions_of(x), window, include)
     assert_rounded_once(average_pool_backward(d_y, cache), expected, dtype)
 
 
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(seed=SEEDS, shape=st.tuples(st.integers(1, 3), st.integers(1, 3), SIDES, SIDES))
-def test_global_average_pool_equals_the_twin_exactly(dtype, seed, shape):
+def test_global_average_pool_equals_the_twin_exactly(mode, dtype, seed, shape):
     rng = np.random.default_rng(seed)
     x, d_y = dyadic(rng, shape, dtype), dyadic(rng, (*shape[:2], 1, 1), dtype)
-    y, cache = global_average_pool_forward(x)
+    with nx.arithmetic(mode):
+        y, cache = global_average_pool_forward(x)
     assert_rounded_once(y, twin.global_average_pool(fractions_of(x)), dtype)
     expected = twin.global_average_pool_backward(fractions_of(d_y), fractions_of(x))
     assert_rounded_once(global_average_pool_backward(d_y, cache), expected, dtype)
