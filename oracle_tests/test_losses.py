@@ -173,12 +173,10 @@ def test_fisher_weights_are_the_size_plus_one():
 
 LOSSES = {
     "p=1": lambda z, t, g: reconstruction_loss(z, t, 1.0),
-    "p=1.5": lambda z, t, g: reconstruction_loss(z, t, 1.5),
     "p=2": lambda z, t, g: reconstruction_loss(z, t),
     "p=2.4": lambda z, t, g: reconstruction_loss(z, t, 2.4),
     "tokens": lambda z, t, g: reconstruction_loss(z, t, 2.4, -1),
     "diag": fisher_diag_loss,
-    "diag tokens": lambda z, t, g: fisher_diag_loss(z, t, g, -1),
     "full": fisher_full_loss,
 }
 
