@@ -59,7 +59,7 @@ def bin_index(rows: Array, bins: int, mirrored: bool) -> Array:
     k = np.clip(np.floor((bins * v / t + shift) / slope), 0.0, bins - 1.0)
     k = k - ~_at_or_above(v, slope * k - shift, t, bins)
     k = k + _at_or_above(v, slope * (k + 1.0) - shift, t, bins)
-    return np.minimum(k, bins - 1.0).astype(np.int64)
+    return np.asarray(np.minimum(k, bins - 1.0), dtype=np.int64)
 
 
 def _scaled(rows: Array) -> tuple[Array, Array]:
