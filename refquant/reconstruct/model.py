@@ -93,17 +93,19 @@ def weight_of(network: Network, layer: str) -> Array:
 
 
 def weight_params(
-    model: Model, state: State, soft: Collection[str] = ()
+    model: Model, state: State, soft: Collection[str] = (), layers: Collection[str] | None = None
 ) -> tuple[dict[Key, Array], dict[str, Any]]:
     """Return the weights the products shall use, and the caches of the soft ones.
 
     Layers in `soft` are quantized by their component as it is being learnt, hardened layers by
-    their codes; the others keep their float weight.
+    their codes; the others keep their float weight. `layers` limits the work to some of them.
     """
     params: dict[Key, Array] = {}
     caches: dict[str, Any] = {}
     own = group_by_node(state)
     for layer, component in model.weights.items():
+        if layers is not None and layer not in layers:
+            continue
         mine, key = own[layer], (f"{layer}.product", "w")
         if layer in soft:
             params[key], caches[layer] = component.forward(weight_of(model.network, layer), mine)

@@ -131,17 +131,23 @@ def add_penalty(
 
 def learnt_keys(task: UnitTask, state: State) -> dict[Key, Learn]:
     """Return what this phase moves in this unit: {(node, parameter): how}."""
-    inside = {*task.unit.nodes, *task.unit.layers}
     learn = dict(task.phase.learn)
-    return {key: learn[key[1]] for key in state if key[0] in inside and key[1] in learn}
+    return {key: learn[key[1]] for key in unit_state(task, state) if key[1] in learn}
 
 
 def soft_params(task: UnitTask, state: State) -> tuple[dict[Key, Array], dict[str, Any]]:
     """Return the parameters of a forward run, this unit's weights quantized softly."""
-    soft = task.unit.layers if "weights" in task.phase.quantize else ()
-    hard = {key: value for key, value in state.items() if key[1] != "codes" or key[0] not in soft}
-    params, caches = weight_params(task.model, hard, soft)
-    return {**state, **params}, caches
+    layers = task.unit.layers
+    soft = layers if "weights" in task.phase.quantize else ()
+    own = unit_state(task, state)
+    params, caches = weight_params(task.model, own, soft, layers)
+    return {**own, **params}, caches
+
+
+def unit_state(task: UnitTask, state: State) -> dict[Key, Array]:
+    """Return the part of the state that belongs to this unit's nodes."""
+    inside = {*task.unit.nodes, *task.unit.layers}
+    return {key: value for key, value in state.items() if key[0] in inside}
 
 
 def rate(task: UnitTask, learn: Learn, start: Array, step: int) -> float:
@@ -170,8 +176,8 @@ def share_binary(task: UnitTask, state: State) -> float:
 def hard_loss(task: UnitTask, state: State) -> float:
     """Return the loss on the whole calibration set with this unit's weights rounded for good."""
     layers = task.unit.layers if "weights" in task.phase.quantize else ()
-    hardened = harden(task.model, state, layers)
-    params = {**hardened, **weight_params(task.model, hardened)[0]}
+    hardened = harden(task.model, unit_state(task, state), layers)
+    params = {**hardened, **weight_params(task.model, hardened, (), task.unit.layers)[0]}
     count, total = len(next(iter(task.inputs.values()))), 0.0
     for begin in range(0, count, CHUNK):
         part = slice(begin, begin + CHUNK)
