@@ -1,0 +1,1 @@
+"""The same work in many configurations of one machine: does every bit stay?"""
