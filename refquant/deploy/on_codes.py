@@ -7,6 +7,7 @@ per position. In u-space padding is 0 and never contributes to a sum.
 """
 
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def _max_pool(node: Node, x: Codes) -> Codes:
 
 
 def _flatten(node: Node, x: Codes) -> Codes:
-    return x._replace(q=np.ascontiguousarray(x.q).reshape(len(x.q), -1))
+    return x._replace(q=np.ascontiguousarray(x.q).reshape(len(x.q), prod(x.q.shape[1:])))
 
 
 def _identity(node: Node, x: Codes) -> Codes:

@@ -164,4 +164,4 @@ def clip_codes(levels: Array, zero_point: int, limits: tuple[int, int]) -> Array
 def _left_shift(acc: Array, shift: Array) -> Array:
     """acc * 2^shift, saturated to int32. A shift of 32 saturates all but 0, and fits int64."""
     wide = acc.astype(np.int64) << np.minimum(shift, 32)
-    return np.clip(wide, INT32_MIN, INT32_MAX).astype(np.int32)
+    return np.asarray(np.clip(wide, INT32_MIN, INT32_MAX), dtype=np.int32)

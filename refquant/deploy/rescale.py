@@ -18,6 +18,7 @@ Edge case: a channel of scale 0 is the constant rint(offset / s).
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,7 +97,7 @@ def _max_pool(node: Node, levels: Sequence[Array], step: float) -> Array:
 
 
 def _flatten(node: Node, levels: Sequence[Array], step: float) -> Array:
-    return levels[0].reshape(len(levels[0]), -1)
+    return levels[0].reshape(len(levels[0]), prod(levels[0].shape[1:]))
 
 
 def _identity(node: Node, levels: Sequence[Array], step: float) -> Array:

@@ -1,0 +1,274 @@
+"""What a plan refuses, and says: overflow, shapes, steps, missing fixed-point forms; the table."""
+
+import numpy as np
+import pytest
+
+from oracle_tests.deploy_cases import Nearest, case, node
+from refquant.deploy import HardLayer, deploy, run_fake, run_integer
+from refquant.deploy.fixed import compile_fixed
+from refquant.layers.geometry import Geometry
+from refquant.network import Network, lower
+
+
+def chain(*nodes, shape=(4,), codes=(("fc", [[1, -1, 2, 0]]),), step=0.5, bits=8, **more):
+    """A lowered network of quantize nodes (all with one step) and linear layers, deployed."""
+    params, layers = {}, {}
+    for name, rows in codes:
+        w = np.array(rows)
+        params[(f"{name}.product", "w")] = w.astype(np.float64)
+        layers[name] = HardLayer(w, np.full(len(w), 0.25))
+    for n in nodes:
+        if n.op == "quantize":
+            params[(n.name, "s_x")] = np.array(step)
+            params[(n.name, "zero_point")] = np.array(2**bits // 2)
+    params |= more.get("params", {})
+    layers |= more.get("layers", {})
+    return Network("chain", shape, tuple(nodes), params), layers
+
+
+def linear(name, source):
+    return (
+        node(f"{name}.patches", "patches", source, geometry=None),
+        node(f"{name}.product", "product", f"{name}.patches", groups=1),
+        node(name, "output", f"{name}.product"),
+    )
+
+
+def coder(name, source, bits=8):
+    return node(name, "quantize", source, component=Nearest("affine", bits))
+
+
+X = np.array([[0.5, -1.0, 2.0, 3.0]])
+
+
+def test_a_network_worked_by_hand():
+    """codes 129 126 132 134, levels 1 -2 4 6; acc = 1 + 2 + 8 = 11; y = 0.5 * 0.25 * 11."""
+    plan = deploy(*chain(coder("input.q", "input"), *linear("fc", "input.q")))
+    for trace in (run_fake(plan, X), run_integer(plan, X), run_integer(plan, X, "fixed")):
+        assert trace.codes["input.q"].tolist() == [[129, 126, 132, 134]]
+        assert trace.accumulators["fc"].tolist() == [[11]]
+        assert trace.output.tolist() == [[1.375]]
+
+
+def test_an_accumulator_that_may_overflow_is_refused_at_load_time():
+    """methods 17.2: the bound is tight, so one step below it is accepted."""
+    q = coder("input.q", "input", bits=16)
+    terms = 2**31 // (2**15 * 2**10)  # |x - z| reaches 2^15 at z = 2^15
+    for last, refused in ((2**10, True), (2**10 - 1, False)):
+        rows = [[1] * terms, [2**10] * (terms - 1) + [-last]]
+        net = chain(q, *linear("fc", "input.q"), shape=(terms,), codes=(("fc", rows),), bits=16)
+        if refused:
+            with pytest.raises(ValueError, match=r"'fc'.*2147483648 in channel 1, 33 bits.*fewer"):
+                deploy(*net)
+        else:
+            plan = deploy(*net)
+            assert plan.layers["fc"].bound.tolist() == [terms * 2**15, 2**31 - 2**15]
+            assert plan.layers["fc"].loose == 2**31
+            assert "32 (33)" in plan.describe()
+
+
+def test_an_integer_bias_that_may_overflow_is_refused():
+    """methods 17.4: |acc| + |bias_int|; a tiny step makes a huge integer bias."""
+    network, layers = chain(coder("input.q", "input"), *linear("fc", "input.q"))
+    bound = 4 * 128
+    for bias, refused in ((2.0**31 - bound, True), (2.0**31 - bound - 1, False)):
+        params = {**network.params, ("fc", "bias"): np.array([-0.125 * bias])}
+        plan = deploy(Network("n", network.input_shape, network.nodes, params), layers)
+        assert run_integer(plan, X).output.shape == (1, 1)
+        if refused:
+            with pytest.raises(ValueError, match=r"bias of layer 'fc'.*512 \+ 2147483136"):
+                run_integer(plan, X, "fixed")
+        else:
+            assert run_integer(plan, X, "fixed").accumulators["fc"].tolist() == [[11 - int(bias)]]
+    tiny = {"fc": layers["fc"]._replace(step=np.array([1e-300]))}
+    params = {**network.params, ("fc", "bias"): np.array([1.0])}
+    plan = deploy(Network("n", network.input_shape, network.nodes, params), tiny)
+    with pytest.raises(ValueError, match="bias of layer 'fc'"):
+        run_integer(plan, X, "fixed")
+
+
+def sum_of_two(step):
+    """Two layers added before a quantize node of the given step."""
+    nodes = (
+        coder("input.q", "input"),
+        *linear("l", "input.q"),
+        *linear("r", "input.q"),
+        node("add", "add", "l", "r"),
+        coder("add.q", "add"),
+        *linear("fc", "add.q"),
+    )
+    codes = (("l", [[7, 7, 7, 7]]), ("r", [[-7, 7, 0, 1]]), ("fc", [[1]]))
+    network, layers = chain(*nodes, codes=codes)
+    params = {**network.params, ("add.q", "s_x"): np.array(step)}
+    return deploy(Network("n", network.input_shape, network.nodes, params), layers)
+
+
+def test_guard_bits_are_those_that_int32_has_room_for():
+    """2 (28 + 15) 128 * 0.125 / s_y * 2^guard + 4 must stay below 2^31."""
+    reach = 2 * (28 + 15) * 128 * 0.125
+    for step in (1.0, 2.0**-10, 2.0**-14, 2.0**-18, 2.0**-20):
+        room = [g for g in range(9) if reach / step * 2**g + 4 < 2**31]
+        assert compile_fixed(sum_of_two(step)).guards["add.q"] == max(room)
+    assert compile_fixed(sum_of_two(1.0), 3).guards["add.q"] == 3
+    with pytest.raises(ValueError, match=r"the sum before 'add\.q'.*below 2"):
+        compile_fixed(sum_of_two(2.0**-21))
+    with pytest.raises(ValueError, match="guard_bits"):
+        run_integer(sum_of_two(1.0), X, "fixed", guard_bits=21)
+
+
+def test_sums_at_the_chosen_guard_do_not_wrap():
+    """All inputs at their ends: the fixed codes stay within one of the float ones."""
+    for step in (1.0, 2.0**-14, 2.0**-20):
+        plan = sum_of_two(step)
+        for ends in np.ndindex(2, 2, 2, 2):
+            x = np.array([[-64.0, 63.5]])[:, list(ends)]
+            want, got = run_integer(plan, x), run_integer(plan, x, "fixed")
+            assert np.abs(want.codes["add.q"] - got.codes["add.q"]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("architecture", "placement", "message"),
+    [
+        ("branches", "output", r"node 'c1\.relu' is leaky_relu"),
+        ("residual", "input", r"node 'a1\.patches' is quantized as patches \(input placement\)"),
+        ("mlp", "input", r"node 'fc2\.patches' is quantized as patches"),
+    ],
+)
+def test_nodes_without_a_fixed_point_form_are_named(architecture, placement, message):
+    network, layers, x = case(architecture, 0, placement=placement)
+    plan = deploy(network, layers)
+    with pytest.raises(ValueError, match=f"{message}.*Use epilogue='float'"):
+        run_integer(plan, x, "fixed")
+
+
+@pytest.mark.parametrize(
+    ("between", "message"),
+    [
+        ((node("s", "sigmoid", "l"),), r"node 's' is sigmoid, which has no integer form"),
+        ((node("s", "add", "l", "input"),), r"node 'input' is real numbers beside codes"),
+        ((node("p", "leaky_relu", "l", slope=0.5), node("s", "relu", "p")), r"node 'p' is leaky"),
+    ],
+)
+def test_operations_before_a_quantizer_are_checked(between, message):
+    rows = np.eye(4, dtype=int).tolist()
+    nodes = (coder("input.q", "input"), *linear("l", "input.q"), *between, coder("s.q", "s"))
+    plan = deploy(*chain(*nodes, *linear("fc", "s.q"), codes=(("l", rows), ("fc", rows))))
+    assert run_integer(plan, X).output.shape == (1, 4)
+    with pytest.raises(ValueError, match=message):
+        run_integer(plan, X, "fixed")
+
+
+def test_an_average_of_accumulators_is_refused():
+    g = Geometry((1, 1))
+    nodes = (
+        coder("input.q", "input"),
+        node("c.patches", "patches", "input.q", geometry=g),
+        node("c.product", "product", "c.patches", groups=1),
+        node("c", "output", "c.product"),
+        node("pool", "global_average_pool", "c"),
+        coder("pool.q", "pool"),
+        node("flat", "flatten", "pool.q"),
+        *linear("fc", "flat"),
+    )
+    plan = deploy(*chain(*nodes, shape=(1, 2, 2), codes=(("c", [[[[2]]]]), ("fc", [[1]]))))
+    x = X.reshape(1, 1, 2, 2)
+    assert run_integer(plan, x).output.tobytes() == run_fake(plan, x).output.tobytes()
+    with pytest.raises(ValueError, match="node 'pool' is an average of values that were not"):
+        run_integer(plan, x, "fixed")
+
+
+def test_what_follows_the_last_codes_is_read_out_in_float():
+    """A sigmoid behind the last layer belongs to the host: one dequantization, then float64."""
+    nodes = (coder("input.q", "input"), *linear("fc", "input.q"), node("y", "sigmoid", "fc"))
+    plan = deploy(*chain(*nodes))
+    float_out = run_integer(plan, X).output
+    assert run_integer(plan, X, "fixed").output.tobytes() == float_out.tobytes()
+    assert abs(float(float_out[0, 0]) - 1 / (1 + np.exp(-1.375))) < 1e-15
+
+
+def spoil(layers, **fields):
+    return {**layers, "fc2": layers["fc2"]._replace(**fields)}
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "message"),
+    [
+        ({"codes": np.ones((12, 12))}, TypeError, "codes of layer 'fc2' is float64"),
+        ({"codes": np.ones((12, 3), int)}, ValueError, r"codes of layer 'fc2' is of shape"),
+        ({"codes": np.full((12, 12), 2**16)}, ValueError, "codes of layer 'fc2'"),
+        ({"step": np.ones(11)}, ValueError, "fc2|broadcast"),
+        ({"step": -np.ones(12)}, ValueError, "step of 'fc2' is -1.0.*xi"),
+        ({"step": np.full(12, np.nan)}, ValueError, "step of layer 'fc2' is nan"),
+        ({"xi": np.full(12, np.inf)}, ValueError, "xi of layer 'fc2' is inf"),
+        ({"eta": np.ones(5)}, ValueError, r"eta of layer 'fc2' is of shape \(5,\)"),
+    ],
+)
+def test_bad_layers_are_refused_by_name(fields, error, message):
+    network, layers, _ = case("mlp", 0)
+    with pytest.raises(error, match=message):
+        deploy(network, spoil(layers, **fields))
+
+
+def test_layers_and_network_must_match():
+    network, layers, _ = case("mlp", 0)
+    with pytest.raises(ValueError, match="without 'fc2'"):
+        deploy(network, {k: v for k, v in layers.items() if k != "fc2"})
+    with pytest.raises(ValueError, match="given for 'fc9', no linear layer"):
+        deploy(network, {**layers, "fc9": layers["fc2"]})
+    raw = Network("raw", (4,), (node("fc", "linear", "input"),), {("fc", "w"): np.ones((1, 4))})
+    with pytest.raises(ValueError, match=r"a linear node, 'fc'.*lower"):
+        deploy(raw, {})
+    assert deploy(lower(raw), {"fc": HardLayer(np.ones((1, 4), int), np.array(0.5))}).layers
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("s_x", np.array(0.0), "step of node 'input.q'"),
+        ("s_x", np.array(1e-310), "step of node 'input.q'"),
+        ("s_x", np.ones(2), r"step of node 'input.q' is of shape \(2,\)"),
+        ("zero_point", np.array(999), "zero_point"),
+    ],
+)
+def test_bad_quantizers_are_refused(key, value, message):
+    network, layers, _ = case("mlp", 0)
+    params = {**network.params, ("input.q", key): value}
+    with pytest.raises(ValueError, match=message):
+        deploy(Network("n", network.input_shape, network.nodes, params), layers)
+
+
+def test_bad_runs_are_refused():
+    network, layers, x = case("mlp", 0)
+    plan = deploy(network, layers)
+    with pytest.raises(ValueError, match=r"epilogue is 'fixd'.*Did you mean 'fixed'"):
+        run_integer(plan, x, "fixd")
+    with pytest.raises(ValueError, match="requantize is 'triple'"):
+        run_integer(plan, x, "fixed", "triple")
+    with pytest.raises(ValueError, match="x is of shape"):
+        run_integer(plan, x[0])
+    with pytest.raises(TypeError, match="x is int64"):
+        run_fake(plan, np.zeros(x.shape, int))
+    with pytest.raises(ValueError, match=r"forced\['fc1.relu.q'\] is of shape"):
+        run_fake(plan, x, forced={"fc1.relu.q": np.zeros((1, 1), int)})
+    with pytest.raises(TypeError, match=r"forced\['fc1.relu.q'\] is float64"):
+        run_fake(plan, x, forced={"fc1.relu.q": np.zeros((3, 12))})
+
+
+def test_a_plan_is_immutable_and_keeps_no_float_weights():
+    network, layers, _ = case("residual", 0)
+    plan = deploy(network, layers)
+    assert not any(name in ("w", "bias") for _, name in plan.network.params)
+    with pytest.raises(TypeError):
+        plan.layers["fc"] = None
+    with pytest.raises(ValueError, match="read-only"):
+        plan.layers["fc"].codes[0] = 1
+
+
+def test_the_table_names_every_layer_and_quantizer():
+    network, layers, _ = case("residual", 0)
+    table = deploy(network, layers).describe()
+    rows = {line.split()[0]: line for line in table.splitlines() if line}
+    assert rows.keys() >= {*layers, "input.q", "a.relu.q", "pool.q"}
+    assert "4x2x3x3" in rows["stem"] and "-> stem.relu.q" in rows["stem"]
+    assert rows["fc"].split()[-1] == "real"
+    assert rows["stem"].split()[3] == "4"  # codes are -8..7
