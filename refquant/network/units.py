@@ -13,7 +13,7 @@ follows those whose values it needs. methods.md section 9.
 from dataclasses import dataclass
 
 from refquant._checks import check_in, complaint
-from refquant.network.graph import Network, Node, consumers
+from refquant.network.graph import Network, consumers
 from refquant.network.lower import linear_nodes
 
 GRANULARITIES = ("layer", "block", "network")
@@ -54,8 +54,8 @@ def cut(network: Network, granularity: str) -> tuple[Unit, ...]:
     Raises
     ------
     ValueError
-        If the granularity is unknown, the network is not lowered, more than one edge leaves a
-        block, or a path leaves a block and comes back into it.
+        If the granularity is unknown, the network is not lowered, or a block is read from
+        outside elsewhere than at its last node.
     """
     check_in("cut", "granularity", granularity, GRANULARITIES)
     layers = linear_nodes(network)
@@ -95,7 +95,10 @@ def _unit(network: Network, name: str, members: set[str]) -> Unit:
 
 
 def _check_closed(network: Network, unit: Unit, members: set[str]) -> None:
-    """Refuse a unit that is read from outside elsewhere than at its end, or reads itself."""
+    """Refuse a unit that is read from outside elsewhere than at its end.
+
+    A path that leaves a unit and comes back is refused by this too: it cannot leave at the end.
+    """
     outside = [node for node in network.nodes if node.name not in members]
     leaving = {edge for node in outside for edge in node.inputs if edge in members}
     if leaving - {unit.output}:
@@ -103,16 +106,3 @@ def _check_closed(network: Network, unit: Unit, members: set[str]) -> None:
         fix = "Declare blocks that end where their paths join."
         message = complaint("cut", f"block {unit.name!r}", got, f"only {unit.output!r}", fix)
         raise ValueError(message)
-    if set(unit.inputs) & _descendants(outside, members):
-        got = f"entered by {unit.inputs}, which it feeds itself"
-        fix = "Put the nodes in between into the block."
-        raise ValueError(complaint("cut", f"block {unit.name!r}", got, "no way back", fix))
-
-
-def _descendants(nodes: list[Node], members: set[str]) -> set[str]:
-    """Return the names among `nodes`, in running order, that read `members` at some remove."""
-    found: set[str] = set()
-    for node in nodes:
-        if any(edge in members or edge in found for edge in node.inputs):
-            found.add(node.name)
-    return found
