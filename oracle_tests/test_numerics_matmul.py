@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from oracle_tests.reproducibility.operands import SMALLEST, decades, matmul_cases, real
 from refquant import numerics as nx
 from refquant._types import Array
+from refquant.numerics.pinned_slices import cut, magnitude, shifter, slice_bits
 
 CASES = matmul_cases()
 SMALL = [name for name in CASES if name != "k5000"]
@@ -46,7 +47,7 @@ def rounded(x: Fraction) -> float:
 # ---- the scalar twin: the definition, one element at a time, in exact arithmetic
 
 
-def cut(x: float, e: int, b: int, slices: int) -> list[Fraction]:
+def slice_up(x: float, e: int, b: int, slices: int) -> list[Fraction]:
     """Slices of x / 2^e: nearest multiples of 2^(-i b), ties to even, of what is left."""
     rest, parts = Fraction(x) / Fraction(2) ** e, []
     for i in range(1, slices + 1):
@@ -61,8 +62,8 @@ def element(row: list[float], column: list[float], slices: int) -> float:
     b, e, f = width(len(row), slices), exponent(row), exponent(column)
     result = 0.0
     for start in range(0, len(row), TERMS):
-        left = [cut(x, e, b, slices) for x in row[start : start + TERMS]]
-        right = [cut(x, f, b, slices) for x in column[start : start + TERMS]]
+        left = [slice_up(x, e, b, slices) for x in row[start : start + TERMS]]
+        right = [slice_up(x, f, b, slices) for x in column[start : start + TERMS]]
         part = 0.0
         for g in range(slices - 1, -1, -1):
             pairs = zip(left, right, strict=True)
@@ -164,6 +165,19 @@ def test_integer_products_are_exact_with_one_call() -> None:
     for slices in (1, 2, 3):
         got = pinned(a.astype(np.float64), b.astype(np.float64), slices)
         np.testing.assert_array_equal(got, a @ b)
+    x = a.astype(np.float64)
+    for slices in (2, 3):
+        bits = slice_bits(1024, slices)
+        assert cut(x, shifter(magnitude(x), bits), bits, slices, reverse=False).used == 1
+
+
+def test_every_partial_sum_fits_53_bits() -> None:
+    """K 2^(2b) <= 2^53, with 5K/4 for three slices, and b is the largest such width."""
+    for k in range(1, 2 * TERMS):
+        for slices, share in ((1, 1), (2, 1), (3, Fraction(5, 4))):
+            b = slice_bits(k, slices)
+            assert b == width(k, slices)
+            assert min(k, TERMS) * share * 4**b <= 2**53
 
 
 @pytest.mark.parametrize("slices", [1, 2, 3])

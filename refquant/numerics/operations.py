@@ -56,7 +56,7 @@ def matmul(a: Array, b: Array) -> Array:
     if now.slices is None:
         return np.asarray(fast.matmul(a, b))
     dtype = np.result_type(a, b)
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         return pinned_arithmetic.matmul(a, b, now.slices).astype(dtype, copy=False)
 
 

@@ -40,7 +40,7 @@ from refquant.numerics.pinned_slices import (
 )
 from refquant.numerics.pinned_special import careful_product
 
-TILE = 2**19  # numbers in the slices of one tile: four megabytes, about a cache
+TILE = 2**18  # numbers in the slices of one tile: two megabytes, about a cache
 
 
 class Plan(NamedTuple):

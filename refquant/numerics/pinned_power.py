@@ -4,7 +4,7 @@
     p = 1/2                sqrt(x)
     otherwise              2^t with t = p log2|x|, carried as a sum of two float64
 
-Bound, measured against mpmath by the tests: (1 + |p| / 50) ulp, by
+Bound, measured against mpmath by the tests: (1 + |p| / 32) ulp, by
 multiplication 2 ulp. Powers of two
 are exact where p log2(x) is whole. A negative x has a power only for whole p; its sign is
 that of (-1)^p.

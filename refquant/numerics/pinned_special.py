@@ -45,13 +45,12 @@ def careful_product(out: Array, left: Array, right: Array, slices: int, product:
 def scale(x: Array, exponent: Array) -> Array:
     """Return x * 2^exponent, rounded once, for |x| in {0} or 2^-104..2^11 and any exponent.
 
-    Also exact for any finite x where the result is normal and so is x * 2^(+-900) or where
-    x has bits to spare. Multiplication is used because C libraries differ in `ldexp`.
+    Beyond +-1800 the result is infinite or zero whatever x is. Multiplication is used because
+    C libraries differ in how `ldexp` rounds subnormal results.
     """
     first = np.clip(exponent, -STEP, STEP)
     second = np.clip(exponent - first, -STEP, STEP)
-    third = np.clip(exponent - first - second, -STEP, STEP)
-    scaled: Array = x * np.ldexp(1.0, first) * np.ldexp(1.0, second) * np.ldexp(1.0, third)
+    scaled: Array = x * np.ldexp(1.0, first) * np.ldexp(1.0, second)
     return scaled
 
 
