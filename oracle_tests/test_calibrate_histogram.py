@@ -22,6 +22,21 @@ def test_bins_by_hand():
     assert bin_index(np.abs(rows), 4, False).tolist() == [[3, 3, 3, 0, 0, 0, 3, 3]]
 
 
+def test_quotients_that_round_to_the_wrong_side():
+    """Half of T lies on the edge of bin bins/2, minus half of T on that of bin bins/4.
+
+    With these T and bins the product bins * v is inexact and the quotient in floats falls
+    short of the edge; just below 0 it is rounded onto the edge instead.
+    """
+    top = float.fromhex("0x1.c31835940ed86p-1")
+    assert np.floor(6 * (top / 2) / top) == 2.0
+    assert bin_index(np.array([[top / 2, top]]), 6, False)[0, 0] == 3
+    top = float.fromhex("0x1.57beb2d7d7334p-1")
+    assert np.floor((100 * (-top / 2) / top + 100) / 2) == 24.0
+    assert bin_index(np.array([[-top / 2, top]]), 100, True)[0, 0] == 25
+    assert bin_index(np.array([[-1e-20, 1.0]]), 512, True)[0, 0] == 255
+
+
 @given(
     seed=SEEDS,
     bins=st.sampled_from([1, 2, 7, 8, 64, 512, 1000, 4096]),

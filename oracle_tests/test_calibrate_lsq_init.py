@@ -50,6 +50,12 @@ def test_lsq_plus_activations_by_hand():
     np.testing.assert_array_equal(offset, [[0.0], [0.0]])
 
 
+def test_the_first_of_equal_scores_wins():
+    """Errors of 1e-200 square to 0 for every candidate: the start (eps, min) stands."""
+    x = np.array([-1e-200, 1e-200])
+    assert lsq_plus_activations(x, Grid("affine", 4)) == (EPS, -1e-200, 0.0)
+
+
 @given(SEEDS, st.sampled_from(KINDS), st.integers(2, 16), st.sampled_from([np.float32, np.float64]))
 def test_steps_equal_the_exact_twin(seed, kind, bits, dtype):
     """A mean, a root and a quotient: within four roundings of the exact value."""

@@ -201,6 +201,27 @@ def test_one_sided_data_keep_the_other_end_at_zero():
     np.testing.assert_array_equal(both.zero_point, [[0], [15]])
 
 
+@given(seed=SEEDS, bits=st.integers(2, 4), sign=st.sampled_from([-1, 1]))
+@FEW
+def test_plane_search_of_one_sided_data_is_the_line_search(seed, bits, sign):
+    """QDrop's fallback: with one sign there is no zero point to look for."""
+    x = sign * np.abs(np.random.default_rng(seed).normal(size=9))
+    plane, plane_score = mse_search(x, Grid("affine", bits), MseSearch("grid100_2d"))
+    line, line_score = mse_search(x, Grid("affine", bits), MseSearch("grid100_1d"))
+    assert (plane.step, plane.zero_point, plane_score) == (line.step, line.zero_point, line_score)
+    assert plane.zero_point == (0 if sign > 0 else 2**bits - 1)
+
+
+def test_ifmr_starts_from_the_outermost_values_of_a_short_row():
+    """Values 1 .. 31 on 5 unsigned bits are exact for s = 31 f / 31 = 1, that is f = 1.
+
+    The order statistics 0 and 30 of 31 values are their minimum and maximum.
+    """
+    x = np.arange(1.0, 32.0)
+    found, score = mse_search(x, Grid("unsigned", 5), MseSearch("ifmr"))
+    assert (found.step, score) == (1.0, 0.0)
+
+
 def test_plane_search_chooses_the_zero_point():
     """Values -1.25 .. 2.5 in quarters are exact with s = 1/4, z = 5."""
     x = np.arange(-5.0, 11.0) / 4

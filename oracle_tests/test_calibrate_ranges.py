@@ -110,6 +110,13 @@ def test_observers_at_values_derived_by_hand():
     np.testing.assert_array_equal(hi, [[3.5, 3.0]])
 
 
+@given(SEEDS)
+def test_one_batch_is_its_own_average(seed):
+    """The first batch starts the moving average; it is not mixed with itself."""
+    batch = np.random.default_rng(seed).normal(size=(1, 5))
+    assert ema(batch, 0.9) == minmax(batch) == average(batch)
+
+
 @given(SEEDS, st.integers(1, 4), st.sampled_from([np.float32, np.float64]))
 def test_observers_equal_the_exact_twin(seed, t, dtype):
     """Dyadic batches and momentum: nothing is rounded but the division of `average`."""
