@@ -12,7 +12,7 @@ from refquant.network.graph import Network
 from refquant.zoo.assemble import CLASSES, IMAGE, assemble
 from refquant.zoo.parts import join, linear, plain
 
-WIDTHS = (64, 64)
+WIDTHS = (128, 64)
 
 
 def digits_mlp(seed: int = 1) -> Network:

@@ -48,12 +48,12 @@ class Recipe:
     decay: float = 5e-4
     shift: int = 4
     statistics: float = 0.1
-    slices: int = 1
+    slices: int = 2
 
 
 RECIPES: Mapping[str, Recipe] = {
     "digits-resnet": Recipe(build=digits_resnet, epochs=24),
     "digits-mobilenet": Recipe(build=digits_mobilenet, epochs=24),
-    "digits-regnet": Recipe(build=digits_regnet, epochs=24),
-    "digits-mlp": Recipe(build=digits_mlp, epochs=200),
+    "digits-regnet": Recipe(build=digits_regnet, epochs=36, batch=32, lr=0.05),
+    "digits-mlp": Recipe(build=digits_mlp, epochs=100),
 }

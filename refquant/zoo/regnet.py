@@ -13,7 +13,7 @@ from refquant.network.graph import Network
 from refquant.zoo.assemble import image_network
 from refquant.zoo.parts import Conv, Part, conv_norm, join, plain
 
-PLAN = ((24, 1), (40, 2), (40, 1), (64, 2))  # (c_out, stride) of each block
+PLAN = ((32, 1), (48, 2), (64, 2))  # (c_out, stride) of each block
 GROUP_WIDTH = 8  # channels in each group of conv2
 
 
