@@ -62,6 +62,13 @@ def test_a_linear_layer_is_the_same_product(seed):
     assert product_float(levels, w).tolist() == expected
 
 
+def test_weights_of_16_bits_with_a_zero_point():
+    """On the affine grid of 16 bits a level reaches 65535, beyond int16."""
+    levels, w = np.array([[-3, 2]], dtype=np.int32), np.array([[65535, -65535], [40000, 1]])
+    assert product_int32(levels, w).tolist() == [[-5 * 65535, 2 - 120000]]
+    assert product_float(levels, w).tolist() == [[-5 * 65535, 2 - 120000]]
+
+
 @pytest.mark.parametrize("mode", ["fast", "pinned"])
 def test_products_agree_up_to_the_last_accumulator_of_int32(mode):
     """P58 at full range: 15-bit levels and 2048 terms reach 2^31 - 2^16, exactly, in both."""

@@ -1,5 +1,7 @@
 """What a plan refuses, and says: overflow, shapes, steps, missing fixed-point forms; the table."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -87,7 +89,7 @@ def test_an_integer_bias_that_may_overflow_is_refused():
         run_integer(plan, X, "fixed")
 
 
-def sum_of_two(step):
+def sum_of_two_parts(step):
     """Two layers added before a quantize node of the given step."""
     nodes = (
         coder("input.q", "input"),
@@ -100,7 +102,11 @@ def sum_of_two(step):
     codes = (("l", [[7, 7, 7, 7]]), ("r", [[-7, 7, 0, 1]]), ("fc", [[1]]))
     network, layers = chain(*nodes, codes=codes)
     params = {**network.params, ("add.q", "s_x"): np.array(step)}
-    return deploy(Network("n", network.input_shape, network.nodes, params), layers)
+    return Network("n", network.input_shape, network.nodes, params), layers
+
+
+def sum_of_two(step):
+    return deploy(*sum_of_two_parts(step))
 
 
 def test_guard_bits_are_those_that_int32_has_room_for():
@@ -114,6 +120,66 @@ def test_guard_bits_are_those_that_int32_has_room_for():
         compile_fixed(sum_of_two(2.0**-21))
     with pytest.raises(ValueError, match="guard_bits"):
         run_integer(sum_of_two(1.0), X, "fixed", guard_bits=21)
+
+
+def test_a_constant_takes_room_at_an_addition_too():
+    """A dead channel of value 2^25 at s_y = 1 leaves 5 guard bits: 2^25 2^6 is 2^31."""
+    network, layers = sum_of_two_parts(1.0)
+    layers["l"] = layers["l"]._replace(step=np.array([0.0]))
+    params = {**network.params, ("l", "bias"): np.array([2.0**25])}
+    plan = deploy(Network("n", network.input_shape, network.nodes, params), layers)
+    assert compile_fixed(plan).guards["add.q"] == 5
+    assert run_integer(plan, X, "fixed").codes["add.q"].tolist() == [[255]]
+
+
+def test_a_constant_beyond_int32_is_the_last_code():
+    """methods 17.4: st = 0; neither the integer bias nor the cast may overflow."""
+    nodes = (coder("input.q", "input"), *linear("l", "input.q"), coder("l.q", "l"))
+    for bias, code in ((1e12, 255), (-1e12, 0), (0.75, 130)):
+        net, layers = chain(
+            *nodes,
+            *linear("fc", "l.q"),
+            codes=(("l", [[1, 2, 3, 4]]), ("fc", [[1]])),
+            params={("l", "bias"): np.array([bias])},
+        )
+        layers["l"] = layers["l"]._replace(step=np.array([0.0]))
+        trace = run_integer(deploy(net, layers), X, "fixed")
+        assert trace.codes["l.q"].tolist() == [[code]]
+        assert trace.accumulators["l"].tolist() == [[1 - 4 + 12 + 24]]  # no bias added
+
+
+@pytest.mark.parametrize("requantize", ["double", "single"])
+def test_reshaping_and_selecting_between_accumulator_and_codes(requantize):
+    """M = 1 loses nothing, so the fixed codes are the float ones: max pool, concat, flatten."""
+    g = Geometry((2, 2), padding=(0, 0, 1, 1))
+
+    def conv(name):
+        parts = linear(name, "input.q")
+        return (node(parts[0].name, "patches", "input.q", geometry=g), *parts[1:])
+
+    nodes = (
+        coder("input.q", "input"),
+        *conv("l"),
+        *conv("r"),
+        node("r.max", "max_pool", "r", geometry=Geometry((2, 1), padding=(1, 0, 0, 0))),
+        node("same", "identity", "l"),
+        node("cat", "concat", "r.max", "same", "input.q"),
+        node("relu", "relu", "cat"),
+        node("flat", "flatten", "relu"),
+        coder("flat.q", "flat"),
+        *linear("fc", "flat.q"),
+    )
+    rng = np.random.default_rng(0)
+    rows = {"l": (2, 1, 2, 2), "r": (1, 1, 2, 2), "fc": (3, 4 * 6)}
+    codes = tuple((name, rng.integers(-3, 4, shape)) for name, shape in rows.items())
+    network, layers = chain(*nodes, shape=(1, 2, 3), codes=codes)
+    params = {**network.params, ("flat.q", "s_x"): np.array(0.125)}
+    plan = deploy(Network("n", network.input_shape, network.nodes, params), layers)
+    x = rng.integers(-8, 9, (5, 1, 2, 3)) / 2
+    want, got = run_integer(plan, x), run_integer(plan, x, "fixed", requantize)
+    assert got.codes["flat.q"].tolist() == want.codes["flat.q"].tolist()
+    assert got.codes["flat.q"].min() == 128  # ReLU clips at the zero point
+    assert got.output.tolist() == want.output.tolist()
 
 
 def test_sums_at_the_chosen_guard_do_not_wrap():
@@ -258,10 +324,26 @@ def test_a_plan_is_immutable_and_keeps_no_float_weights():
     network, layers, _ = case("residual", 0)
     plan = deploy(network, layers)
     assert not any(name in ("w", "bias") for _, name in plan.network.params)
-    with pytest.raises(TypeError):
-        plan.layers["fc"] = None
-    with pytest.raises(ValueError, match="read-only"):
-        plan.layers["fc"].codes[0] = 1
+    for same in (plan, pickle.loads(pickle.dumps(plan))):
+        with pytest.raises(TypeError):
+            same.layers["fc"] = None
+        for array in (same.layers["fc"].codes, same.layers["fc"].scale):
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = 1
+
+
+def test_float32_steps_are_taken_as_the_numbers_they_are():
+    network, layers, x = case("mlp", 0)
+    narrow = {
+        key: value.astype(np.float32) for key, value in network.params.items() if key[1] == "s_x"
+    }
+    wide = {key: value.astype(np.float64) for key, value in narrow.items()}
+    plans = [
+        deploy(Network("n", (1, 4, 4), network.nodes, {**network.params, **steps}), layers)
+        for steps in (narrow, wide)
+    ]
+    assert all(c.params["s_x"].dtype == np.float64 for c in plans[0].coders.values())
+    assert len({run_integer(plan, x).output.tobytes() for plan in plans}) == 1
 
 
 def test_the_table_names_every_layer_and_quantizer():

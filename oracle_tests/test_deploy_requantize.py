@@ -17,6 +17,7 @@ from refquant.deploy.requantize import (
     requantize_fixed,
     rounding_shift,
 )
+from refquant.deploy.rescale import shift_down
 from refquant.oracle.exact import requantize as exact
 from refquant.oracle.exact import rounding
 
@@ -106,6 +107,15 @@ def test_a_multiplier_that_is_not_finite_is_refused():
             quantize_multiplier(np.array([0.5, bad]))
 
 
+def test_the_last_shift_of_an_addition_rounds_as_its_form_does():
+    """Ties of -1/2 and 1/2: away from zero in two stages, up in one."""
+    levels = int32([-384, -128, 128, 384, 127, -129])
+    assert shift_down(levels, 8, "double").tolist() == [-2, -1, 1, 2, 0, -1]
+    assert shift_down(levels, 8, "single").tolist() == [-1, 0, 1, 2, 0, -1]
+    for requantize in STAGES:
+        assert shift_down(levels, 0, requantize).tolist() == levels.tolist()
+
+
 def test_two_stages_round_twice():
     """methods 17.4: acc = 5, M = 1/4 gives 2 in two stages where 5/4 rounds to 1."""
     quarter = quantize_multiplier(np.array(0.25))
@@ -130,6 +140,16 @@ def test_one_stage_is_one_rounding_of_the_exact_product(acc, m0, e):
         product = Fraction(acc * m0, 2**31) * Fraction(2) ** -e
         expected = [rounding.half_up(product)]
         assert apply_multiplier(int32([acc]), multiplier, "single").tolist() == expected
+
+
+def test_one_stage_at_its_longest_shift():
+    """methods 17.4: e = 31 is the last that can give anything but 0."""
+    one = quantize_multiplier(np.array([1.0]))
+    for e, expected in ((31, [1, -1, 0]), (32, [0, 0, 0]), (60, [0, 0, 0])):
+        multiplier = one._replace(m0=int32([HIGH]), exponent=int32([e]))
+        actual = apply_multiplier(int32([HIGH, LOW, 2**29]), multiplier, "single").tolist()
+        assert actual == expected
+        assert actual == [exact.apply_multiplier(a, HIGH, e, "single") for a in (HIGH, LOW, 2**29)]
 
 
 def test_a_left_shift_saturates_at_both_ends():

@@ -24,7 +24,6 @@ from refquant.deploy.codes import narrow
 from refquant.deploy.epilogue import fold_epilogue
 from refquant.deploy.plan import EdgeCoder, HardLayer, IntegerLayer, Plan
 from refquant.network import INPUT, Network, Node, linear_nodes
-from refquant.network.graph import read_only
 from refquant.network.lower import TRANSPARENT
 from refquant.quantizers.grid import Grid, make_qparams
 
@@ -130,7 +129,7 @@ def _layer(
     largest = 0 if reads is None else reads.largest
     bound = overflow.tight_bound(hard.codes, largest)
     overflow.check_accumulator(name, bound)
-    codes, loose = read_only(narrow(hard.codes)), overflow.loose_bound(hard.codes, largest)
+    codes, loose = narrow(hard.codes), overflow.loose_bound(hard.codes, largest)
     groups = product.attr("groups")
     return IntegerLayer(codes, step, scale, offset, groups, source, bound, loose)
 

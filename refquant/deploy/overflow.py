@@ -62,11 +62,11 @@ def check_biased(layer: str, bound: Array, bias: Array) -> None:
     bound : (c_out,) int64 array
         From `tight_bound`.
     bias : (c_out,) float64 array
-        rint(bt / st), not yet cast.
+        rint(bt / st), not yet cast; may be infinite.
     """
     total = np.abs(bias) + bound
-    worst = int(np.argmax(np.where(np.isnan(total), np.inf, total)))
-    if not total[worst] < LIMIT:
+    worst = int(np.argmax(total))
+    if total[worst] >= LIMIT:
         got = f"up to {bound[worst]} + {abs(bias[worst]):.0f} in channel {worst}"
         fix = "Its scale is tiny beside its bias: zero the channel, or use epilogue='float'."
         where = f"accumulator plus integer bias of layer {layer!r}"

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from refquant._types import Array
 from refquant.network import Network
+from refquant.network.graph import read_only
 
 
 class HardLayer(NamedTuple):
@@ -113,7 +114,8 @@ class Plan:
     coders: Mapping[str, EdgeCoder]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "layers", MappingProxyType(dict(self.layers)))
+        layers = {name: _frozen(layer) for name, layer in self.layers.items()}
+        object.__setattr__(self, "layers", MappingProxyType(layers))
         object.__setattr__(self, "coders", MappingProxyType(dict(self.coders)))
 
     def describe(self) -> str:
@@ -127,4 +129,15 @@ class Plan:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.__post_init__()
+        self.__post_init__()  # pickling drops mapping proxies and read-only flags
+
+
+def _frozen(layer: IntegerLayer) -> IntegerLayer:
+    """`layer` with read-only arrays."""
+    return layer._replace(
+        codes=read_only(layer.codes),
+        step=read_only(layer.step),
+        scale=read_only(layer.scale),
+        offset=read_only(layer.offset),
+        bound=read_only(layer.bound),
+    )

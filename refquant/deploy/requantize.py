@@ -72,7 +72,7 @@ def quantize_multiplier(multiplier: Array) -> Multiplier:
     full = m0 == 2**31
     m0, exponent = np.where(full, 2**30, m0), np.where(full, exponent + 1, exponent)
     signed = np.where(np.signbit(m), -m0, m0)
-    return Multiplier(signed.astype(np.int32), np.where(m == 0.0, 0, -exponent).astype(np.int32))
+    return Multiplier(signed.astype(np.int32), (-exponent).astype(np.int32))
 
 
 def doubling_high_multiply(a: Array, b: Array) -> Array:
@@ -162,6 +162,6 @@ def clip_codes(levels: Array, zero_point: int, limits: tuple[int, int]) -> Array
 
 
 def _left_shift(acc: Array, shift: Array) -> Array:
-    """acc * 2^shift, saturated to int32. A shift of 32 saturates all but 0, and fits int64."""
-    wide = acc.astype(np.int64) << np.minimum(shift, 32)
+    """acc * 2^shift, saturated to int32; 31 bits take everything but 0 to an end already."""
+    wide = acc.astype(np.int64) << np.minimum(shift, 31)
     return np.asarray(np.clip(wide, INT32_MIN, INT32_MAX), dtype=np.int32)
