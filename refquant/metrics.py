@@ -7,46 +7,80 @@ from refquant._checks import check_array, check_shape, complaint
 from refquant._types import Array
 
 
-def accuracy(logits: Array, labels: Array) -> float:
+def accuracy(logits: Array, labels: Array | None) -> float:
     """Return the share of rows whose largest logit is at the label; ties go to the first.
 
     Parameters
     ----------
-    logits : array (n, classes)
+    logits : float array (n, classes)
+        A row with NaN counts as wrong.
     labels : integer array (n,)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has another dtype or shape, there are no rows, or labels are None, as
+        those of the calibration images are.
     """
     check_array("accuracy", "logits", logits, 2)
+    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
+        got = str(getattr(labels, "dtype", type(labels).__name__))
+        fix = "Calibration images have none; use those of the test set." if labels is None else ""
+        raise TypeError(complaint("accuracy", "labels", got, "an array of integers", fix))
     check_shape("accuracy", "labels", labels, logits.shape[:1])
-    return int((logits.argmax(axis=1) == labels).sum()) / len(labels)
+    if logits.size == 0:
+        raise ValueError(complaint("accuracy", "logits", "empty", "at least one row"))
+    right = (logits.argmax(axis=1) == labels) & ~np.isnan(logits).any(axis=1)
+    return int(right.sum()) / len(labels)
 
 
 def sqnr_db(reference: Array, approximation: Array) -> float:
     """Return the signal-to-quantization-noise ratio in dB, ``10 log10(|r|^2 / |r - a|^2)``.
 
-    Infinite where both are equal; higher is better.
+    Infinite where both are equal; higher is better. Computed in float64.
 
     Raises
     ------
-    ValueError
-        If the shapes differ or the reference is all zero.
+    TypeError, ValueError
+        If they are not float arrays of one shape, or the reference is all zero.
     """
-    check_shape("sqnr_db", "approximation", approximation, reference.shape)
-    signal = _energy(reference)
+    _check_pair("sqnr_db", reference, approximation)
+    r, a = reference.astype(np.float64), approximation.astype(np.float64)
+    signal, noise = _energy(r), _energy(r - a)
     if signal == 0.0:
         raise ValueError(complaint("sqnr_db", "reference", "all zero", "a signal"))
-    noise = _energy(reference - approximation)
-    return float("inf") if noise == 0.0 else 10.0 * _log10(signal / noise)
+    return float("inf") if noise == 0.0 else 10.0 * (_log10(signal) - _log10(noise))
 
 
 def kl_divergence(reference: Array, approximation: Array) -> float:
-    """Return the mean over rows of KL(softmax(reference) || softmax(approximation)), in nats."""
-    check_shape("kl_divergence", "approximation", approximation, reference.shape)
-    log_p, log_q = nx.log_softmax(reference, axis=1), nx.log_softmax(approximation, axis=1)
+    """Return the mean over rows of KL(softmax(reference) || softmax(approximation)), in nats.
+
+    Both are logits of shape (n, classes). Zero where the rows differ by constants; computed in
+    float64, so that rounding may give a value just below zero.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not float arrays of one shape (n, classes), or are empty.
+    """
+    _check_pair("kl_divergence", reference, approximation)
+    check_array("kl_divergence", "reference", reference, 2)
+    if reference.size == 0:
+        raise ValueError(complaint("kl_divergence", "reference", "empty", "at least one row"))
+    log_p, log_q = (
+        nx.log_softmax(z.astype(np.float64), axis=1) for z in (reference, approximation)
+    )
     return float(nx.mean(nx.sum(nx.exp(log_p) * (log_p - log_q), axis=1)))
 
 
+def _check_pair(function: str, reference: Array, approximation: Array) -> None:
+    check_array(function, "reference", reference)
+    check_array(function, "approximation", approximation)
+    check_shape(function, "approximation", approximation, reference.shape)
+
+
 def _energy(values: Array) -> float:
-    flat = values.astype("float64").reshape(-1)
+    flat = values.reshape(-1)
     return float(nx.sum(flat * flat))
 
 

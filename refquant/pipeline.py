@@ -1,15 +1,17 @@
 """The front door: a float network, calibration images and a method in; a quantized network out.
 
-    prepare -> lower -> calibrate -> phases over units (the loop) -> harden -> deploy
+check -> prepare -> lower -> calibrate -> phases over units (the loop) -> harden -> deploy
 """
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from refquant import __version__
 from refquant import numerics as nx
 from refquant._checks import (
     check_array,
@@ -25,12 +27,24 @@ from refquant.network import Network
 from refquant.network.graph import Key, replace_params
 from refquant.network.run import group_by_node
 from refquant.progress import choose
+from refquant.reconstruct.built import check_built
 from refquant.reconstruct.checkpoint import Store
+from refquant.reconstruct.history import Record
 from refquant.reconstruct.loop import Run, reconstruct
 from refquant.reconstruct.model import Bits, Model, build_model
 from refquant.result import Layer, Result
 
 DTYPES = ("float32", "float64")
+MAX_SEED = 2**64 - 1  # of the counter generator
+
+
+class Job(NamedTuple):
+    """What was asked for, checked: method, bit widths, seed and number of steps."""
+
+    setting: Setting
+    bits: Bits
+    seed: int
+    steps: int | None
 
 
 def quantize(
@@ -82,28 +96,31 @@ def quantize(
     ------
     TypeError, ValueError
         For a bad argument; the message says what was expected. Nothing has been written then.
+    BundleError
+        A ValueError too: what `checkpoint` holds is damaged.
     """
-    setting = resolve(method)
-    bits = _check_bits_of(weight_bits, act_bits, first_last_bits)
-    network, x = _check_inputs(network, x, dtype)
-    check_int("quantize", "seed", seed, 0)
-    if steps is not None:
-        check_int("quantize", "steps", steps, 1)
-    run_id = identify(network, x, setting, bits, seed, steps)
-    store = _open(checkpoint, run_id)
-    model = build_model(network, x, setting, bits)
-    run = Run(seed=seed, steps=steps, progress=choose(progress), checkpoint=store)
-    state, history = reconstruct(model, x, setting, run)
-    return _result(model, state, history, setting, bits, (seed, steps, run_id))
+    job = Job(
+        setting=check_built(resolve(method)),
+        bits=_check_bits_of(weight_bits, act_bits, first_last_bits),
+        seed=check_int("quantize", "seed", seed, 0, MAX_SEED),
+        steps=None if steps is None else check_int("quantize", "steps", steps, 1),
+    )
+    show, folder = choose(progress), _check_path(checkpoint)
+    network, x = _as_dtype(_check_network(network), _check_images(network, x), dtype)
+    run_id = identify(network, x, job)
+    model = build_model(network, x, job.setting, job.bits)
+    store = None if folder is None else _open(folder, run_id)
+    run = Run(seed=job.seed, steps=job.steps, progress=show, checkpoint=store)
+    state, history = reconstruct(model, x, job.setting, run)
+    return _result(model, state, history, job, run_id)
 
 
-def identify(
-    network: Network, x: Array, setting: Setting, bits: Bits, seed: int, steps: int | None
-) -> str:
-    """Return the SHA-256 of everything that decides a result, arithmetic included."""
+def identify(network: Network, x: Array, job: Job) -> str:
+    """Return the SHA-256 of everything that decides a result, version and arithmetic included."""
     digest = hashlib.sha256()
-    facts = (setting.to_json(), bits, seed, steps, nx.current(), network.input_shape)
-    digest.update(repr((facts, network.nodes)).encode())
+    graph = (network.name, network.input_shape, network.nodes, network.blocks)
+    facts = (__version__, job.setting.to_json(), job.bits, job.seed, job.steps, nx.current())
+    digest.update(repr((facts, graph)).encode())
     for key in sorted(network.params):
         digest.update(repr(key).encode())
         digest.update(_bytes(network.params[key]))
@@ -117,41 +134,57 @@ def _bytes(array: Array) -> bytes:
 
 
 def _check_bits_of(weights: int, activations: int, first_last: int | None) -> Bits:
-    if first_last is not None:
-        check_bits("quantize", "first_last_bits", first_last)
+    ends = None if first_last is None else check_bits("quantize", "first_last_bits", first_last)
     return Bits(
         weights=check_bits("quantize", "weight_bits", weights),
         activations=check_bits("quantize", "act_bits", activations),
-        first_last=first_last,
+        first_last=ends,
     )
 
 
-def _check_inputs(network: Network, x: Array, dtype: str | None) -> tuple[Network, Array]:
+def _check_network(network: Any) -> Network:
     if not isinstance(network, Network):
         got, fix = type(network).__name__, "Load one with refquant.zoo.load."
         raise TypeError(complaint("quantize", "network", got, "a refquant Network", fix))
+    for (node, name), value in network.params.items():
+        if value.dtype.kind == "f":
+            check_finite("quantize", f"parameter {name!r} of node {node!r}", value)
+    return network
+
+
+def _check_images(network: Network, x: Any) -> Array:
     check_array("quantize", "x", x)
-    if x.shape[1:] != network.input_shape or x.ndim != len(network.input_shape) + 1 or not len(x):
+    if x.ndim != len(network.input_shape) + 1 or x.shape[1:] != network.input_shape or not len(x):
         expected = f"(n, {', '.join(map(str, network.input_shape))}) with n >= 1"
         got = f"of shape {x.shape}"
         raise ValueError(complaint("quantize", "x", got, expected, "Pass calibration images."))
-    check_finite("quantize", "x", x)
-    floats = {k: v for k, v in network.params.items() if v.dtype.kind == "f"}
-    own = str(np.result_type(*floats.values())) if floats else "float64"
+    return check_finite("quantize", "x", x)
+
+
+def _as_dtype(network: Network, x: Array, dtype: str | None) -> tuple[Network, Array]:
+    """Return network and images in the dtype of the run."""
     if dtype is not None and dtype not in DTYPES:
         raise ValueError(complaint("quantize", "dtype", repr(dtype), f"one of {DTYPES} or None"))
-    kind = np.dtype(dtype or own)
+    floats = {k: v for k, v in network.params.items() if v.dtype.kind == "f"}
+    kind = np.dtype(dtype) if dtype else np.result_type(np.float32, *floats.values())
     cast = {key: value.astype(kind) for key, value in floats.items() if value.dtype != kind}
     return (replace_params(network, cast) if cast else network), x.astype(kind)
 
 
-def _open(checkpoint: str | Path | None, run_id: str) -> Store | None:
+def _check_path(checkpoint: Any) -> Path | None:
     if checkpoint is None:
         return None
-    folder = Path(checkpoint)
+    if not isinstance(checkpoint, str | os.PathLike):
+        got = type(checkpoint).__name__
+        raise TypeError(complaint("quantize", "checkpoint", got, "a path or None"))
+    return Path(checkpoint)
+
+
+def _open(folder: Path, run_id: str) -> Store:
+    """Return the store of a run, after making sure that its folder can be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{run_id[:16]}"
+        probe = folder / f".{run_id[:16]}.{os.getpid()}"
         probe.touch()
         probe.unlink()
     except OSError as error:
@@ -163,28 +196,25 @@ def _open(checkpoint: str | Path | None, run_id: str) -> Store | None:
 
 
 def _result(
-    model: Model,
-    state: dict[Key, Array],
-    history: Any,
-    setting: Setting,
-    bits: Bits,
-    run: tuple[int, int | None, str],
+    model: Model, state: dict[Key, Array], history: tuple[Record, ...], job: Job, run_id: str
 ) -> Result:
     own = group_by_node(state)
-    steps = {key: value for key, value in state.items() if key[0] in model.quantizers}
-    hard = {
-        name: HardLayer(
-            own[name]["codes"],
-            component.step(own[name]),
-            own[name].get("xi"),
-            own[name].get("eta"),
-        )
-        for name, component in model.weights.items()
-    }
-    plan = deploy(replace_params(model.network, steps), hard)
-    layers = {name: _layer(own[name], hard[name].step) for name in hard}
-    seed, count, run_id = run
-    return Result(setting, bits, seed, count, layers, history, plan, run_id)
+    outputs = () if job.setting.output is None else job.setting.output.learnable
+    beside = {k: v for k, v in state.items() if k[0] in model.quantizers or k[1] in outputs}
+    prepared = replace_params(model.network, beside)
+    steps = {name: component.step(own[name]) for name, component in model.weights.items()}
+    return Result(
+        setting=job.setting,
+        bits=job.bits,
+        seed=job.seed,
+        steps=job.steps,
+        arithmetic=nx.current(),
+        layers={name: _layer(own[name], step) for name, step in steps.items()},
+        history=history,
+        prepared=prepared,
+        plan=deploy(prepared, {n: _hard(own[n], s) for n, s in steps.items()}) if steps else None,
+        run_id=run_id,
+    )
 
 
 def _layer(params: dict[str, Array], step: Array) -> Layer:
@@ -196,3 +226,7 @@ def _layer(params: dict[str, Array], step: Array) -> Layer:
         xi=params.get("xi"),
         eta=params.get("eta"),
     )
+
+
+def _hard(params: dict[str, Array], step: Array) -> HardLayer:
+    return HardLayer(params["codes"], step, params.get("xi"), params.get("eta"))

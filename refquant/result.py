@@ -6,13 +6,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from refquant import __version__
+from refquant import numerics as nx
 from refquant._bundle import write_bundle
-from refquant._checks import check_in
+from refquant._checks import check_array, check_in, complaint
 from refquant._types import Array
 from refquant.deploy import Plan, run_fake, run_integer
-from refquant.methods.setting import Setting, as_data
-from refquant.network import predict
+from refquant.methods.canonical import as_data
+from refquant.methods.setting import Setting
+from refquant.network import Network, linear_nodes, predict, replace_params
 from refquant.reconstruct.checkpoint import record_to_data
 from refquant.reconstruct.history import Record
 from refquant.reconstruct.model import Bits
@@ -45,9 +49,12 @@ class Layer(NamedTuple):
     eta: Array | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Result:
     """A quantized network. Nothing here refers back to, or changes, the network it came from.
+
+    What a method leaves real stays real in `network`; `integer` needs weights and activations
+    quantized and says which node is not.
 
     Attributes
     ----------
@@ -57,11 +64,16 @@ class Result:
     seed : int
     steps : int or None
         Steps per unit that were asked for; None for the published number.
+    arithmetic : Arithmetic
+        In which the run was computed.
     layers : mapping of layer name to Layer
+        Empty for a method that leaves the weights real.
     history : tuple of Record
         One per phase and unit; empty for a method that learns nothing.
-    plan : Plan
-        The deployed network, overflow proof included.
+    prepared : Network
+        Folded, lowered, with quantize nodes and their steps; its weights are the float ones.
+    plan : Plan or None
+        The deployed network, overflow proof included; None where the weights are real.
     run_id : str
         SHA-256 of everything that decided this result.
     """
@@ -70,17 +82,23 @@ class Result:
     bits: Bits
     seed: int
     steps: int | None
+    arithmetic: nx.Arithmetic
     layers: Mapping[str, Layer]
     history: tuple[Record, ...]
-    plan: Plan
+    prepared: Network
+    plan: Plan | None
     run_id: str
 
     def network(self, x: Array) -> Array:
-        """Return the logits of the hardened fake-quantized network for inputs `x`."""
-        return predict(lambda part: run_fake(self.plan, part).output, x)
+        """Return the logits of the hardened fake-quantized network for inputs `x`, in float64."""
+        if self.plan is None:
+            real = _in_float64(self.prepared)
+            return predict(real, check_array("Result.network", "x", x).astype(np.float64))
+        plan = self.plan
+        return predict(lambda part: run_fake(plan, part).output, x)
 
     def integer(self, x: Array, epilogue: str = "float", requantize: str = "double") -> Array:
-        """Return the logits of the integer-only network for inputs `x`.
+        """Return the logits of the integer-only network for inputs `x`, in float64.
 
         Parameters
         ----------
@@ -99,25 +117,26 @@ class Result:
             message names the node.
         """
         check_in("Result.integer", "epilogue", epilogue, ("float", "fixed"))
-        return predict(
-            lambda part: run_integer(self.plan, part, epilogue, requantize).output, x
-        )
+        check_in("Result.integer", "requantize", requantize, ("double", "single"))
+        plan = deployed(self)
+        return predict(lambda part: run_integer(plan, part, epilogue, requantize).output, x)
 
     def save(self, directory: str | Path, overwrite: bool = False) -> Path:
-        """Write codes, steps, history and the full setting as a bundle of .npy files and JSON.
+        """Write codes, steps, biases, history and the full setting as a bundle of .npy files.
+
+        Arrays are called ``layer/field``, as in `layers`, and ``node/parameter`` for what stays
+        beside them in `prepared`: biases, and step and zero point of every quantize node.
 
         Raises
         ------
-        FileExistsError, OSError
+        BundleError
             If the directory is not empty or cannot be written; nothing is left behind.
         """
-        arrays: dict[str, Array] = {}
+        arrays = {f"{node}/{name}": v for (node, name), v in self.prepared.params.items()}
         for name, layer in self.layers.items():
-            arrays |= {
-                f"{name}/{field}": value
-                for field, value in layer._asdict().items()
-                if value is not None and field != "border"
-            }
+            arrays.pop(f"{name}.product/w")  # its codes are saved instead
+            fields = layer._replace(border=None)._asdict()
+            arrays |= {f"{name}/{f}": v for f, v in fields.items() if v is not None}
         return write_bundle(Path(directory), self.manifest(), arrays, overwrite=overwrite)
 
     def manifest(self) -> dict[str, Any]:
@@ -130,6 +149,7 @@ class Result:
             "bits": asdict(self.bits),
             "seed": self.seed,
             "steps": self.steps,
+            "arithmetic": asdict(self.arithmetic),
             "history": [record_to_data(record) for record in self.history],
         }
 
@@ -137,3 +157,18 @@ class Result:
         b = self.bits
         text = json.dumps(self.setting.name)
         return f"Result({text}, W{b.weights}A{b.activations}, {len(self.layers)} layers)"
+
+
+def deployed(result: Result) -> Plan:
+    """Return the plan of a result; a ValueError that names a node if its weights are real."""
+    if result.plan is None:
+        got = "a linear layer whose weights are real numbers"
+        fix = "Use a method that quantizes weights, or Result.network."
+        where = f"node {linear_nodes(result.prepared)[0]!r}"
+        raise ValueError(complaint("Result.integer", where, got, "integer weights", fix))
+    return result.plan
+
+
+def _in_float64(network: Network) -> Network:
+    narrow = {k: v for k, v in network.params.items() if v.dtype == np.float32}
+    return replace_params(network, {k: v.astype(np.float64) for k, v in narrow.items()})

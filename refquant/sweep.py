@@ -14,21 +14,23 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from refquant import __version__, zoo
 from refquant import numerics as nx
 from refquant._checks import complaint
+from refquant._types import Array
 from refquant.deploy import run_fake, run_integer
 from refquant.methods import resolve
 from refquant.metrics import accuracy, kl_divergence, sqnr_db
 from refquant.network import predict
 from refquant.pipeline import quantize
-from refquant.result import Result
+from refquant.result import Result, deployed
 
 Row = dict[str, Any]
+MEASURED = ("accuracy", "sqnr_db", "kl", "integer_equals_fake", "codes_sha256", "seconds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +49,8 @@ class Config:
         How many calibration images are used, from the first.
     arithmetic : {"fast", "pinned"}
         A context variable does not reach worker processes, so the worker enters this one itself.
-    slices : int
-        Of pinned arithmetic.
+    slices : int or None
+        Of pinned arithmetic; None for its default.
     """
 
     network: str
@@ -59,12 +61,12 @@ class Config:
     seed: int = 0
     steps: int | None = None
     calibration: int = 1024
-    arithmetic: str = "fast"
-    slices: int = 2
+    arithmetic: Literal["fast", "pinned"] = "fast"
+    slices: int | None = None
 
     @property
     def key(self) -> str:
-        """Content hash: version, configuration and the resolved setting."""
+        """Content hash of version, configuration and the resolved setting."""
         facts = [__version__, asdict(self), resolve(self.method).to_json()]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
@@ -127,18 +129,21 @@ def sweep(
     Raises
     ------
     ValueError
-        If there are no configurations.
+        If there are no configurations, a method is unknown, or `out` cannot be written.
+    Exception
+        What the first configuration that failed raised, with a note that says which it was. All
+        others have run by then, and with `out` their rows are kept.
     """
     todo = list(configs)
     if not todo:
         raise ValueError(complaint("sweep", "configs", "empty", "at least one Config"))
-    folder = None if out is None else Path(out)
-    if folder:
-        folder.mkdir(parents=True, exist_ok=True)
-    rows = {config: row for config in todo if (row := _find(folder, config)) is not None}
+    keys = {config: config.key for config in todo}  # refuses an unknown method
+    folder = None if out is None else _open(Path(out))
+    found = {config: _find(folder, config) for config in keys}
+    rows = {config: row for config, row in found.items() if row is not None}
     for row in rows.values():
         _notify(on_row, row)
-    missing = [config for config in dict.fromkeys(todo) if config not in rows]
+    missing = [config for config in found if config not in rows]
     if missing and executor is None:
         with _pool(len(missing)) as pool:
             rows |= _collect(pool, missing, folder, on_row)
@@ -147,11 +152,12 @@ def sweep(
     return [rows[config] for config in todo]
 
 
-def integer_equals_fake(result: Result, x: Any, batch: int = 256) -> bool:
+def integer_equals_fake(result: Result, x: Array, batch: int = 256) -> bool:
     """Return whether all codes and logits of the integer network equal the fake-quantized ones."""
+    plan = deployed(result)
     for begin in range(0, len(x), batch):
         part = x[begin : begin + batch]
-        fake, real = run_fake(result.plan, part), run_integer(result.plan, part)
+        fake, real = run_fake(plan, part), run_integer(plan, part)
         same = all(np.array_equal(fake.codes[edge], real.codes[edge]) for edge in fake.codes)
         if not same or not np.array_equal(fake.output, real.output):
             return False
@@ -168,6 +174,15 @@ def codes_sha256(result: Result) -> str:
     return digest.hexdigest()
 
 
+def _open(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        got, fix = f"{str(folder)!r} ({error.strerror})", "Choose a directory you can write to."
+        raise ValueError(complaint("sweep", "out", got, "a writable path", fix)) from error
+    return folder
+
+
 def _pool(jobs: int) -> ProcessPoolExecutor:
     workers = min(jobs, os.cpu_count() or 1)
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
@@ -181,11 +196,22 @@ def _collect(
 ) -> dict[Config, Row]:
     running: dict[Future[Row], Config] = {executor.submit(run, c): c for c in configs}
     rows: dict[Config, Row] = {}
-    for future in as_completed(running):
-        config, row = running[future], future.result()
-        rows[config] = row
-        _keep(folder, config, row)
-        _notify(on_row, row)
+    errors: list[Exception] = []
+    try:
+        for future in as_completed(running):
+            config, error = running[future], future.exception()
+            if isinstance(error, Exception):
+                error.add_note(f"in {config}")
+                errors.append(error)
+                continue
+            rows[config] = future.result()
+            _keep(folder, config, rows[config])
+            _notify(on_row, rows[config])
+    finally:
+        for future in running:
+            future.cancel()  # after an interrupt; does nothing to those that ran
+    if errors:
+        raise errors[0]
     return rows
 
 
@@ -195,10 +221,16 @@ def _notify(on_row: Callable[[Row], None] | None, row: Row) -> None:
 
 
 def _find(folder: Path | None, config: Config) -> Row | None:
+    """Return the row kept for `config`; None if there is none, or what is there is not its row."""
     if folder is None or not (path := folder / f"{config.key}.json").is_file():
         return None
-    found: Row = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    try:
+        found: Row = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None  # damaged: run again, and replace it
+    mine = json.loads(json.dumps(asdict(config)))
+    whole = isinstance(found, dict) and {*found} == {*mine, *MEASURED}
+    return found if whole and all(found[name] == mine[name] for name in mine) else None
 
 
 def _keep(folder: Path | None, config: Config, row: Row) -> None:

@@ -6,7 +6,9 @@ A *weight component* turns a layer's weight into its quantized form:
     forward(w, params)       -> (w_hat, cache)          soft, while learning
     backward(d_w_hat, cache) -> {parameter: gradient}   of the learnable ones
     codes(w, params)         -> int64, level in u-space (code minus zero point), hardened
-    step(params)             -> (c_out,) the step that multiplies the codes
+    step(params)             -> (c_out,) or () the step that multiplies the codes
+    share_binary(params)     -> share of the weights whose rounding is decided
+    penalty(params, beta)    -> (value, {parameter: gradient})   only where a phase has a penalty
 
 An *activation component* does the same for the value on an edge:
 
@@ -16,8 +18,12 @@ An *activation component* does the same for the value on an edge:
     codes(x, params)         -> int64, code space
     step(params), zero_point(params)
 
-`bits` is a field of both; a setting holds the component for the inner layers, and the front door
-replaces `bits` per layer. `learnable` names the parameters that may be learnt.
+An *output component* has only ``start(w)``: scale `xi` and shift `eta` of the product's channels,
+which the network's output nodes read by these names.
+
+`bits` is a field of the first two; a setting holds the component for the inner layers, and the
+front door replaces `bits` per layer. `learnable` names the parameters that may be learnt. Steps
+are learnt with a positive `project` in their `Learn`: a step of 0 or below is an error.
 """
 
 from refquant.components.activations import NearestActivations

@@ -1,7 +1,8 @@
 """Activations rounded to nearest on a calibrated grid; with a learnt step this is LSQ.
 
-References: Esser et al., arXiv:1902.08153, for the gradient of the step (methods.md 2.1); QDrop,
-arXiv:2203.05740, for the gradient scale that counts the batch (D34).
+Reference: Esser et al., "Learned Step Size Quantization", arXiv:1902.08153, for the gradient of
+the step (methods.md 2.1). Differs from: LSQ and QDrop scale that gradient (D34); under Adam a
+constant factor changes nothing but the weight of epsilon, and there is none here.
 
     paper   here         shape   meaning
     s_x     s_x          ()      step, one per tensor

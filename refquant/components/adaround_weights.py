@@ -11,6 +11,7 @@ binds it to a layer's parameters.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -48,11 +49,11 @@ class AdaRoundWeights(NearestWeights):
         alpha = adaround.init_alpha(w, self.qparams(params), self.alpha_init)
         return {**params, "alpha": alpha}
 
-    def forward(self, w: Array, params: Params) -> tuple[Array, adaround.AdaRoundCache]:  # type: ignore[override]
+    def forward(self, w: Array, params: Params) -> tuple[Array, Any]:
         """Return ``s_w * clip(floor(w / s_w) + h(alpha), n, p)`` and what the backward needs."""
         return adaround.adaround_forward(w, params["alpha"], self.qparams(params), self.edge)
 
-    def backward(self, d_w_hat: Array, cache: adaround.AdaRoundCache) -> Params:  # type: ignore[override]
+    def backward(self, d_w_hat: Array, cache: Any) -> Params:
         """Return dL/dalpha (methods.md 6.2)."""
         return {"alpha": adaround.adaround_backward(d_w_hat, cache)}
 

@@ -17,12 +17,7 @@ import numpy as np
 from refquant._types import Array
 from refquant.calibrate.calibrate import Rule, calibrate
 from refquant.calibrate.mse_search import MseSearch
-from refquant.quantizers.fake_quant import (
-    FakeQuantCache,
-    fake_quant_backward,
-    fake_quant_forward,
-    quantize,
-)
+from refquant.quantizers.fake_quant import fake_quant_backward, fake_quant_forward, quantize
 from refquant.quantizers.grid import Grid, QParams
 
 Params = dict[str, Array]
@@ -73,11 +68,11 @@ class NearestWeights:
         """Return step, zero point and grid as one value."""
         return QParams(params["s_w"], params["zero_point"], self._grid)
 
-    def forward(self, w: Array, params: Params) -> tuple[Array, FakeQuantCache]:
+    def forward(self, w: Array, params: Params) -> tuple[Array, Any]:
         """Return ``s_w * clip(round(w / s_w), n, p)`` and what the backward needs."""
         return fake_quant_forward(w, self.qparams(params), self.rounding, self.mask)
 
-    def backward(self, d_w_hat: Array, cache: FakeQuantCache) -> Params:
+    def backward(self, d_w_hat: Array, cache: Any) -> Params:
         """Return dL/ds_w (methods.md 2.1)."""
         return {"s_w": fake_quant_backward(d_w_hat, cache).s}
 
@@ -96,5 +91,5 @@ class NearestWeights:
 
 def dequantized(codes: Array, step: Array) -> Array:
     """Return ``step * codes`` with one step per output channel (axis 0) or for the tensor."""
-    shape: tuple[Any, ...] = (-1, *[1] * (codes.ndim - 1)) if step.ndim else ()
-    return np.multiply(step.reshape(shape), codes.astype(step.dtype))
+    shape = (-1, *[1] * (codes.ndim - 1)) if step.ndim else ()
+    return np.asarray(step.reshape(shape) * codes.astype(step.dtype))

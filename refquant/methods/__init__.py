@@ -4,20 +4,21 @@ Adding a method is one file and one line here; the README table, the command lin
 the laws that hold for every method pick it up.
 """
 
-from refquant._checks import check_in
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from refquant._checks import check_in, complaint
 from refquant.methods.adaround import ADAROUND, ADAROUND_AMCT
 from refquant.methods.describe import describe
 from refquant.methods.nearest import NEAREST
 from refquant.methods.setting import Learn, Mix, Penalty, Phase, Setting, Term
 
-METHODS: dict[str, Setting] = {
-    setting.name: setting
-    for setting in (
-        NEAREST,
-        ADAROUND,
-        ADAROUND_AMCT,
-    )
-}
+CATALOGUE = (
+    NEAREST,
+    ADAROUND,
+    ADAROUND_AMCT,
+)
+METHODS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for setting in CATALOGUE})
 
 
 def resolve(method: str | Setting) -> Setting:
@@ -34,7 +35,7 @@ def resolve(method: str | Setting) -> Setting:
         return method
     if not isinstance(method, str):
         got = type(method).__name__
-        raise TypeError(f"resolve(): method is {got}; expected a name or a Setting.")
+        raise TypeError(complaint("resolve", "method", got, "a name or a Setting"))
     return METHODS[check_in("resolve", "method", method, METHODS)]
 
 

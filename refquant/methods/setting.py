@@ -14,10 +14,11 @@ declares the parameters it can learn, so there is no closed list of names here.
 """
 
 import json
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from refquant._checks import check_in, check_int, complaint
+from refquant.methods.canonical import as_data
 from refquant.network.lower import PLACEMENTS
 from refquant.network.units import GRANULARITIES
 from refquant.optim.schedules import BetaSchedule
@@ -251,8 +252,7 @@ class Setting:
         check_in("Setting", "placement", self.placement, PLACEMENTS)
         check_in("Setting", "order", self.order, ORDERS)
         for phase in self.phases:
-            for name, _ in (*phase.learn, *phase.drive):
-                check_in(f"Setting {self.name!r}", "a learnt parameter", name, self.learnable)
+            self._check_names(phase)
         if self.order == "unit-first" and len({phase.unit for phase in self.phases}) > 1:
             got = "phases over different units in unit-first order"
             fix = "Use order='phase-first', or give all phases the same unit."
@@ -261,11 +261,20 @@ class Setting:
             got = "a setting that quantizes neither weights nor activations"
             raise ValueError(complaint("Setting", "weights", got, "at least one of them"))
 
+    def _check_names(self, phase: Phase) -> None:
+        where, what = f"Setting {self.name!r}", "a learnt parameter"
+        real = () if "activations" in phase.quantize else _learnable(self.activations)
+        for name, _ in (*phase.learn, *phase.drive):
+            check_in(where, what, name, self.learnable)
+            if name in real:
+                got, fix = f"{name!r}, of real activations", "Add 'activations' to quantize."
+                raise ValueError(complaint(where, what, got, "a parameter in use", fix))
+
     @property
     def learnable(self) -> tuple[str, ...]:
         """Names of the parameters its components declare."""
         parts = (self.weights, self.activations, self.output)
-        return tuple(name for part in parts if part is not None for name in part.learnable)
+        return tuple(name for part in parts for name in _learnable(part))
 
     @property
     def learnt(self) -> tuple[str, ...]:
@@ -277,14 +286,8 @@ class Setting:
         return json.dumps(as_data(self), indent=indent, sort_keys=False, allow_nan=False)
 
 
-def as_data(value: Any) -> Any:
-    """Return dataclasses as dicts that name their class, tuples as lists, numbers as they are."""
-    if is_dataclass(value) and not isinstance(value, type):
-        entries = {f.name: as_data(getattr(value, f.name)) for f in fields(value)}
-        return {"is": type(value).__name__, **entries}
-    if isinstance(value, tuple | list):
-        return [as_data(item) for item in value]
-    return value
+def _learnable(component: Any) -> tuple[str, ...]:
+    return () if component is None else tuple(component.learnable)
 
 
 def _check_share(function: str, argument: str, value: float) -> None:

@@ -1,6 +1,6 @@
 """Which samples a step sees, and how its inputs are mixed: all drawn from the counter generator.
 
-Every draw is keyed by (seed, "batch" or "mix", phase, unit, step, ...), so it depends on nothing
+Every draw is keyed by (seed, phase, unit, step, "batch" or "mix", ...), so it depends on nothing
 that ran before, and a run that is resumed draws what it would have drawn.
 """
 
@@ -12,40 +12,45 @@ from refquant import numerics as nx
 from refquant._types import Array
 from refquant.methods.setting import Mix
 
-KeyPart = int | str
+Key = tuple[int | str, ...]
 
 
-def batch_indices(key: tuple[KeyPart, ...], count: int, batch: int, sampling: str) -> Array:
-    """Return the sample numbers of one step, int64 of shape (min(batch, count),).
+def batch_indices(key: Key, count: int, batch: int, sampling: str) -> Array:
+    """Return the sample numbers of one step, int64.
 
-    "permutation": a fresh random order, its first entries, no repeats (BRECQ).
-    "with_replacement": independent draws (QDrop).
+    "permutation": a fresh random order, its first min(batch, count) entries, no repeats (BRECQ).
+    "with_replacement": `batch` independent draws (QDrop).
     """
-    size = min(batch, count)
     if sampling == "permutation":
-        return nx.counter.permutation((*key, "batch"), count)[:size]
-    return nx.counter.integers((*key, "batch"), count, (size,))
+        return nx.counter.permutation((*key, "batch"), count)[:batch]
+    return nx.counter.integers((*key, "batch"), count, (batch,))
 
 
 def mixed_inputs(
-    key: tuple[KeyPart, ...],
+    key: Key,
     quantized: Mapping[str, Array],
     real: Mapping[str, Array],
     indices: Array,
     mixes: Sequence[Mix],
 ) -> dict[str, Array]:
-    """Return the unit's inputs for one step: quantized ones, or mixed with real ones."""
-    at_input = [mix for mix in mixes if mix.at == "input"]
+    """Return the unit's inputs for one step: quantized ones, or mixed with real ones.
+
+    keep * quantized + (1 - keep) * real, with a weight for every element of the batch
+    (methods.md 10.1): 0 or 1 under "bernoulli", uniform in [0, 1) under "uniform".
+    """
     values = {edge: value[indices] for edge, value in quantized.items()}
-    for mix in at_input:
-        for number, edge in enumerate(values):
-            share = _share((*key, "mix", number), mix, values[edge])
-            values[edge] = share * values[edge] + (1.0 - share) * real[edge][indices]
+    for number, mix in enumerate(mixes):
+        if mix.at != "input":
+            continue
+        for place, (edge, value) in enumerate(values.items()):
+            draw = (*key, "mix", number, place)
+            values[edge] = mixed(draw, mix, value, real[edge][indices])
     return values
 
 
-def _share(key: tuple[KeyPart, ...], mix: Mix, like: Array) -> Array:
-    """Return the weight of the quantized value, elementwise."""
+def mixed(key: Key, mix: Mix, quantized: Array, real: Array) -> Array:
+    """Return one edge's values, each element drawn from `key`."""
     if mix.rule == "bernoulli":
-        return nx.counter.bernoulli(key, mix.keep, like.shape).astype(like.dtype)
-    return np.asarray(nx.counter.uniform(key, like.shape), dtype=like.dtype)
+        return np.where(nx.counter.bernoulli(key, mix.keep, real.shape), quantized, real)
+    keep = nx.counter.uniform(key, real.shape).astype(real.dtype)
+    return keep * quantized + (1.0 - keep) * real

@@ -11,7 +11,7 @@ class Record(NamedTuple):
     phase : int
     unit : str
     steps : tuple of int
-        Step numbers, from 1, at which the next four were recorded.
+        Step numbers, from 1, at which the next four were recorded, as the step found them.
     loss : tuple of float
         Reconstruction loss of the batch with soft weights.
     penalty : tuple of float
@@ -21,10 +21,11 @@ class Record(NamedTuple):
     binary : tuple of float
         Share of rounding variables that are decided.
     hard_start, hard_end : float
-        Loss on the whole calibration set with weights rounded for good, before and after. The
-        start of AdaRound is nearest rounding, so this pair says what learning was worth.
+        Loss on the whole calibration set with weights rounded for good, before the phase and of
+        what it returned. AdaRound starts at nearest rounding (ties up), so this pair says what
+        learning was worth. Measured on the inputs the phase learns from.
     kept_start : bool
-        True where `keep_best` returned the start because it was better.
+        True where `keep_best` returned the start because learning had made it no better.
     """
 
     phase: int

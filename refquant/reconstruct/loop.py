@@ -4,22 +4,23 @@ Knows no method by name. A unit that is finished is kept: with a checkpoint dire
 them is written as soon as it is done, and a run that starts again skips what it finds there.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from refquant._types import Array
 from refquant.methods.setting import Phase, Setting
 from refquant.network import Network, Unit, bypass, cut
 from refquant.network.graph import Key
-from refquant.reconstruct import checkpoint as store
+from refquant.reconstruct.checkpoint import Store
 from refquant.reconstruct.history import Record
-from refquant.reconstruct.model import Model, State, harden, weight_params
+from refquant.reconstruct.learn import learn_unit
+from refquant.reconstruct.model import Model, State, hard_params, harden, part_of, with_part
 from refquant.reconstruct.objective import sites
-from refquant.reconstruct.prefix import Prefix, advance, run_sites, start
-from refquant.reconstruct.unit import UnitTask, learn_unit
+from refquant.reconstruct.prefix import Prefix, advance, start, values_at
+from refquant.reconstruct.unit import UnitTask
 
-Progress = Callable[[str, int], "Tick"]  # (label, steps) -> tick
 Tick = Callable[[], None]
+Progress = Callable[[str, int], Tick]  # (label, steps) -> tick
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,13 @@ class Run:
         Steps per phase and unit; None keeps the published number.
     progress : function (label, steps) -> tick
         Called before each unit; the tick it returns is called once a step.
-    checkpoint : checkpoint.Store or None
+    checkpoint : Store or None
     """
 
     seed: int
     steps: int | None
     progress: Progress
-    checkpoint: store.Store | None = None
+    checkpoint: Store | None = None
 
 
 def reconstruct(
@@ -57,22 +58,21 @@ def reconstruct(
     """
     state: dict[Key, Array] = dict(model.start)
     records: list[Record] = []
-    prefixes: dict[int, Prefixes] = {}
+    supplies: dict[int, Supply] = {}
     for number, phase, index, unit in jobs(model.network, setting):
-        if number not in prefixes:
-            prefixes[number] = Prefixes.begin(model, phase, x)
-        prefixes[number] = prefixes[number].to(unit, model, state)
-        task = prefixes[number].task(model, phase, unit, run, (run.seed, number, index))
-        done = run.checkpoint.find(number, index) if run.checkpoint else None
+        place = f"phase{number}-unit{index:03d}"
+        done = run.checkpoint.find(place, part_of(state, unit)) if run.checkpoint else None
         if done is None:
-            tick = run.progress(f"{unit.name}", task.phase.steps)
-            done = learn_unit(task, state, tick)
+            supply = supplies.get(number) or Supply.begin(model, phase, x)
+            supplies[number] = supply.to(unit, model, state)
+            task = supplies[number].task(model, unit, run, (run.seed, number, index))
+            done = learn_unit(task, state, run.progress(unit.name, task.phase.steps))
             if run.checkpoint:
-                run.checkpoint.keep(number, index, *done)
-        state, record = done
+                run.checkpoint.keep(place, *done)
+        own, record = done
+        state = with_part(state, unit, own)
         records.append(record)
-    left = [layer for layer in model.weights if (layer, "codes") not in state]
-    return harden(model, state, left), tuple(records)
+    return harden(model, state, tuple(model.weights)), tuple(records)
 
 
 def jobs(network: Network, setting: Setting) -> Iterator[tuple[int, Phase, int, Unit]]:
@@ -88,52 +88,56 @@ def jobs(network: Network, setting: Setting) -> Iterator[tuple[int, Phase, int, 
 
 
 @dataclass(frozen=True)
-class Prefixes:
-    """The calibration set on its way through the quantized and the float network of a phase."""
+class Supply:
+    """What the units of one phase are given: the calibration set on its way through two networks.
 
+    Attributes
+    ----------
+    phase : Phase
+    network, float_network : Network
+        With the quantizers that the phase leaves out bypassed, and with all of them.
+    quantized, real : Prefix
+        How far the samples have come in each.
+    """
+
+    phase: Phase
     network: Network
     float_network: Network
     quantized: Prefix
     real: Prefix
 
     @staticmethod
-    def begin(model: Model, phase: Phase, x: Array) -> "Prefixes":
+    def begin(model: Model, phase: Phase, x: Array) -> "Supply":
         """Return the start of a phase: nothing has run."""
-        hidden = frozenset() if "activations" in phase.quantize else model.quantizers
-        return Prefixes(bypass(model.network, hidden), model.float_network, start(x), start(x))
+        hidden = frozenset[str]() if "activations" in phase.quantize else model.quantizers
+        network = bypass(model.network, hidden)
+        return Supply(phase, network, model.float_network, start(x), start(x))
 
-    def to(self, unit: Unit, model: Model, state: State) -> "Prefixes":
-        """Return both prefixes moved on to the inputs of `unit`."""
-        params = {**state, **weight_params(model, state)[0]}
+    def to(self, unit: Unit, model: Model, state: State) -> "Supply":
+        """Return both prefixes moved on to the inputs of `unit`.
+
+        Where the phase quantizes weights, the layers passed on the way are rounded for good.
+        """
+        layers = tuple(model.weights) if "weights" in self.phase.quantize else ()
+        params = {**state, **hard_params(model, state, layers)}
         return replace(
             self,
             quantized=advance(self.quantized, self.network, unit.inputs, params),
-            real=advance(self.real, self.float_network, unit.inputs, {}),
+            real=advance(self.real, self.float_network, unit.inputs),
         )
 
-    def task(
-        self, model: Model, phase: Phase, unit: Unit, run: Run, key: tuple[int, int, int]
-    ) -> UnitTask:
-        """Return the learning task of `unit`."""
+    def task(self, model: Model, unit: Unit, run: Run, key: tuple[int, int, int]) -> UnitTask:
+        """Return the learning task of `unit`, to whose inputs the prefixes have come."""
         real = {edge: self.real.values[edge] for edge in unit.inputs}
         quantized = {edge: self.quantized.values[edge] for edge in unit.inputs}
-        targets = run_sites(self.float_network, real, unit.nodes, sites(unit, phase.terms))
         return UnitTask(
             model=model,
-            phase=replace(phase, steps=run.steps or phase.steps),
-            published_steps=phase.steps,
+            phase=replace(self.phase, steps=run.steps or self.phase.steps),
+            published_steps=self.phase.steps,
             network=self.network,
             unit=unit,
-            inputs=real if phase.source == "float" else quantized,
+            inputs=real if self.phase.source == "float" else quantized,
             float_inputs=real,
-            targets=targets,
+            targets=values_at(self.float_network, real, sites(unit, self.phase.terms)),
             key=key,
         )
-
-
-def summary(records: tuple[Record, ...]) -> Mapping[str, float]:
-    """Return the hard losses summed over the units: at the start and at the end."""
-    return {
-        "hard_start": sum(record.hard_start for record in records),
-        "hard_end": sum(record.hard_end for record in records),
-    }

@@ -4,20 +4,27 @@ The state is one flat mapping {(node, parameter): array}; every function here re
 
     (layer, "s_w"), (layer, "zero_point"), (layer, "alpha")   of the weight component
     (layer, "codes")                                          int64 levels, once hardened
+    (layer, "xi"), (layer, "eta")                             of the output component, if any
     (edge.q, "s_x"), (edge.q, "zero_point")                   of an activation quantizer
+
+A layer that has codes is hardened: whatever runs it multiplies by them. One without is *soft*
+while its unit is learnt, and rounded as its parameters stand everywhere else.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from refquant._checks import complaint
 from refquant._types import Array
 from refquant.components.weights import dequantized
 from refquant.methods.setting import Setting
 from refquant.network import bypass, insert_quantizers, linear_nodes, lower, quantized_edges
 from refquant.network.graph import INPUT, Key, Network
 from refquant.network.lower import TRANSPARENT
-from refquant.network.run import forward, group_by_node
+from refquant.network.run import group_by_node
+from refquant.network.units import Unit
+from refquant.reconstruct.prefix import values_at
 
 State = Mapping[Key, Array]
 
@@ -62,29 +69,28 @@ def build_model(network: Network, x: Array, setting: Setting, bits: Bits) -> Mod
     """Prepare `network` as `setting` says and calibrate every quantizer on `x`.
 
     Weights are calibrated on themselves, activations on the float network's values.
+
+    Raises
+    ------
+    ValueError
+        If the network has no linear layer.
     """
     for step in setting.prepare:
         network = step.apply(network, x)
     lowered = lower(network)
     layers = linear_nodes(lowered)
-    weights: dict[str, Any] = {}
-    if setting.weights is not None:
-        ends = (layers[0], layers[-1])
-        for layer in layers:
-            width = _bits_of(layer in ends, bits.weights, bits)
-            weights[layer] = replace(setting.weights, bits=width)
+    if not layers:
+        got = f"{network.name!r} without a convolution or fully connected layer"
+        raise ValueError(complaint("quantize", "network", got, "something to quantize"))
+    weights, activations = _weights(layers, setting, bits), _activations(lowered, setting, bits)
     start: dict[Key, Array] = {}
-    for layer, component in weights.items():
-        start |= _keyed(layer, component.start(weight_of(lowered, layer)))
-    components: dict[str, Any] = {}
-    if setting.activations is not None:
-        values = forward(lowered, x).values
-        ends_edges = _end_edges(lowered, setting.placement)
-        for edge in quantized_edges(lowered, setting.placement):
-            width = _bits_of(edge in ends_edges, bits.activations, bits)
-            components[edge] = replace(setting.activations, bits=width)
-            start |= _keyed(f"{edge}.q", components[edge].start(values[edge]))
-    return Model(insert_quantizers(lowered, components), weights, start)
+    for part in (weights, dict.fromkeys(layers, setting.output) if setting.output else {}):
+        for layer, component in part.items():
+            start |= _keyed(layer, component.start(weight_of(lowered, layer)))
+    values = values_at(lowered, {INPUT: x}, activations)
+    for edge, component in activations.items():
+        start |= _keyed(f"{edge}.q", component.start(values[edge]))
+    return Model(insert_quantizers(lowered, activations), weights, start)
 
 
 def weight_of(network: Network, layer: str) -> Array:
@@ -93,54 +99,89 @@ def weight_of(network: Network, layer: str) -> Array:
 
 
 def weight_params(
-    model: Model, state: State, soft: Collection[str] = (), layers: Collection[str] | None = None
+    model: Model, state: State, layers: Collection[str]
 ) -> tuple[dict[Key, Array], dict[str, Any]]:
-    """Return the weights the products shall use, and the caches of the soft ones.
+    """Return the weights the products of `layers` shall use, and the caches of the soft ones.
 
-    Layers in `soft` are quantized by their component as it is being learnt, hardened layers by
-    their codes; the others keep their float weight. `layers` limits the work to some of them.
+    Hardened layers use their codes, the others their component as it is being learnt.
     """
     params: dict[Key, Array] = {}
     caches: dict[str, Any] = {}
     own = group_by_node(state)
-    for layer, component in model.weights.items():
-        if layers is not None and layer not in layers:
+    for layer in layers:
+        if layer not in model.weights:
             continue
-        mine, key = own[layer], (f"{layer}.product", "w")
-        if layer in soft:
-            params[key], caches[layer] = component.forward(weight_of(model.network, layer), mine)
-        elif "codes" in mine:
+        component, mine, key = model.weights[layer], own[layer], (f"{layer}.product", "w")
+        if "codes" in mine:
             params[key] = dequantized(mine["codes"], component.step(mine))
+        else:
+            params[key], caches[layer] = component.forward(weight_of(model.network, layer), mine)
     return params, caches
 
 
+def hard_params(model: Model, state: State, layers: Collection[str]) -> dict[Key, Array]:
+    """Return the weights of `layers` rounded for good: by their codes, or as they would be now."""
+    return weight_params(model, harden(model, state, layers), layers)[0]
+
+
 def harden(model: Model, state: State, layers: Collection[str]) -> dict[Key, Array]:
-    """Return `state` with the integer codes of `layers` fixed."""
+    """Return `state` with integer codes fixed for those of `layers` that have none."""
     hardened, own = dict(state), group_by_node(state)
     for layer in layers:
-        if layer in model.weights:
+        if layer in model.weights and (layer, "codes") not in state:
             w = weight_of(model.network, layer)
             hardened[(layer, "codes")] = model.weights[layer].codes(w, own[layer])
     return hardened
+
+
+def part_of(state: State, unit: Unit) -> dict[Key, Array]:
+    """Return the part of the state that belongs to the unit's nodes."""
+    inside = {*unit.nodes, *unit.layers}
+    return {key: value for key, value in state.items() if key[0] in inside}
+
+
+def with_part(state: State, unit: Unit, part: State) -> dict[Key, Array]:
+    """Return the state with the unit's part replaced."""
+    gone = part_of(state, unit)
+    return {key: value for key, value in state.items() if key not in gone} | dict(part)
+
+
+def _weights(layers: tuple[str, ...], setting: Setting, bits: Bits) -> dict[str, Any]:
+    """Return the weight component of every layer, with its bits."""
+    if setting.weights is None:
+        return {}
+    ends = {layers[0], layers[-1]}
+    widths = {layer: _bits_of(layer in ends, bits.weights, bits) for layer in layers}
+    return {layer: replace(setting.weights, bits=width) for layer, width in widths.items()}
+
+
+def _activations(network: Network, setting: Setting, bits: Bits) -> dict[str, Any]:
+    """Return the activation component of every quantized edge, with its bits."""
+    if setting.activations is None:
+        return {}
+    edges, ends = quantized_edges(network, setting.placement), _end_edges(network, setting)
+    widths = {edge: _bits_of(edge in ends, bits.activations, bits) for edge in edges}
+    return {edge: replace(setting.activations, bits=width) for edge, width in widths.items()}
 
 
 def _bits_of(at_an_end: bool, inner: int, bits: Bits) -> int:
     return bits.first_last if at_an_end and bits.first_last is not None else inner
 
 
-def _end_edges(network: Network, placement: str) -> set[str]:
+def _end_edges(network: Network, setting: Setting) -> set[str]:
     """Return the quantized edges that feed the first and the last linear layer."""
     layers = linear_nodes(network)
-    patches = [f"{layer}.patches" for layer in (layers[0], layers[-1])]
-    if placement == "input":
-        return set(patches)
-    edges = set()
-    for name in patches:
-        edge = network.node(name).inputs[0]
-        while edge != INPUT and network.node(edge).op in TRANSPARENT:
-            edge = network.node(edge).inputs[0]
-        edges.add(edge)
-    return edges
+    edges = [f"{layer}.patches" for layer in (layers[0], layers[-1])]
+    if setting.placement == "input":
+        return set(edges)
+    return {_source(network, network.node(edge).inputs[0]) for edge in edges}
+
+
+def _source(network: Network, edge: str) -> str:
+    """Return the edge whose values `edge` carries through pooling and reshaping."""
+    while edge != INPUT and network.node(edge).op in TRANSPARENT:
+        edge = network.node(edge).inputs[0]
+    return edge
 
 
 def _keyed(node: str, params: Mapping[str, Array]) -> dict[Key, Array]:

@@ -35,6 +35,6 @@ def loss_and_cotangents(
         for edge in sites(unit, (term,)):
             loss, d_z = reconstruction_loss(values[edge], targets[edge], term.p)
             total += term.weight * loss
-            d_z = d_z * term.weight
+            d_z = d_z * float(term.weight)
             cotangents[edge] = cotangents[edge] + d_z if edge in cotangents else d_z
     return total, cotangents

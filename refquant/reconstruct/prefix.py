@@ -2,24 +2,28 @@
 
 Reconstruction needs each unit's inputs twice: as the float network makes them, and as the part
 quantized so far makes them. A `Prefix` holds the edges that are still needed, and moves on when
-the next unit is due; by then the units before it are hardened.
+the next unit is due; by then the units before it are finished.
+
+Samples go through in chunks, which bounds the memory of im2col. The cut changes no bit in pinned
+arithmetic and where sums are exact; elsewhere BLAS may round a last bit differently.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from refquant._types import Array
 from refquant.network.graph import INPUT, Key, Network
-from refquant.network.run import forward
+from refquant.network.run import evaluate
 
-CHUNK = 128  # images in one pass: bounds the memory of im2col, changes no value
+CHUNK = 128  # samples in one pass
+NO_PARAMS: Mapping[Key, Array] = {}
 
 
 @dataclass(frozen=True)
 class Prefix:
-    """Values on the live edges, and the nodes that have run."""
+    """Values on the live edges, and the names of the nodes that have run."""
 
     values: Mapping[str, Array]
     done: frozenset[str] = frozenset()
@@ -31,7 +35,10 @@ def start(x: Array) -> Prefix:
 
 
 def advance(
-    prefix: Prefix, network: Network, edges: Iterable[str], params: Mapping[Key, Array]
+    prefix: Prefix,
+    network: Network,
+    edges: Collection[str],
+    params: Mapping[Key, Array] = NO_PARAMS,
 ) -> Prefix:
     """Run what is missing until all of `edges` have values, and drop the edges nobody needs.
 
@@ -39,51 +46,48 @@ def advance(
     ----------
     prefix : Prefix
     network : Network
-        Always the same graph; only its parameters may have changed since the last call.
-    edges : iterable of str
-        Inputs (or output) of the unit that is due.
+        Always the same graph; only its parameters may have changed since the last call. A node
+        that has run is not run again.
+    edges : collection of str
+        Inputs of the unit that is due.
     params : mapping
         Parameters in place of the network's own, as `forward` takes them.
     """
-    wanted = set(edges)
-    todo = _ancestors(network, wanted - set(prefix.values), prefix.done)
-    values = dict(prefix.values)
-    for node in network.nodes:
-        if node.name in todo:
-            inputs = {edge: values[edge] for edge in node.inputs}
-            values |= _run(network, inputs, (node.name,), (node.name,), params)
-    done = prefix.done | todo
-    live = wanted | {e for n in network.nodes if n.name not in done for e in n.inputs}
-    return Prefix({edge: value for edge, value in values.items() if edge in live}, done)
+    done = prefix.done | _missing(network, {*edges} - {*prefix.values})
+    unread = {edge for node in network.nodes if node.name not in done for edge in node.inputs}
+    known = (INPUT, *(node.name for node in network.nodes if node.name in done))
+    live = [edge for edge in known if edge in unread or edge in edges]
+    kept = {edge: prefix.values[edge] for edge in live if edge in prefix.values}
+    fresh = [edge for edge in live if edge not in kept]
+    return Prefix(kept | values_at(network, prefix.values, fresh, params), done)
 
 
-def run_sites(
-    network: Network, inputs: Mapping[str, Array], nodes: Collection[str], edges: Iterable[str]
-) -> dict[str, Array]:
-    """Return the values of `edges` for all samples, from running `nodes` in chunks."""
-    return _run(network, inputs, nodes, tuple(edges), {})
-
-
-def _run(
+def values_at(
     network: Network,
     inputs: Mapping[str, Array],
-    nodes: Collection[str],
-    edges: tuple[str, ...],
-    params: Mapping[Key, Array],
+    edges: Collection[str],
+    params: Mapping[Key, Array] = NO_PARAMS,
 ) -> dict[str, Array]:
-    parts: list[dict[str, Array]] = []
-    for begin in range(0, len(next(iter(inputs.values()))), CHUNK):
-        chunk = {edge: value[begin : begin + CHUNK] for edge, value in inputs.items()}
-        values = forward(network, chunk, nodes, params).values
-        parts.append({edge: values[edge] for edge in edges})
+    """Return the values of `edges` for all samples, computed from those of `inputs`."""
+    parts = [evaluate(network, chunk, edges, params) for chunk in chunks(inputs)]
     return {edge: np.concatenate([part[edge] for part in parts]) for edge in edges}
 
 
-def _ancestors(network: Network, edges: set[str], done: frozenset[str]) -> frozenset[str]:
-    """Return the names of the nodes that must run to produce `edges`."""
+def chunks(values: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
+    """Yield the samples of all edges, `CHUNK` at a time."""
+    for begin in range(0, count(values), CHUNK):
+        yield {edge: value[begin : begin + CHUNK] for edge, value in values.items()}
+
+
+def count(values: Mapping[str, Array]) -> int:
+    """Return the number of samples."""
+    return len(next(iter(values.values())))
+
+
+def _missing(network: Network, edges: set[str]) -> set[str]:
+    """Return the nodes that lead to `edges`, those that have run among them."""
     needed = set(edges)
     for node in reversed(network.nodes):
-        if node.name in needed and node.name not in done:
-            needed |= set(node.inputs)
-    names = {node.name for node in network.nodes}
-    return frozenset((needed & names) - done)
+        if node.name in needed:
+            needed.update(node.inputs)
+    return needed - {INPUT}

@@ -9,7 +9,7 @@ how gradients of weights and activations become gradients of those parameters.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,12 +22,9 @@ from refquant.network.units import Unit
 from refquant.optim.adam import adam_init, adam_step
 from refquant.optim.schedules import beta_schedule, cosine_lr
 from refquant.reconstruct.batches import batch_indices, mixed_inputs
-from refquant.reconstruct.history import Record
-from refquant.reconstruct.model import Model, State, harden, weight_of, weight_params
+from refquant.reconstruct.model import Model, State, weight_params
 from refquant.reconstruct.objective import loss_and_cotangents
-from refquant.reconstruct.prefix import CHUNK
-
-RECORDS = 50  # entries of a history: enough for a curve, little to store
+from refquant.reconstruct.prefix import count
 
 
 @dataclass(frozen=True)
@@ -61,93 +58,128 @@ class UnitTask:
     inputs: Mapping[str, Array]
     float_inputs: Mapping[str, Array]
     targets: Mapping[str, Array]
-    key: tuple[int, ...]
+    key: tuple[int, int, int]
+
+    @property
+    def quantized_layers(self) -> tuple[str, ...]:
+        """Layers of the unit whose weights are quantized in this phase."""
+        return self.unit.layers if "weights" in self.phase.quantize else ()
 
 
-def learn_unit(
-    task: UnitTask, state: State, tick: Callable[[], None]
-) -> tuple[dict[Key, Array], Record]:
-    """Return the state after the phase's steps on this unit, and the record of them.
+class Step(NamedTuple):
+    """What one step found before it moved anything.
 
-    `tick` is called once a step, for progress bars.
+    Attributes
+    ----------
+    loss, penalty : float
+        Of the batch, with soft weights; the penalty with lambda.
+    beta : float
+        Exponent of the penalty; NaN without one.
+    grads : dict
+        d(loss + penalty)/dparameter of everything that is learnt.
     """
-    first = dict(state)
-    current = dict(state)
-    learnt = learnt_keys(task, state)
-    adam = adam_init({key: current[key] for key in learnt})
-    every = max(1, task.phase.steps // RECORDS)
-    rows: list[tuple[int, float, float, float, float]] = []
+
+    loss: float
+    penalty: float
+    beta: float
+    grads: dict[Key, Array]
+
+
+def thaw(task: UnitTask, own: State) -> dict[Key, Array]:
+    """Return the unit's state as the phase starts: soft again where it learns the weights.
+
+    A phase that learns something else (a step of the activations, after alpha) leaves hardened
+    layers as they are.
+    """
+    again = {
+        layer
+        for layer, component in task.model.weights.items()
+        if {*component.learnable} & {name for name, _ in task.phase.learn}
+    }
+    return {key: v for key, v in own.items() if key[1] != "codes" or key[0] not in again}
+
+
+def descend(
+    task: UnitTask, own: State, tick: Callable[[], None], watch: Callable[[int, Step, State], None]
+) -> dict[Key, Array]:
+    """Return the unit's state after all steps of the phase.
+
+    Parameters
+    ----------
+    task : UnitTask
+    own : mapping
+        The unit's state at the start.
+    tick : callable
+        Called after every step, for progress bars.
+    watch : callable (step number, what the step found, the state it found)
+    """
+    current, learnt = dict(own), learnt_keys(task, own)
+    adam = adam_init({key: own[key] for key in learnt})
     for step in range(1, task.phase.steps + 1):
-        loss, penalty, beta, grads = gradients(task, current, learnt, step)
-        if step == 1 or step % every == 0 or step == task.phase.steps:
-            rows.append((step, loss, penalty, beta, share_binary(task, current)))
-        rates = {key: rate(task, learn, first[key], step) for key, learn in learnt.items()}
-        moved, adam = adam_step({key: current[key] for key in learnt}, grads, adam, rates)
+        found = gradients(task, current, step)
+        watch(step, found, current)
+        rates = {key: rate(task, learn, own[key], step) for key, learn in learnt.items()}
+        moved, adam = adam_step({key: current[key] for key in learnt}, found.grads, adam, rates)
         current |= {key: project(value, learnt[key]) for key, value in moved.items()}
         tick()
-    return finish(task, first, current, rows)
+    return current
 
 
-def gradients(
-    task: UnitTask, state: State, learnt: Mapping[Key, Learn], step: int
-) -> tuple[float, float, float, dict[Key, Array]]:
-    """Return loss, penalty, beta and the gradient of every learnt parameter at one step."""
+def gradients(task: UnitTask, own: State, step: int) -> Step:
+    """Return the loss and the gradient of every learnt parameter at one step, from 1.
+
+    A parameter that the loss does not depend on, as a quantizer behind the last loss site, has
+    the gradient zero.
+    """
     phase, key = task.phase, (*task.key, step)
-    count = len(next(iter(task.inputs.values())))
-    indices = batch_indices(key, count, phase.batch, phase.sampling)
+    indices = batch_indices(key, count(task.inputs), phase.batch, phase.sampling)
     values = mixed_inputs(key, task.inputs, task.float_inputs, indices, phase.mix)
-    params, caches = soft_params(task, state)
-    trace = forward(task.network, values, task.unit.nodes, params)
+    weights, caches = weight_params(task.model, own, task.quantized_layers)
+    trace = forward(task.network, values, task.unit.nodes, {**own, **weights})
     targets = {edge: value[indices] for edge, value in task.targets.items()}
     loss, cotangents = loss_and_cotangents(trace.values, targets, task.unit, phase.terms)
     pulled = backward(task.network, trace, cotangents).params
-    grads = dict(pulled)
-    for layer, cache in caches.items():
-        own = task.model.weights[layer].backward(pulled[(f"{layer}.product", "w")], cache)
-        grads |= {(layer, name): value for name, value in own.items()}
-    penalty, beta, grads = add_penalty(task, state, grads, step)
-    return loss, penalty, beta, {k: grads.get(k, np.zeros_like(state[k])) for k in learnt}
+    through = {layer: pulled[(f"{layer}.product", "w")] for layer in caches}
+    grads = pulled | weight_gradients(task, through, caches)
+    penalty, beta, extra = penalties(task, own, tuple(caches), step)
+    grads |= {k: grads[k] + value if k in grads else value for k, value in extra.items()}
+    learnt = {k: grads.get(k, np.zeros_like(own[k])) for k in learnt_keys(task, own)}
+    return Step(loss, penalty, beta, learnt)
 
 
-def add_penalty(
-    task: UnitTask, state: State, grads: dict[Key, Array], step: int
+def weight_gradients(
+    task: UnitTask, d_weights: Mapping[str, Array], caches: Mapping[str, Any]
+) -> dict[Key, Array]:
+    """Return the gradients of the weight components' parameters from those of the weights."""
+    return {
+        (layer, name): value
+        for layer, cache in caches.items()
+        for name, value in task.model.weights[layer].backward(d_weights[layer], cache).items()
+    }
+
+
+def penalties(
+    task: UnitTask, own: State, layers: tuple[str, ...], step: int
 ) -> tuple[float, float, dict[Key, Array]]:
-    """Return the penalty, its beta and the gradients with it added (methods.md 5.4, 5.5)."""
+    """Return penalty, beta and gradients of the rounding regulariser (methods.md 5.4, 5.5)."""
     if task.phase.penalty is None:
-        return 0.0, np.nan, grads
-    lam = task.phase.penalty.lam
-    schedule = task.phase.penalty.beta
+        return 0.0, np.nan, {}
+    lam, schedule = task.phase.penalty.lam, task.phase.penalty.beta
     beta, on = beta_schedule(step - 1 + schedule.first_step, task.phase.steps, schedule)
     if not on:
-        return 0.0, beta, grads
-    own, total, grads = group_by_node(state), 0.0, dict(grads)
-    for layer in task.unit.layers:
-        value, extra = task.model.weights[layer].penalty(own[layer], beta)
+        return 0.0, beta, {}
+    total, grads, params = 0.0, dict[Key, Array](), group_by_node(own)
+    for layer in layers:
+        value, d_params = task.model.weights[layer].penalty(params[layer], beta)
         total += lam * value
-        for name, d_value in extra.items():
-            grads[(layer, name)] = grads[(layer, name)] + lam * d_value
+        grads |= {(layer, name): lam * d_value for name, d_value in d_params.items()}
     return total, beta, grads
 
 
-def learnt_keys(task: UnitTask, state: State) -> dict[Key, Learn]:
+def learnt_keys(task: UnitTask, own: State) -> dict[Key, Learn]:
     """Return what this phase moves in this unit: {(node, parameter): how}."""
     learn = dict(task.phase.learn)
-    return {key: learn[key[1]] for key in unit_state(task, state) if key[1] in learn}
-
-
-def soft_params(task: UnitTask, state: State) -> tuple[dict[Key, Array], dict[str, Any]]:
-    """Return the parameters of a forward run, this unit's weights quantized softly."""
-    layers = task.unit.layers
-    soft = layers if "weights" in task.phase.quantize else ()
-    own = unit_state(task, state)
-    params, caches = weight_params(task.model, own, soft, layers)
-    return {**own, **params}, caches
-
-
-def unit_state(task: UnitTask, state: State) -> dict[Key, Array]:
-    """Return the part of the state that belongs to this unit's nodes."""
-    inside = {*task.unit.nodes, *task.unit.layers}
-    return {key: value for key, value in state.items() if key[0] in inside}
+    return {key: learn[key[1]] for key in own if key[1] in learn}
 
 
 def rate(task: UnitTask, learn: Learn, start: Array, step: int) -> float:
@@ -163,45 +195,3 @@ def rate(task: UnitTask, learn: Learn, start: Array, step: int) -> float:
 def project(value: Array, learn: Learn) -> Array:
     """Return `value` clipped to the interval its Learn gives, if any."""
     return value if learn.project is None else np.clip(value, *learn.project)
-
-
-def share_binary(task: UnitTask, state: State) -> float:
-    """Return the share of decided rounding variables, weighted by their number."""
-    own, weights = group_by_node(state), task.model.weights
-    sizes = {n: weight_of(task.network, n).size for n in task.unit.layers if n in weights}
-    decided = sum(weights[n].share_binary(own[n]) * size for n, size in sizes.items())
-    return decided / sum(sizes.values()) if sizes else 1.0
-
-
-def hard_loss(task: UnitTask, state: State) -> float:
-    """Return the loss on the whole calibration set with this unit's weights rounded for good."""
-    layers = task.unit.layers if "weights" in task.phase.quantize else ()
-    hardened = harden(task.model, unit_state(task, state), layers)
-    params = {**hardened, **weight_params(task.model, hardened, (), task.unit.layers)[0]}
-    count, total = len(next(iter(task.inputs.values()))), 0.0
-    for begin in range(0, count, CHUNK):
-        part = slice(begin, begin + CHUNK)
-        inputs = {edge: value[part] for edge, value in task.inputs.items()}
-        values = forward(task.network, inputs, task.unit.nodes, params).values
-        targets = {edge: value[part] for edge, value in task.targets.items()}
-        loss, _ = loss_and_cotangents(values, targets, task.unit, task.phase.terms)
-        total += loss * (min(begin + CHUNK, count) - begin)
-    return total / count
-
-
-def finish(
-    task: UnitTask, first: State, last: State, rows: list[tuple[int, float, float, float, float]]
-) -> tuple[dict[Key, Array], Record]:
-    """Compare start and end once rounded for good, harden what the phase says, and record."""
-    before, after = hard_loss(task, first), hard_loss(task, last)
-    back = task.phase.keep_best and before < after
-    chosen = dict(first if back else last)
-    if "weights" in task.phase.harden:
-        chosen = harden(task.model, chosen, task.unit.layers)
-    steps, loss, penalty, beta, binary = (tuple(column) for column in zip(*rows, strict=True))
-    betas = () if task.phase.penalty is None else beta
-    number = task.key[1]
-    record = Record(
-        number, task.unit.name, steps, loss, penalty, betas, binary, before, after, back
-    )
-    return chosen, record

@@ -1,0 +1,75 @@
+"""One phase on one unit, start to end: thaw, descend, judge once rounded for good, harden.
+
+`unit` has the optimisation itself; here is what frames it.
+"""
+
+from collections.abc import Callable
+
+from refquant._types import Array
+from refquant.network.graph import Key
+from refquant.network.run import evaluate, group_by_node
+from refquant.reconstruct.history import Record
+from refquant.reconstruct.model import State, hard_params, harden, part_of, weight_of
+from refquant.reconstruct.objective import loss_and_cotangents, sites
+from refquant.reconstruct.prefix import chunks, count
+from refquant.reconstruct.unit import Step, UnitTask, descend, thaw
+
+RECORDS = 50  # entries of a history: enough for a curve, little to store
+
+
+def learn_unit(
+    task: UnitTask, state: State, tick: Callable[[], None]
+) -> tuple[dict[Key, Array], Record]:
+    """Return the unit's part of the state after the phase, and the record of it.
+
+    `tick` is called once a step, for progress bars.
+    """
+    first = thaw(task, part_of(state, task.unit))
+    total = task.phase.steps
+    every = -(-total // RECORDS)
+    rows: list[tuple[int, float, float, float, float]] = []
+
+    def watch(step: int, found: Step, current: State) -> None:
+        if step in (1, total) or step % every == 0:
+            binary = share_binary(task, current)
+            rows.append((step, found.loss, found.penalty, found.beta, binary))
+
+    last = descend(task, first, tick, watch)
+    before, after = hard_loss(task, first), hard_loss(task, last)
+    back = task.phase.keep_best and not after < before  # NaN goes back too
+    chosen = first if back else last
+    if "weights" in task.phase.harden:
+        chosen = harden(task.model, chosen, task.unit.layers)
+    end = before if back else after
+    return chosen, _record(task, rows, (before, end), back)
+
+
+def hard_loss(task: UnitTask, own: State) -> float:
+    """Return the loss on the whole calibration set with this unit's weights rounded for good."""
+    params = {**own, **hard_params(task.model, own, task.quantized_layers)}
+    edges, total = sites(task.unit, task.phase.terms), 0.0
+    for inputs, targets in zip(chunks(task.inputs), chunks(task.targets), strict=True):
+        values = evaluate(task.network, inputs, edges, params)
+        loss, _ = loss_and_cotangents(values, targets, task.unit, task.phase.terms)
+        total += loss * count(inputs)
+    return total / count(task.inputs)
+
+
+def share_binary(task: UnitTask, own: State) -> float:
+    """Return the share of decided rounding variables, weighted by their number."""
+    weights, params = task.model.weights, group_by_node(own)
+    sizes = {n: weight_of(task.network, n).size for n in task.unit.layers if n in weights}
+    decided = sum(weights[n].share_binary(params[n]) * size for n, size in sizes.items())
+    return decided / sum(sizes.values()) if sizes else 1.0
+
+
+def _record(
+    task: UnitTask,
+    rows: list[tuple[int, float, float, float, float]],
+    hard: tuple[float, float],
+    back: bool,
+) -> Record:
+    steps, loss, penalty, beta, binary = (tuple(column) for column in zip(*rows, strict=True))
+    betas = () if task.phase.penalty is None else beta
+    phase = task.key[1]
+    return Record(phase, task.unit.name, steps, loss, penalty, betas, binary, *hard, back)
