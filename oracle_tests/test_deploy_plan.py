@@ -243,6 +243,27 @@ def test_an_average_of_accumulators_is_refused():
         run_integer(plan, x, "fixed")
 
 
+@pytest.mark.parametrize(
+    ("requantize", "codes"), [("double", (130, 131, 131, 131)), ("single", (130, 130, 131, 131))]
+)
+def test_an_average_of_selected_codes_has_a_fixed_form(requantize, codes):
+    """Codes pass a max pool; sums 8 to 11 times M = 1/4: 9/4 is 2, in two stages 9/2, 5/2, 3."""
+    nodes = (
+        coder("input.q", "input"),
+        node("max", "max_pool", "input.q", geometry=Geometry((1, 2))),
+        node("pool", "global_average_pool", "max"),
+        coder("pool.q", "pool"),
+        node("flat", "flatten", "pool.q"),
+        *linear("fc", "flat"),
+    )
+    plan = deploy(*chain(*nodes, shape=(1, 2, 3), codes=(("fc", [[1]]),)))
+    x = np.array([[0, 1, 2], [1, 0, 4]]).reshape(1, 1, 2, 3) / 2  # maxima 1 2 1 4, sum 8
+    for extra, code in enumerate(codes):
+        x[0, 0, 1, 2] = 2 + extra / 2
+        trace = run_integer(plan, x, "fixed", requantize)
+        assert trace.codes["pool.q"].tolist() == [[[[code]]]]
+
+
 def test_what_follows_the_last_codes_is_read_out_in_float():
     """A sigmoid behind the last layer belongs to the host: one dequantization, then float64."""
     nodes = (coder("input.q", "input"), *linear("fc", "input.q"), node("y", "sigmoid", "fc"))

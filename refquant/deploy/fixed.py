@@ -11,6 +11,10 @@ Before a quantize node, every value is an integer at the step s_y * 2^-guard. `c
 takes the largest guard up to the wanted one for which no branch, no left shift and no sum can
 leave int32: |acc * M| bounds a branch, 2 |acc * M| its left shift, and sums of these a sum.
 
+The codes of a sum stay within one of the float epilogue's if the |M| = st / s_y of the branches
+that are accumulators sum to less than 1; otherwise their integer biases alone may cost half that
+sum (P57; carried codes have no bias).
+
 Fixed point needs a step wherever integers meet. It is refused, with the name of the node, for
 operations without an integer form (sigmoid, leaky ReLU, batch norm), for averages of values
 without codes, and for quantizers on patches: input placement leaves feature maps and skip paths
@@ -25,6 +29,7 @@ import numpy as np
 from refquant._checks import check_int, complaint
 from refquant._types import Array
 from refquant.deploy import overflow
+from refquant.deploy.build import source_of
 from refquant.deploy.plan import IntegerLayer, Plan
 from refquant.deploy.rescale import AT_STEP
 from refquant.network import INPUT, Node
@@ -113,7 +118,7 @@ def _reach(plan: Plan, bias: Mapping[str, Biased], edge: str, step: float) -> fl
     if node.op == "output":
         layer, (own, constant) = plan.layers[edge], bias[edge]
         return _scaled(layer.bound + np.abs(own.astype(np.int64)), layer.scale, constant, step)
-    if node.op in POOLS and plan.network.node(node.inputs[0]).op == "quantize":
+    if node.op in POOLS and source_of(plan.network, node.inputs[0]) is not None:
         return _reach(plan, bias, node.inputs[0], step)  # the count cancels out
     if node.op not in AT_STEP:
         raise _refusal(edge, REASONS.get(node.op, f"{node.op}, which has no integer form"))
