@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from refquant import numerics as nx
 from refquant.calibrate.calibrate import calibrate
-from refquant.calibrate.kl_amct import KlAmct
-from refquant.calibrate.kl_trt import KlTrt
-from refquant.calibrate.lloyd import Lloyd
-from refquant.calibrate.lsq_init import LsqInit
-from refquant.calibrate.mse_search import MseSearch
-from refquant.calibrate.percentile import Percentile
-from refquant.calibrate.percentile_search import PercentileSearch
+from refquant.calibrate.kl_amct import KlAmct, kl_amct
+from refquant.calibrate.kl_trt import KlTrt, kl_trt
+from refquant.calibrate.lloyd import Lloyd, lloyd
+from refquant.calibrate.lsq_init import LsqInit, lsq_plus_init
+from refquant.calibrate.mse_search import MseSearch, mse_search
+from refquant.calibrate.percentile import Percentile, percentile_range
+from refquant.calibrate.percentile_search import PercentileSearch, percentile_search
 from refquant.calibrate.qparams import EPS
 from refquant.calibrate.ranges import MinMax
 from refquant.calibrate.spaces import SEARCHES
@@ -124,6 +124,39 @@ def test_minmax_by_hand():
     assert calibrate(x, MinMax(), Grid("signed", 4)).step == 0.5
     assert calibrate(x, MinMax(low_bit_scale=True), Grid("signed", 4)).step == 0.375
     assert calibrate(x, MinMax("amct"), Grid("signed", 4)).step == 3.75 / 8
+
+
+@pytest.mark.parametrize(
+    ("rule", "default", "direct"),
+    [
+        (KlAmct(64, 5), KlAmct(), lambda x, g: kl_amct(x, g, KlAmct(64, 5))[0].step),
+        (KlTrt(256), KlTrt(), lambda x, g: kl_trt(x, g, KlTrt(256))[0].step),
+        (LsqInit("lsq_plus"), LsqInit("mqbench"), lambda x, g: lsq_plus_init(x, g, "paper").step),
+        (
+            Percentile(0.8, "interpolated", "p"),
+            Percentile(0.8, "ppq", "p"),
+            lambda x, g: np.abs(percentile_range(x, 0.8, "interpolated")).max() / g.code_max,
+        ),
+        (
+            PercentileSearch((0.55, 0.6)),
+            PercentileSearch(),
+            lambda x, g: percentile_search(x, g, PercentileSearch((0.55, 0.6)))[0].step,
+        ),
+        (
+            MseSearch("mq80", 9.0),
+            MseSearch("mq80"),
+            lambda x, g: mse_search(x, g, MseSearch("mq80", 9.0))[0].step,
+        ),
+        (Lloyd(1), Lloyd(20), lambda x, g: lloyd(x, calibrate(x, MinMax(), g), 1)[0].step),
+    ],
+    ids=str,
+)
+def test_options_reach_the_calibrator(rule, default, direct):
+    """The rule's own options decide, not the defaults: another rule gives another step."""
+    x, grid = nx.counter.normal((3,), (300,)), Grid("signed", 4)
+    found = calibrate(x, rule, grid).step
+    np.testing.assert_array_equal(found, direct(x, grid))
+    assert found != calibrate(x, default, grid).step
 
 
 def test_lloyd_starts_at_the_minmax_step():
