@@ -1,0 +1,105 @@
+"""Nodes hand their attributes on, and each operation's name means what it says: by hand."""
+
+import gc
+import weakref
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from refquant.layers.geometry import Geometry
+from refquant.network import Network, Node, backward, evaluate, forward
+
+WINDOW = Geometry((1, 2), padding=(0, 1, 0, 0))  # of (a, b): (padding, a) and (a, b)
+X = (-1.0, 0.5, 7.0, 0.0)
+CASES = {
+    "relu": ("relu", (), X, (0.0, 0.5, 7.0, 0.0), (0, 1, 1, 0)),
+    "relu6": ("relu6", (), X, (0.0, 0.5, 6.0, 0.0), (0, 1, 0, 0)),
+    "leaky_relu": (
+        "leaky_relu", (("slope", 0.25),), X, (-0.25, 0.5, 7.0, 0.0), (0.25, 1, 1, 0.25),
+    ),
+    "sigmoid": ("sigmoid", (), (0.0, 0.0), (0.5, 0.5), (0.25, 0.25)),
+    "identity": ("identity", (), X, X, (1, 1, 1, 1)),
+    "max_pool": ("max_pool", (("geometry", WINDOW),), (4.0, 8.0), (4.0, 8.0), (1, 1)),
+    "average_pool": (
+        "average_pool", (("geometry", WINDOW), ("count_include_pad", True)),
+        (4.0, 8.0), (2.0, 6.0), (1.0, 0.5),
+    ),
+    "average_pool, padding not counted": (
+        "average_pool", (("geometry", WINDOW), ("count_include_pad", False)),
+        (4.0, 8.0), (4.0, 6.0), (1.5, 0.5),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_operation_and_its_slopes(name):
+    """Slopes are the gradient of the sum of the outputs; at 0 every ReLU has the lower one."""
+    op, attrs, x, y, slopes = CASES[name]
+    network = Network(name, (1, 1, len(x)), (Node("y", op, ("input",), attrs),), {})
+    trace = forward(network, np.array(x).reshape(1, 1, 1, -1))
+    assert trace.values["y"].reshape(-1).tolist() == list(y)
+    d_x = backward(network, trace, {"y": np.ones_like(trace.values["y"])}).values["input"]
+    assert d_x.reshape(-1).tolist() == list(slopes)
+
+
+def test_pooling_over_the_whole_map_and_flattening():
+    nodes = (Node("gap", "global_average_pool", ("input",)), Node("flat", "flatten", ("input",)))
+    network = Network("n", (2, 1, 2), nodes, {})
+    trace = forward(network, np.array([1.0, 3.0, -2.0, 6.0]).reshape(1, 2, 1, 2))
+    assert trace.values["gap"].tolist() == [[[[2.0]], [[2.0]]]]
+    assert trace.values["flat"].tolist() == [[1.0, 3.0, -2.0, 6.0]]
+    cotangents = {"gap": np.array([[[[4.0]], [[8.0]]]]), "flat": np.ones((1, 4))}
+    d_x = backward(network, trace, cotangents).values["input"]
+    assert d_x.reshape(-1).tolist() == [3.0, 3.0, 5.0, 5.0]
+
+
+def test_joins_keep_the_order_of_their_inputs():
+    nodes = (
+        Node("six", "relu6", ("input",)),
+        Node("cat", "concat", ("six", "input", "six")),
+        Node("sum", "add", ("six", "input", "input")),
+    )
+    network = Network("n", (1, 2), nodes, {})
+    trace = forward(network, np.array([[[7.0, 1.0]]]))
+    assert trace.values["cat"].tolist() == [[[6.0, 1.0], [7.0, 1.0], [6.0, 1.0]]]
+    assert trace.values["sum"].tolist() == [[[20.0, 3.0]]]
+    d_cat = np.array([[[1.0, 1.0], [2.0, 2.0], [4.0, 4.0]]])
+    d_x = backward(network, trace, {"cat": d_cat}).values["input"]
+    assert d_x.tolist() == [[[2.0, 7.0]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Watch:
+    """Adds 1, and notes which of the arrays it has made are still alive."""
+
+    made: list
+    alive: list
+
+    def forward(self, x, params):
+        gc.collect()
+        self.alive.append([ref() is not None for ref in self.made])
+        y = x + 1.0
+        self.made.append(weakref.ref(y))
+        return y, None
+
+    def backward(self, d_y, cache):
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("run", [forward, evaluate])
+def test_evaluate_forgets_a_value_after_its_last_reader_and_forward_keeps_all(run):
+    """In a chain of four, when the last runs, it is the value it reads that is needed."""
+    watch = Watch([], [])
+    nodes = tuple(
+        Node(name, "quantize", (source,), (("component", watch),))
+        for source, name in pairwise(("input", "a", "b", "c", "d"))
+    )
+    network = Network("n", (2,), nodes, {})
+    if run is forward:
+        assert forward(network, np.zeros((1, 2))).values["d"].tolist() == [[4.0, 4.0]]
+    else:
+        assert evaluate(network, np.zeros((1, 2)), ("d",))["d"].tolist() == [[4.0, 4.0]]
+    kept = run is forward
+    assert watch.alive == [[], [True], [kept, True], [kept, kept, True]]
