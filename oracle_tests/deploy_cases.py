@@ -218,3 +218,41 @@ def _calibrated(rng, values, kind):
         step = 2.0 ** np.ceil(np.log2(step))
     zero_point = int(np.clip(np.rint(-low / step), 0, 2**bits - 1))
     return Nearest("affine", bits), {"s_x": np.array(step), "zero_point": np.array(zero_point)}
+
+
+def chain(*nodes, shape=(4,), codes=(("fc", [[1, -1, 2, 0]]),), step=0.5, bits=8, **more):
+    """A lowered network of quantize nodes (all with one step) and linear layers, deployed."""
+    params, layers = {}, {}
+    for name, rows in codes:
+        w = np.array(rows)
+        params[(f"{name}.product", "w")] = w.astype(np.float64)
+        layers[name] = HardLayer(w, np.full(len(w), 0.25))
+    for n in nodes:
+        if n.op == "quantize":
+            params[(n.name, "s_x")] = np.array(step)
+            params[(n.name, "zero_point")] = np.array(2**bits // 2)
+    params |= more.get("params", {})
+    layers |= more.get("layers", {})
+    return Network("chain", shape, tuple(nodes), params), layers
+
+
+def linear(name, source):
+    return (
+        node(f"{name}.patches", "patches", source, geometry=None),
+        node(f"{name}.product", "product", f"{name}.patches", groups=1),
+        node(name, "output", f"{name}.product"),
+    )
+
+
+def coder(name, source, bits=8):
+    return node(name, "quantize", source, component=Nearest("affine", bits))
+
+
+def same(a, b):
+    """The bits of codes, accumulators and output."""
+    assert a.codes.keys() == b.codes.keys() and a.accumulators.keys() == b.accumulators.keys()
+    for name in a.codes:
+        np.testing.assert_array_equal(a.codes[name], b.codes[name], err_msg=name)
+    for name in a.accumulators:
+        np.testing.assert_array_equal(a.accumulators[name], b.accumulators[name], err_msg=name)
+    assert a.output.tobytes() == b.output.tobytes()

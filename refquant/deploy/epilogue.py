@@ -63,9 +63,7 @@ def float_epilogue(total: Array, scale: Array, offset: Array) -> Array:
     return np.asarray(scale * total.astype(np.float64, copy=False) + offset)
 
 
-def requantize_float(
-    real: Array, step: float, zero_point: int, limits: tuple[int, int]
-) -> Array:
+def requantize_float(real: Array, step: float, zero_point: int, limits: tuple[int, int]) -> Array:
     """Return codes of real values: clip(rint(y / s_y), n, p) + z_y, int32 (golden op 67).
 
     Parameters

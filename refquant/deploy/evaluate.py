@@ -9,7 +9,7 @@ Reference: methods 17; DESIGN "integer equals fake-quant by construction".
                     average pools of codes
     real array      everything else, in float64          itself
 
-What differs between the networks is the four functions of `Rules`; the walk, the codes and the
+What differs between the networks is the functions of `Rules`; the walk, the codes and the
 epilogue are the same, hence the same bits:
 
                  fake-quantized    integer, float epilogue   integer, fixed epilogue
@@ -17,6 +17,7 @@ epilogue are the same, hence the same bits:
     finish       --                --                        adds the integer bias
     quantize     component         component                 requantize_fixed
     combine      float64           float64                   waits for the next step
+    real         the output, read as real numbers; the same everywhere
 
 Edges are dropped after their last reader, so memory stays at a few layers.
 """
@@ -59,7 +60,7 @@ class Trace(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """The four places where the networks differ; see the module docstring."""
+    """The places where the networks differ; see the module docstring."""
 
     product: Callable[[Value, IntegerLayer], Array]
     finish: Callable[[str, Accumulator], Accumulator]

@@ -61,9 +61,7 @@ def product_float(q: Array, w: Array, groups: int = 1) -> Array:
     return total.reshape(len(q), len(w), *q.shape[2:])
 
 
-def integer_conv_accumulate(
-    x_codes: Array, w: Array, zero_point: int, geometry: Geometry
-) -> Array:
+def integer_conv_accumulate(x_codes: Array, w: Array, zero_point: int, geometry: Geometry) -> Array:
     """Return int64 accumulators of a convolution on codes, in code space (golden op 66).
 
     Parameters

@@ -56,9 +56,7 @@ def max_pool_integers(q: Array, geometry: Geometry) -> Array:
     return np.asarray(_by_tap(q, geometry, int(np.iinfo(q.dtype).min)).max(axis=2))
 
 
-def average_pool_sums(
-    q: Array, geometry: Geometry, count_include_pad: bool
-) -> tuple[Array, Array]:
+def average_pool_sums(q: Array, geometry: Geometry, count_include_pad: bool) -> tuple[Array, Array]:
     """Return the int32 sum of every window, and how many taps its mean divides by.
 
     Raises
