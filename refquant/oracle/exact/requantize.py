@@ -52,7 +52,7 @@ def srdhm(a: int, b: int) -> int:
 def rdivpot(x: int, e: int) -> int:
     """x / 2^e rounded half away from zero."""
     size = (2 * abs(x) + 2**e) // 2 ** (e + 1)
-    return size if x >= 0 else -size
+    return int(size if x >= 0 else -size)
 
 
 def apply_multiplier(acc: int, m0: int, e: int, requantize: str) -> int:
