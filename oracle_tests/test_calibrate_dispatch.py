@@ -130,7 +130,7 @@ def test_minmax_by_hand():
     ("rule", "default", "direct"),
     [
         (KlAmct(64, 5), KlAmct(), lambda x, g: kl_amct(x, g, KlAmct(64, 5))[0].step),
-        (KlTrt(256), KlTrt(), lambda x, g: kl_trt(x, g, KlTrt(256))[0].step),
+        (KlTrt(20), KlTrt(), lambda x, g: kl_trt(x, g, KlTrt(20))[0].step),
         (LsqInit("lsq_plus"), LsqInit("mqbench"), lambda x, g: lsq_plus_init(x, g, "paper").step),
         (
             Percentile(0.8, "interpolated", "p"),
