@@ -8,8 +8,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from oracle_tests.network_samples import everything, images
+from refquant import numerics as nx
 from refquant.layers.geometry import Geometry
-from refquant.network import Network, Node, backward, evaluate, forward
+from refquant.network import Network, Node, backward, evaluate, forward, lower, predict
 
 WINDOW = Geometry((1, 2), padding=(0, 1, 0, 0))  # of (a, b): (padding, a) and (a, b)
 X = (-1.0, 0.5, 7.0, 0.0)
@@ -103,3 +105,13 @@ def test_evaluate_forgets_a_value_after_its_last_reader_and_forward_keeps_all(ru
         assert evaluate(network, np.zeros((1, 2)), ("d",))["d"].tolist() == [[4.0, 4.0]]
     kept = run is forward
     assert watch.alive == [[], [True], [kept, True], [kept, kept, True]]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_batches_change_no_bit_in_pinned_arithmetic(batch):
+    """Real numbers, where fast arithmetic differs in the last bits."""
+    network, x = everything(), images(n=7)
+    with nx.arithmetic("pinned"):
+        at_once = network(x)
+        np.testing.assert_array_equal(predict(network, x, batch), at_once)
+        np.testing.assert_array_equal(predict(lower(network), x, batch), at_once)
