@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,42 +11,61 @@ import scipy
 
 from refquant import __version__
 from refquant import numerics as nx
-from refquant.cli.output import print_json
+from refquant.cli.arguments import add_command
+from refquant.cli.output import facts, print_json, show
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+EPILOG = """\
+Holds no path, host or user name, so it can be pasted into a report.
+
+examples:
+  refquant env
+  refquant env --json
+"""
 
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("env", help="print versions, BLAS and arithmetic")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser = add_command(
+        commands,
+        "env",
+        help="print versions, BLAS and arithmetic",
+        description="Prints what a reader needs to judge a number: versions, BLAS, arithmetic.",
+        epilog=EPILOG,
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the environment."""
-    facts = environment()
+    values = environment()
     if arguments.json:
-        print_json(facts)
+        print_json(values)
     else:
-        width = max(map(len, facts))
-        print("\n".join(f"{key.ljust(width)}  {value}" for key, value in facts.items()))
+        named = {key: _text(value) for key, value in values.items()}
+        show(facts(named))
     return 0
 
 
 def environment() -> dict[str, Any]:
     """Return what a reader needs to judge a number: versions, BLAS, threads, arithmetic."""
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[call-overload]
-    threads = {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
+    built: Any = np.show_config(mode="dicts")
+    blas = built.get("Build Dependencies", {}).get("blas", {})
     return {
         "refquant": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scipy": scipy.__version__,
-        "blas": f"{blas['name']} {blas['version']}",
-        "threads": threads or "not set",
+        "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
+        "threads": {name: os.environ.get(name) for name in THREAD_VARIABLES},
         "machine": platform.machine(),
         "system": platform.system(),
         "cores": os.cpu_count(),
-        "arithmetic": nx.current().mode,
+        "arithmetic": asdict(nx.current()),
     }
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    return ", ".join(f"{k}={v}" for k, v in value.items() if v is not None) or "not set"

@@ -4,15 +4,30 @@ import argparse
 import json
 from typing import Any
 
-from refquant.cli.output import print_json, table
+from refquant.cli.arguments import add_command, method_name
+from refquant.cli.output import print_json, show, table
 from refquant.methods import METHODS, Setting, describe, resolve
+
+EPILOG = """\
+examples:
+  refquant methods
+  refquant methods adaround
+  refquant methods adaround --json
+"""
 
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("methods", help="list the methods, or print one setting in full")
-    parser.add_argument("name", nargs="?", help="a method; without it all are listed")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser = add_command(
+        commands,
+        "methods",
+        help="list the methods, or print one setting in full",
+        description="Lists the methods, or prints every field of one.",
+        epilog=EPILOG,
+    )
+    parser.add_argument(
+        "name", nargs="?", type=method_name, metavar="NAME", help="without it all are listed"
+    )
     parser.set_defaults(run=run)
 
 
@@ -20,12 +35,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the catalogue or one setting."""
     if arguments.name:
         setting = resolve(arguments.name)
-        print(setting.to_json(indent=2) if arguments.json else describe(setting))
+        show(setting.to_json(indent=2) if arguments.json else describe(setting))
     elif arguments.json:
-        print_json([{**summary(s), "setting": json.loads(s.to_json())} for s in METHODS.values()])
+        listed = [{**summary(s), "setting": json.loads(s.to_json())} for s in METHODS.values()]
+        print_json({"methods": listed})
     else:
         rows = [[str(v) for v in summary(s).values()] for s in METHODS.values()]
-        print(table(["method", "learns", "unit", "steps", "reference"], rows))
+        show(table(["method", "learns", "unit", "steps", "reference"], rows, left=5))
     return 0
 
 

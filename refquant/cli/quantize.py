@@ -1,51 +1,176 @@
 """``refquant quantize NETWORK``: quantize one embedded network, measure it, save it."""
 
 import argparse
+import time
 from typing import Any
 
 import numpy as np
 
-from refquant import zoo
 from refquant import numerics as nx
+from refquant import zoo
+from refquant.cli.arguments import (
+    METHOD_LIST,
+    NETWORKS,
+    add_command,
+    add_quiet,
+    add_seed,
+    bits,
+    bits_or_none,
+    integer,
+    method_name,
+    network_name,
+)
 from refquant.cli.env import environment
-from refquant.cli.output import note, percent, print_json, table
-from refquant.methods import METHODS
+from refquant.cli.folders import check_apart, check_new
+from refquant.cli.output import facts, note, percent, print_json, show, table
 from refquant.metrics import accuracy, kl_divergence, sqnr_db
-from refquant.network import predict
+from refquant.network import Network, predict
 from refquant.pipeline import quantize
 from refquant.reconstruct.history import Record
 from refquant.result import Result
 from refquant.sweep import integer_equals_fake
 
+DESCRIPTION = """\
+Quantizes an embedded network on the calibration images and measures it on the test images.
+
+Exit code 1 if the integer-only network differs from the fake-quantized one.
+"""
+EPILOG = f"""\
+{NETWORKS}{METHOD_LIST}
+examples:
+  refquant quantize digits-resnet --weight-bits 2 --steps 400
+  refquant quantize digits-mobilenet --method nearest --first-last-bits none --json
+  refquant quantize digits-resnet --checkpoint units --out result      (interrupt it, run it
+                                                                again: it goes on)
+"""
+
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser(
-        "quantize", help="quantize an embedded network and measure it on its test images"
+    parser = add_command(
+        commands,
+        "quantize",
+        help="quantize an embedded network and measure it on its test images",
+        description=DESCRIPTION,
+        epilog=EPILOG,
     )
-    parser.add_argument("network", help=f"one of {', '.join(zoo.names())}")
-    parser.add_argument("--method", default="adaround", help=f"one of {', '.join(METHODS)}")
-    parser.add_argument("--weight-bits", type=int, default=4, metavar="B")
-    parser.add_argument("--act-bits", type=int, default=8, metavar="B")
-    parser.add_argument("--first-last-bits", type=int, default=8, metavar="B")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, help="per unit; default: the published number")
-    parser.add_argument("--pinned", action="store_true", help="the same bits on every machine")
+    parser.add_argument("network", type=network_name, metavar="NETWORK")
+    parser.add_argument(
+        "--method",
+        type=method_name,
+        default="adaround",
+        metavar="NAME",
+        help="how weights are rounded (default: %(default)s)",
+    )
+    _add_widths(parser)
+    parser.add_argument(
+        "--steps", type=integer(1), metavar="N", help="per unit (default: the published number)"
+    )
+    add_seed(parser)
+    parser.add_argument(
+        "--pinned", action="store_true", help="pinned arithmetic: the same bits on every machine"
+    )
     parser.add_argument("--checkpoint", metavar="DIR", help="keep finished units; resume from it")
     parser.add_argument("--out", metavar="DIR", help="save codes, steps and history there")
-    parser.add_argument("--quiet", action="store_true", help="no progress bars")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_quiet(parser)
     parser.set_defaults(run=run)
 
 
+def _add_widths(parser: argparse.ArgumentParser) -> None:
+    words = {"--weight-bits": ("weights", 4), "--act-bits": ("activations", 8)}
+    for option, (what, width) in words.items():
+        text = f"of {what}, 2 to 16 (default: %(default)s)"
+        parser.add_argument(option, type=bits, default=width, metavar="B", help=text)
+    parser.add_argument(
+        "--first-last-bits",
+        type=bits_or_none,
+        default=8,
+        metavar="B",
+        help="of the first and the last layer; 'none': like the others (default: %(default)s)",
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
-    """Quantize, measure, print, save."""
+    """Quantize, measure, print, save; 1 if the integer network differs from the fake one."""
     a = arguments
+    if a.out:
+        check_new("--out", a.out)
+    if a.out and a.checkpoint:
+        check_apart("--out", a.out, "--checkpoint", a.checkpoint)
     with nx.arithmetic("pinned" if a.pinned else "fast"):
-        network, data = zoo.load(a.network), zoo.data("digits")
-        result = quantize(
+        network, began = zoo.load(a.network), time.perf_counter()
+        result = _quantize(network, a)
+        seconds = round(time.perf_counter() - began, 2)
+        report = {"network": a.network, **measure(network, result), "seconds": seconds}
+        surroundings = environment()
+    if a.out:
+        result.save(a.out)
+        note(f"saved to {a.out}")
+    if a.json:
+        units = [unit(record) for record in result.history]
+        print_json({**report, "units": units, "environment": surroundings})
+    else:
+        show(readable(report, result.history))
+    return 0 if report["integer_equals_fake"] else 1
+
+
+def measure(network: Network, result: Result) -> dict[str, Any]:
+    """Return what was asked for, accuracy, SQNR and KL on the test images, integer = fake."""
+    test = zoo.data("digits").test
+    x, labels = test.x.astype(np.float64), np.asarray(test.y)
+    float_logits, logits = predict(network, x), result.network(x)
+    return {
+        "method": result.setting.name,
+        "weight_bits": result.bits.weights,
+        "act_bits": result.bits.activations,
+        "first_last_bits": result.bits.first_last,
+        "steps": result.steps,
+        "seed": result.seed,
+        "fp32_accuracy": accuracy(float_logits, labels),
+        "accuracy": accuracy(logits, labels),
+        "sqnr_db": sqnr_db(float_logits, logits),
+        "kl": kl_divergence(float_logits, logits),
+        "integer_equals_fake": integer_equals_fake(result, x),
+        "run_id": result.run_id,
+    }
+
+
+def unit(record: Record) -> dict[str, Any]:
+    """Return the hard losses of a unit before and after learning, and the share decided."""
+    return {
+        "unit": record.unit,
+        "phase": record.phase,
+        "hard_start": record.hard_start,
+        "hard_end": record.hard_end,
+        "decided": record.binary[-1] if record.binary else None,
+    }
+
+
+def readable(report: dict[str, Any], history: tuple[Record, ...]) -> str:
+    """Return the report as lines of name and value, and the units as a table."""
+    shown = {key: "as published" if value is None else value for key, value in report.items()}
+    shown["first_last_bits"] = report["first_last_bits"] or "like the others"
+    shown |= {key: percent(report[key]) for key in ("fp32_accuracy", "accuracy")}
+    shown["sqnr_db"], shown["kl"] = f"{report['sqnr_db']:.2f}", f"{report['kl']:.4f}"
+    if not history:
+        return facts(shown)
+    rows = [_cells(unit(record)) for record in history]
+    units = table(["unit", "loss at start", "loss at end", "decided"], rows)
+    return f"{facts(shown)}\n\n{units}"
+
+
+def _cells(values: dict[str, Any]) -> list[str]:
+    losses = [f"{values[key]:.4g}" for key in ("hard_start", "hard_end")]
+    decided = values["decided"]
+    return [values["unit"], *losses, "-" if decided is None else percent(decided)]
+
+
+def _quantize(network: Network, arguments: argparse.Namespace) -> Result:
+    a = arguments
+    try:
+        return quantize(
             network,
-            data.calib.x,
+            zoo.data("digits").calib.x,
             a.method,
             weight_bits=a.weight_bits,
             act_bits=a.act_bits,
@@ -55,47 +180,7 @@ def run(arguments: argparse.Namespace) -> int:
             checkpoint=a.checkpoint,
             progress=not a.quiet,
         )
-        report = measure(a.network, network, result, data)
-    if a.out:
-        note(f"saved to {result.save(a.out)}")
-    if a.json:
-        print_json({**report, "environment": environment()})
-    else:
-        print("\n".join(f"{key.ljust(20)}  {value}" for key, value in readable(report).items()))
-        if result.history:
-            print(f"\n{history_table(result.history)}")
-    return 0 if report["integer_equals_fake"] else 1
-
-
-def measure(name: str, network: Any, result: Result, data: Any) -> dict[str, Any]:
-    """Return accuracies, SQNR and KL on the test images, and whether integer equals fake."""
-    x = data.test.x.astype(np.float64)
-    float_logits, logits = predict(network, x), result.network(x)
-    return {
-        "network": name,
-        "method": result.setting.name,
-        "weight_bits": result.bits.weights,
-        "act_bits": result.bits.activations,
-        "fp32_accuracy": accuracy(float_logits, data.test.y),
-        "accuracy": accuracy(logits, data.test.y),
-        "sqnr_db": sqnr_db(float_logits, logits),
-        "kl": kl_divergence(float_logits, logits),
-        "integer_equals_fake": integer_equals_fake(result, x),
-        "run_id": result.run_id,
-    }
-
-
-def readable(report: dict[str, Any]) -> dict[str, str]:
-    """Return the report's values as text."""
-    shown = {key: str(value) for key, value in report.items()}
-    shown |= {key: percent(report[key]) for key in ("fp32_accuracy", "accuracy")}
-    shown["sqnr_db"], shown["kl"] = f"{report['sqnr_db']:.2f}", f"{report['kl']:.4f}"
-    return shown
-
-
-def history_table(history: tuple[Record, ...]) -> str:
-    """Return the hard losses of every unit before and after learning, and the share decided."""
-    rows = [
-        [r.unit, f"{r.hard_start:.4g}", f"{r.hard_end:.4g}", percent(r.binary[-1])] for r in history
-    ]
-    return table(["unit", "loss at start", "loss at end", "decided"], rows)
+    except KeyboardInterrupt:
+        if a.checkpoint:
+            note(f"finished units are in {a.checkpoint}; the same command goes on from there")
+        raise
