@@ -1,4 +1,4 @@
-"""Searches for the step with the least error (methods 3.1, 3.2; P82, P83, P90)."""
+"""Searches for the step with the least error (methods 3.2; P82, P83, P90)."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,6 @@ from hypothesis import strategies as st
 
 from oracle_tests.exact_lists import dyadic, fractions_of
 from refquant.calibrate.mse_search import MseSearch, mse_search
-from refquant.calibrate.percentile import percentile_range
-from refquant.calibrate.percentile_search import PercentileSearch, percentile_search
 from refquant.calibrate.qparams import EPS, range_to_qparams
 from refquant.calibrate.ranges import minmax
 from refquant.calibrate.score import first_smallest, quantisation_error
@@ -249,39 +247,12 @@ def test_the_hundred_steps_need_not_gain_from_a_bit():
     assert scores[0] < scores[1]
 
 
-@given(seed=SEEDS, kind=st.sampled_from(KINDS))
-def test_percentile_search_keeps_the_best_share(seed, kind):
-    """Its score is the least of the shares', computed by the exact twin from their ranges."""
-    x = np.random.default_rng(seed).normal(size=50)
-    rule = PercentileSearch((0.9, 0.95, 0.999))
-    found, score = percentile_search(x, Grid(kind, 3), rule)
-    scores = []
-    for share in rule.shares:
-        lo, hi = (fractions_of(end) for end in percentile_range(x, share, "interpolated"))
-        step, zero = twin.range_to_qparams(lo, hi, kind, 3)
-        scores.append((twin.score(fractions_of(x), step, zero, (kind, 3), 2), step))
-    best, step = min(scores)
-    np.testing.assert_allclose(found.step, float(step), rtol=1e-14)
-    np.testing.assert_allclose(score, float(best), rtol=1e-12)
-
-
-def test_percentile_search_takes_the_first_of_equal_shares():
-    """A single value has one range only; two shares that give the same range tie."""
-    found, score = percentile_search(np.array([[7.5], [3.0]]), Grid("unsigned", 4), axis=0)
-    np.testing.assert_array_equal(found.step, [[0.5], [0.2]])
-    np.testing.assert_allclose(score, [[0.0], [0.0]], atol=1e-30)
-
-
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
         (lambda: MseSearch("shrink8"), ValueError, "Did you mean 'shrink80'"),
         (lambda: MseSearch("fro", p=0.0), ValueError, "positive"),
         (lambda: MseSearch("fro", divisor="x"), ValueError, "half_span"),
-        (lambda: PercentileSearch(()), ValueError, "at least one share"),
-        (lambda: PercentileSearch((0.2,)), ValueError, "share"),
-        (lambda: PercentileSearch(rule="x"), ValueError, "ppq"),
-        (lambda: PercentileSearch(p=-1.0), ValueError, "positive"),
         (lambda: mse_search(np.ones(2), Grid("affine", 4), MseSearch("fro")), ValueError, "narrow"),
         (
             lambda: mse_search(np.ones(2), Grid("signed", 4), MseSearch("grid100_2d")),
@@ -290,8 +261,6 @@ def test_percentile_search_takes_the_first_of_equal_shares():
         ),
         (lambda: mse_search(np.ones(2), Grid("signed", 4), "fro"), TypeError, "MseSearch"),
         (lambda: mse_search(np.ones(2), 4), TypeError, "Grid"),
-        (lambda: percentile_search(np.ones(2), 4), TypeError, "Grid"),
-        (lambda: percentile_search(np.ones(0), Grid("signed", 4)), ValueError, "one element"),
     ],
 )
 def test_searches_refuse_bad_input(call, error, words):
