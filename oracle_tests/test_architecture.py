@@ -19,7 +19,7 @@ FLOORS = (
     ("deploy", "reconstruct"),
     ("progress", "methods", "metrics"),
     ("components",),
-    ("calibrate", "losses", "optim"),
+    ("calibrate", "losses", "optimal", "optim"),
     ("zoo",),
     ("network",),
     ("_bundle",),

@@ -1,24 +1,31 @@
-"""AdaQTransform's output transform: scale xi and shift eta of each output channel.
+"""AdaQTransform's output transform: a scale xi and a shift eta of the output of a layer.
 
-References: AdaQTransform, equation 8; methods, sections 15.1 and 15.2.
+References: AdaQTransform, equation 8; methods, sections 15.1, 15.2 and 15.6.
 
     paper    here   shape           meaning
     y0       y0     (n, c, ...)     product of the quantised weight and input, before the bias
     b        bias   (c,) or None    bias of the layer; NOT scaled by xi
-    xi       xi     (c,)            scale of the output; neutral value 1
-    eta      eta    (c,)            shift, units of y; neutral value 0
+    xi       xi     see below       scale of the output; neutral value 1
+    eta      eta    see below       shift, units of y; neutral value 0
     y_hat    y      (n, c, ...)     xi y0 + b + eta
 
 Forward   y = (xi y0 + b) + eta, in this order
-Backward  d_y0 = xi d_y;   d_xi = sum d_y y0;   d_bias = d_eta = sum d_y
+Backward  d_y0 = xi d_y;   d_xi = sum d_y y0;   d_eta = sum d_y;   d_bias = sum d_y
 
-The sums run over all axes but the channel axis 1, which any number of axes may follow.
+A sum runs over the elements that share its parameter. The shape of a parameter says which:
+
+    granularity   shape       shared over                    where
+    channel       (c,)        samples and positions          every layer; the usual one
+    layer         ()          everything                     every layer
+    pixel         (c, ...)    samples                        every layer; cannot be folded into a
+                                                             requantisation per channel
+    network       (c,)        samples and positions          the last fully connected layer only
+
+xi and eta may differ in granularity. On y0 of shape (n, c), channel and pixel are the same.
 
 Edge cases: xi = 1 and eta = 0 give y0 + b bit for bit (P47): eta is not added where it is 0,
 since -0.0 + 0.0 would lose a sign. xi may have either sign (decision D33). NaN and the
 infinities follow IEEE 754.
-
-Not modelled: (1) granularities other than per channel; (2) folding into a requantisation.
 """
 
 from typing import NamedTuple
@@ -26,20 +33,23 @@ from typing import NamedTuple
 import numpy as np
 
 from refquant import numerics as nx
-from refquant._checks import check_array, check_shape, complaint
+from refquant._checks import check_array, check_in, check_shape, complaint
 from refquant._types import Array
+
+GRANULARITIES = ("channel", "layer", "pixel", "network")
 
 
 class OutputTransformCache(NamedTuple):
-    """y0 and xi as they came in, xi in the dtype of y0, and whether there was a bias."""
+    """y0; xi in the dtype of y0, broadcasting to it; shapes of xi and eta; was there a bias."""
 
     y0: Array
     xi: Array
+    shapes: tuple[tuple[int, ...], tuple[int, ...]]
     has_bias: bool
 
 
 class OutputTransformGrads(NamedTuple):
-    """dL/dy0 like y0; the others (c,); bias is None if there was none."""
+    """dL/dy0 like y0, the others like their parameter; bias is None if there was none."""
 
     y0: Array
     bias: Array | None
@@ -47,10 +57,35 @@ class OutputTransformGrads(NamedTuple):
     eta: Array
 
 
+def transform_shape(granularity: str, y0_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of xi and eta for an output of shape (n, c, ...), methods 15.6.
+
+    Parameters
+    ----------
+    granularity : {"channel", "layer", "pixel", "network"}
+        "network" is "channel" at the only layer that has a transform, the last one.
+    y0_shape : tuple of int
+        Shape of the layer's output, at least two axes.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError
+        If the granularity is unknown or the output has no channel axis.
+    """
+    check_in("transform_shape", "granularity", granularity, GRANULARITIES)
+    if len(y0_shape) < 2:
+        raise ValueError(complaint("transform_shape", "y0_shape", y0_shape, "(n, c, ...)"))
+    return {"layer": (), "pixel": tuple(y0_shape[1:])}.get(granularity, (y0_shape[1],))
+
+
 def output_transform_forward(
     y0: Array, bias: Array | None, xi: Array, eta: Array
 ) -> tuple[Array, OutputTransformCache]:
-    """y = xi y0 + bias + eta per channel, AdaQTransform eq. 8.
+    """y = xi y0 + bias + eta, AdaQTransform eq. 8.
 
     Parameters
     ----------
@@ -59,7 +94,7 @@ def output_transform_forward(
     bias : Array or None
         (c,); None stands for no bias at all.
     xi, eta : Array
-        (c,). All parameters are taken in the dtype of `y0`.
+        Of a shape `transform_shape` gives. All parameters are taken in the dtype of `y0`.
 
     Returns
     -------
@@ -72,34 +107,57 @@ def output_transform_forward(
     ------
     TypeError, ValueError
         If an argument is not a floating array, `y0` has no channel axis, or a parameter is
-        not of shape (c,).
+        of another shape.
     """
     check_array("output_transform_forward", "y0", y0)
     if y0.ndim < 2:
         got = f"of shape {y0.shape}"
         raise ValueError(complaint("output_transform_forward", "y0", got, "(n, c, ...)"))
-    scale = _per_channel("xi", xi, y0)
-    shift = _per_channel("eta", eta, y0)
+    scale = _spread("xi", xi, y0)
+    shift = _spread("eta", eta, y0)
     y = scale * y0
     if bias is not None:
-        y = y + _per_channel("bias", bias, y0)
+        check_array("output_transform_forward", "bias", bias)
+        check_shape("output_transform_forward", "bias", bias, y0.shape[1:2])
+        y = y + _spread("bias", bias, y0)
     y = np.where(shift == 0.0, y, y + shift)
-    return y, OutputTransformCache(y0, scale, bias is not None)
+    return y, OutputTransformCache(y0, scale, (xi.shape, eta.shape), bias is not None)
 
 
 def output_transform_backward(d_y: Array, cache: OutputTransformCache) -> OutputTransformGrads:
     """Gradients of y = xi y0 + bias + eta, methods 15.2; `d_y` like y0."""
     check_array("output_transform_backward", "d_y", d_y)
     check_shape("output_transform_backward", "d_y", d_y, cache.y0.shape)
-    axes = (0, *range(2, d_y.ndim))
-    d_eta = nx.sum(d_y, axis=axes)
-    d_xi = nx.sum(d_y * cache.y0, axis=axes)
-    d_bias = d_eta.copy() if cache.has_bias else None
+    xi_shape, eta_shape = cache.shapes
+    d_eta = sum_to_parameter(d_y, eta_shape)
+    d_xi = sum_to_parameter(d_y * cache.y0, xi_shape)
+    d_bias = sum_to_parameter(d_y, d_y.shape[1:2]) if cache.has_bias else None
     return OutputTransformGrads(np.asarray(cache.xi * d_y), d_bias, d_xi, d_eta)
 
 
-def _per_channel(name: str, value: Array, y0: Array) -> Array:
-    """A (c,) parameter as (1, c, 1, ...) in the dtype of y0, checked."""
+def shared_axes(shape: tuple[int, ...], ndim: int) -> tuple[int, ...]:
+    """The axes of an (n, c, ...) array of `ndim` axes that share a parameter of this shape."""
+    if not shape:
+        return tuple(range(ndim))
+    return (0, *range(1 + len(shape), ndim))
+
+
+def sum_to_parameter(t: Array, shape: tuple[int, ...]) -> Array:
+    """Sum an (n, c, ...) array over the elements that share a parameter of this shape."""
+    return np.asarray(nx.sum(t, axis=shared_axes(shape, t.ndim)))
+
+
+def spread_parameter(value: Array, ndim: int) -> Array:
+    """A parameter reshaped to broadcast against an (n, c, ...) array of `ndim` axes."""
+    return value.reshape(1, *value.shape, *(1,) * (ndim - 1 - value.ndim))
+
+
+def _spread(name: str, value: Array, y0: Array) -> Array:
+    """A checked parameter that broadcasts to y0, in the dtype of y0."""
     check_array("output_transform_forward", name, value)
-    check_shape("output_transform_forward", name, value, (y0.shape[1],))
-    return value.astype(y0.dtype, copy=False).reshape(1, -1, *(1,) * (y0.ndim - 2))
+    allowed = ((), y0.shape[1:2], y0.shape[1:])
+    if value.shape not in allowed:
+        got = f"of shape {value.shape}"
+        expected = "of shape " + " or ".join(str(s) for s in dict.fromkeys(allowed))
+        raise ValueError(complaint("output_transform_forward", name, got, expected))
+    return spread_parameter(value.astype(y0.dtype, copy=False), y0.ndim)
