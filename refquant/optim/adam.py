@@ -152,12 +152,13 @@ def adam_step(
         _check_like(argument, given, params)
     power1, power2 = state.power1 * hyper.beta1, state.power2 * hyper.beta2
     b1, b2 = hyper.beta1, hyper.beta2
-    m = {key: b1 * state.m[key] + (1.0 - b1) * grads[key] for key in params}
-    v = {key: b2 * state.v[key] + (1.0 - b2) * (grads[key] * grads[key]) for key in params}
-    moved = {}
-    for key, value in params.items():
+    m, v, moved = dict[Any, Array](), dict[Any, Array](), dict[Any, Array]()
+    for key, value in params.items():  # asarray: arithmetic on arrays without axes gives scalars
+        g = grads[key]
+        m[key] = np.asarray(b1 * state.m[key] + (1.0 - b1) * g)
+        v[key] = np.asarray(b2 * state.v[key] + (1.0 - b2) * (g * g))
         size = np.sqrt(v[key] / (1.0 - power2)) + hyper.eps
-        moved[key] = value - _rate(rates, key) * (m[key] / (1.0 - power1)) / size
+        moved[key] = np.asarray(value - _rate(rates, key) * (m[key] / (1.0 - power1)) / size)
     return moved, AdamState(state.step + 1, m, v, power1, power2)
 
 

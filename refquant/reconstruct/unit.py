@@ -138,7 +138,8 @@ def gradients(task: UnitTask, own: State, step: int) -> Step:
     trace = forward(task.network, values, task.unit.nodes, {**own, **weights})
     targets = {edge: value[indices] for edge, value in task.targets.items()}
     loss, cotangents = loss_and_cotangents(trace.values, targets, task.unit, phase.terms)
-    pulled = backward(task.network, trace, cotangents).params
+    owners = {f"{layer}.product" for layer in caches} | {node for node, _ in learnt_keys(task, own)}
+    pulled = backward(task.network, trace, cotangents, owners=owners).params
     through = {layer: pulled[(f"{layer}.product", "w")] for layer in caches}
     grads = pulled | weight_gradients(task, through, caches)
     penalty, beta, extra = penalties(task, own, tuple(caches), step)
@@ -194,4 +195,4 @@ def rate(task: UnitTask, learn: Learn, start: Array, step: int) -> float:
 
 def project(value: Array, learn: Learn) -> Array:
     """Return `value` clipped to the interval its Learn gives, if any."""
-    return value if learn.project is None else np.clip(value, *learn.project)
+    return value if learn.project is None else np.asarray(np.clip(value, *learn.project))
