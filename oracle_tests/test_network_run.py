@@ -146,6 +146,19 @@ def test_gradients_of_inner_edges_on_request():
     assert set(grads.values) == {"input", "gap", "fc"}
 
 
+@pytest.mark.parametrize("owner", ["c1", "c3", "fc"])
+def test_naming_the_owners_saves_work_and_changes_no_gradient(owner):
+    """What lies before the owner is not passed: its gradients, and the input's, are absent."""
+    network, trace = dyadic_run()
+    d_y = {"fc": dyadic(np.random.default_rng(5), 2, 3)}
+    whole, part = backward(network, trace, d_y), backward(network, trace, d_y, owners={owner})
+    assert (owner, "w") in part.params
+    for key, value in part.params.items():
+        np.testing.assert_array_equal(value, whole.params[key])
+    if owner == "fc":
+        assert {node for node, _ in part.params} == {"fc"} and "input" not in part.values
+
+
 def test_backward_leaves_the_cotangents_alone():
     network, trace = dyadic_run()
     cotangents = {"fc": np.ones((2, 3)), "sum": np.ones((2, 6, 6, 6))}

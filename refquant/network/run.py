@@ -106,6 +106,7 @@ def backward(
     trace: Trace,
     cotangents: Mapping[str, Array],
     edges: Collection[str] = (),
+    owners: Collection[str] | None = None,
 ) -> Gradients:
     """Pull cotangents back through the nodes that `trace` recorded.
 
@@ -118,6 +119,9 @@ def backward(
         dL/dvalue where the loss reads the network, each of the shape of that value.
     edges : collection of str, optional
         Further edges whose gradients to return, as a Fisher-weighted loss needs them.
+    owners : collection of str, optional
+        Nodes whose parameters' gradients are wanted. What lies before all of them is not passed;
+        by default everything is.
 
     Returns
     -------
@@ -135,8 +139,9 @@ def backward(
         check_shape("backward", f"the cotangent of {edge!r}", d_y, value.shape)
     d_values, d_params = dict(cotangents), dict[Key, Array]()
     passed: dict[str, Array] = {}
+    way = trace.caches if owners is None else _after(network, trace, {*owners, *edges})
     for node in reversed(network.nodes):
-        if node.name not in trace.caches or node.name not in d_values:
+        if node.name not in way or node.name not in d_values:
             continue
         d_y = d_values.pop(node.name)
         if node.name in edges:
@@ -166,6 +171,15 @@ def group_by_node(*layers: Mapping[Key, Array] | None) -> dict[str, dict[str, Ar
         for (owner, name), value in (layer or {}).items():
             grouped.setdefault(owner, {})[name] = value
     return grouped
+
+
+def _after(network: Network, trace: Trace, owners: set[str]) -> set[str]:
+    """Return the recorded nodes in `owners` and all that depend on them."""
+    found: set[str] = set()
+    for node in network.nodes:
+        if node.name in trace.caches and (node.name in owners or found & set(node.inputs)):
+            found.add(node.name)
+    return found
 
 
 def _given(network: Network, x: Array | Mapping[str, Array]) -> dict[str, Array]:
