@@ -49,9 +49,8 @@ class ErrorMoments(NamedTuple):
 
 
 def error_line(w: Array, d_w: Array, x_prime: Array, e: Array) -> ErrorLine:
-    """A = w + dw and c = dw x' + w e, AQ eq.6."""
-    _check("error_line", w=w, d_w=d_w, x_prime=x_prime, e=e)
-    return ErrorLine(w + d_w, d_w * x_prime + w * e)
+    """A = w + dw and c = dw x' + w e, AQ eq.6; float arrays, finite, broadcasting together."""
+    return _line("error_line", w, d_w, x_prime, e)
 
 
 def error_at(delta: Array, line: ErrorLine) -> Array:
@@ -79,7 +78,7 @@ def border_eq7(w: Array, d_w: Array, x_prime: Array, e: Array, clipped: bool = T
     TypeError, ValueError
         If an argument is not a finite floating array.
     """
-    slope, offset = error_line(w, d_w, x_prime, e)
+    slope, offset = _line("border_eq7", w, d_w, x_prime, e)
     return _border(offset, slope, clipped)
 
 
@@ -175,6 +174,11 @@ def moving_bias(w: Array, d_w: Array, e: Array, m: Array) -> Array:
     and w A > 0.
     """
     return np.asarray(-(d_w / w) * (d_w * m + w * e + d_w * 0.5))
+
+
+def _line(function: str, w: Array, d_w: Array, x_prime: Array, e: Array) -> ErrorLine:
+    _check(function, w=w, d_w=d_w, x_prime=x_prime, e=e)
+    return ErrorLine(np.asarray(w + d_w), np.asarray(d_w * x_prime + w * e))
 
 
 def _border(top: Array, bottom: Array, clipped: bool) -> Array:
