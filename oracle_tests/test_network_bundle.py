@@ -100,6 +100,15 @@ def test_any_array_survives_bit_for_bit_and_numpy_reads_the_file(tmp_path_factor
     assert (place.parent / "numpy.npy").read_bytes() == (place / "0000-a.npy").read_bytes()
 
 
+def test_any_layout_of_an_array_is_stored_in_one(tmp_path):
+    """Names that clean up to the same file name are kept apart as well."""
+    w = np.arange(6.0).reshape(2, 3)
+    given = {"a/b": w.astype(">f8"), "a-b": np.asfortranarray(w), "a b": w[::-1, ::2]}
+    found = read_bundle(write_bundle(tmp_path / "b", {"format": "x"}, given)).arrays
+    plain_ones = {name: np.array(value, np.float64, order="C") for name, value in given.items()}
+    assert_same_arrays(plain_ones, found)
+
+
 def test_the_manifest_comes_back_as_written_and_is_canonical(tmp_path):
     manifest = {"format": "x", "n": [1, 2.5, None, True, "ü", {"b": -0.0, "a": 1e-300}]}
     write_bundle(tmp_path / "b", manifest, {"w": np.ones(2)}, name="x.json")
@@ -140,6 +149,10 @@ def test_only_bundles_are_overwritten(tmp_path):
     (tmp_path / "b" / "letter.txt").write_text("dear")
     with pytest.raises(BundleError, match="not a bundle"):
         save(everything(), tmp_path / "b", overwrite=True)
+    (tmp_path / "arrays").mkdir()
+    np.save(tmp_path / "arrays" / "mine.npy", np.ones(2))
+    with pytest.raises(BundleError, match="not a bundle"):
+        save(everything(), tmp_path / "arrays", overwrite=True)
     (tmp_path / "file").write_text("x")
     for target in ("file", "file/b", "missing/b"):
         with pytest.raises(BundleError, match=target.split("/")[0]):
@@ -208,7 +221,7 @@ def with_attr(name, value):
     ("network", "message"),
     [
         (lambda: insert_quantizers(everything(), {"r1": Nearest(3)}), "'r1.q' is a quantizer"),
-        (lambda: with_attr("slope", float("nan")), "finite"),
+        (lambda: with_attr("slope", float("nan")), "finite Python"),
         (lambda: with_attr("slope", np.float32(0.5)), "finite Python"),
         (lambda: with_attr("eps", True), "finite Python"),
         (lambda: with_attr("count_include_pad", 1), "flag"),

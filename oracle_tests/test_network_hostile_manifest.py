@@ -97,6 +97,7 @@ ATTACKS = {
     "block of a stranger": (setting("blocks", 0, "nodes", to=["x"]), "member of block 'body'"),
     "block twice": (setting("blocks", 0, "nodes", to=["c1", "c1"]), "in 'body' and in 'body'"),
     "orphan array": (setting("arrays", 0, "name", to="nobody/w"), "owner of parameter 'w'"),
+    "array name": (setting("arrays", 0, "name", to="c1/w\n"), "has name"),
     "array without node": (setting("arrays", 0, "name", to="w"), "not called node/parameter"),
 }
 

@@ -64,6 +64,7 @@ RESNET_BLOCKS = (
     ),
     FC,
 )
+LAYERS_OF_RESNET = ("stem", "a1", "a2", "b1", "b2", "down", "fc")
 MOBILENET_LAYERS = (
     STEM,
     layer("dw1", "r0", "r1"),
@@ -146,6 +147,17 @@ def test_a_follower_that_another_block_owns_is_not_taken():
     units = cut(lower(network), "block")
     assert units[0] == layer("stem", "input")
     assert units[1] == Unit("late", ("r0", *parts("dw1")), ("stem",), "dw1", ("dw1",))
+
+
+def test_a_block_without_linear_layers_is_no_unit():
+    network = replace(resnet_like(), blocks=(("head", ("gap", "flat")),))
+    assert [unit.name for unit in cut(lower(network), "block")] == list(LAYERS_OF_RESNET)
+
+
+def test_an_activation_is_left_out_if_something_else_reads_before_it():
+    nodes = (conv("c", "input"), plain("r", "relu", "c"), plain("s", "add", "r", "c"))
+    network = lower(Network("n", (3, 4, 4), nodes, {}))
+    assert cut(network, "layer") == (layer("c", "input"),)
 
 
 def test_units_follow_those_they_need_however_the_nodes_interleave():
