@@ -1,0 +1,280 @@
+"""Laws that hold for every method of the catalogue, and for the settings of table 15.1."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from oracle_tests.reconstruct_cases import ADAQT, TABLE, images, residual
+from refquant import numerics as nx
+from refquant.calibrate.kl_amct import KlAmct
+from refquant.calibrate.ranges import MinMax
+from refquant.components import AdaRoundWeights, NearestActivations, NearestWeights
+from refquant.deploy import run_fake, run_integer
+from refquant.layers.geometry import Geometry
+from refquant.methods import METHODS, describe, resolve
+from refquant.methods.nearest import NEAREST
+from refquant.methods.prepare import FoldBatchNorm
+from refquant.network import Network, Node, fold
+from refquant.pipeline import quantize
+from refquant.quantizers.grid import Grid
+
+EVERY = {**METHODS, **{setting.name: setting for setting in TABLE}}
+every = pytest.mark.parametrize("name", EVERY)
+catalogue = pytest.mark.parametrize("name", METHODS)
+
+
+def run(name, network=None, x=None, **options):
+    network = residual() if network is None else network
+    x = images(network) if x is None else x
+    options = {"weight_bits": 3, "act_bits": 4, "steps": 6, **options}
+    return quantize(network, x, EVERY.get(name, name), **options)
+
+
+def bits_of(result):
+    """Everything a result holds, as bytes by name."""
+    found = {str(key): value.tobytes() for key, value in result.prepared.params.items()}
+    for layer, values in result.layers.items():
+        for field, value in values._asdict().items():
+            found[f"{layer}.{field}"] = b"" if value is None else value.tobytes()
+    return found, result.history
+
+
+@every
+@pytest.mark.parametrize("mode", ["fast", "pinned"])
+def test_same_seed_same_bits(name, mode):
+    """And the global generator plays no part."""
+    with nx.arithmetic(mode):
+        np.random.seed(1)  # noqa: NPY002
+        first = run(name, seed=3)
+        np.random.seed(2)  # noqa: NPY002
+        assert bits_of(run(name, seed=3)) == bits_of(first)
+
+
+@every
+def test_another_seed_differs_where_a_method_learns(name):
+    """Batches are drawn from the seed; without learning nothing is drawn."""
+    one, two = bits_of(run(name, seed=0)), bits_of(run(name, seed=1))
+    assert (one == two) == (not EVERY[name].phases)
+
+
+@every
+def test_what_is_not_learnt_comes_back_unchanged(name):
+    """Steps, zero points and float weights are those of the run that learns nothing."""
+    setting = EVERY[name]
+    found = run(name)
+    still = run(replace(setting, phases=(), name="still"))
+    for key, value in still.prepared.params.items():
+        if key[1] not in setting.learnt:
+            np.testing.assert_array_equal(found.prepared.params[key], value, err_msg=str(key))
+    for layer, values in still.layers.items():
+        for field in ("s_w", "zero_point", "alpha", "xi", "eta"):
+            value = getattr(values, field)
+            if value is not None and field not in setting.learnt:
+                np.testing.assert_array_equal(getattr(found.layers[layer], field), value)
+
+
+@every
+@pytest.mark.parametrize("placement", ["output", "input"])
+def test_the_integer_network_equals_the_fake_quantized_one(name, placement):
+    """P42: every code and every logit with ==, at both placements of the quantizers."""
+    setting = replace(EVERY[name], placement=placement)
+    result = run(setting)
+    x = images(residual(), 9, seed=4)
+    fake, integer = run_fake(result.plan, x), run_integer(result.plan, x)
+    assert fake.codes.keys() == integer.codes.keys() and len(fake.codes) >= 4
+    for edge in fake.codes:
+        np.testing.assert_array_equal(fake.codes[edge], integer.codes[edge])
+    assert result.network(x).tobytes() == result.integer(x).tobytes()
+    assert result.network(x).shape == (9, 3) and result.network(x).std() > 0
+
+
+@every
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_codes_lie_on_the_grid(name, dtype):
+    """Integers of the layer's bits; in float32 too, whose arrays stay float32."""
+    result = run(name, dtype=dtype)
+    component = EVERY[name].weights
+    assert list(result.layers) == ["stem", "dw", "point", "fc"]
+    for layer, values in result.layers.items():
+        grid = Grid(component.grid, 8 if layer in ("stem", "fc") else 3)
+        assert values.codes.dtype == np.int64
+        assert values.codes.shape == result.prepared.params[(f"{layer}.product", "w")].shape
+        assert grid.code_min <= values.codes.min() and values.codes.max() <= grid.code_max
+        assert len(np.unique(values.codes)) > 3
+        floats = [v for f, v in values._asdict().items() if f in ("s_w", "alpha", "xi", "eta")]
+        assert all(v is None or v.dtype == dtype for v in floats)
+    logits = result.network(images(residual(), 5))
+    assert logits.dtype == np.float64 and np.isfinite(logits).all()
+
+
+@every
+def test_float32_is_close_to_float64(name):
+    """The same method in another arithmetic: steps agree to float32's precision at the start."""
+    wide, narrow = run(name, steps=1), run(name, steps=1, dtype="float32")
+    for layer in wide.layers:
+        np.testing.assert_allclose(wide.layers[layer].s_w, narrow.layers[layer].s_w, rtol=1e-3)
+
+
+@every
+def test_nothing_of_the_input_is_mutated(name):
+    """Network and images keep their bits; the result shares no writable memory with them."""
+    network, x = residual(), images(residual())
+    before = {key: value.tobytes() for key, value in network.params.items()}
+    bytes_of_x = x.tobytes()
+    x.flags.writeable = False
+    result = run(name, network, x)
+    assert {key: value.tobytes() for key, value in network.params.items()} == before
+    assert x.tobytes() == bytes_of_x
+    for values in result.layers.values():
+        for value in values:
+            assert value is None or not any(
+                np.shares_memory(value, theirs) for theirs in network.params.values()
+            )
+
+
+@every
+def test_steps_and_bits_are_recorded(name):
+    """What was asked for, as plain integers, and one record a phase and unit."""
+    result = run(name, seed=np.int64(5), steps=np.int32(6), weight_bits=np.int8(3))
+    assert (result.seed, result.steps, result.bits.weights) == (5, 6, 3)
+    assert all(type(v) is int for v in (result.seed, result.steps, result.bits.weights))
+    assert run(name, seed=5).run_id == result.run_id
+    for record in result.history:
+        assert record.steps == (1, 2, 3, 4, 5, 6)
+        assert np.isfinite(record.hard_start) and np.isfinite(record.hard_end)
+    assert bool(result.history) == bool(result.setting.phases)
+    assert json.loads(json.dumps(result.manifest(), allow_nan=False))["steps"] == 6
+
+
+@every
+def test_learnt_values_reach_the_deployed_network(name):
+    """xi, eta and steps of the result are those the plan multiplies by."""
+    result = run(name)
+    for layer, values in result.layers.items():
+        plan = result.plan.layers[layer]
+        np.testing.assert_array_equal(plan.codes, values.codes - values.zero_point)
+        s_x = result.plan.coders[plan.source].step
+        xi = 1.0 if values.xi is None else values.xi
+        np.testing.assert_array_equal(plan.scale, xi * values.s_w * s_x)
+        bias = result.prepared.params.get((layer, "bias"), 0.0)
+        eta = 0.0 if values.eta is None else values.eta
+        np.testing.assert_array_equal(plan.offset, bias + eta)
+    assert all(
+        coder.step == result.prepared.params[(edge, "s_x")]
+        for edge, coder in result.plan.coders.items()
+    )
+
+
+def test_scaling_a_layer_scales_its_step_alone():
+    """P28: by a power of two, the same codes and the output scaled."""
+    network = residual()
+    doubled = {k: 4.0 * v for k, v in network.params.items() if k[0] == "fc"}
+    larger = replace(network, params={**network.params, **doubled})
+    plain, scaled = run("nearest", network), run("nearest", larger)
+    np.testing.assert_array_equal(plain.layers["fc"].codes, scaled.layers["fc"].codes)
+    np.testing.assert_array_equal(4.0 * plain.layers["fc"].s_w, scaled.layers["fc"].s_w)
+    x = images(network, 5)
+    np.testing.assert_array_equal(4.0 * plain.network(x), scaled.network(x))
+
+
+def test_flipping_a_feature_and_its_weights_changes_nothing():
+    """P27: on narrow grids with ties away from zero, codes change sign and logits stay."""
+    narrow = replace(
+        NEAREST,
+        weights=NearestWeights(grid="narrow", rounding="half_away", calibration=MinMax()),
+        activations=NearestActivations(
+            grid="narrow", rounding="half_away", calibration=MinMax(), bits=4
+        ),
+    )
+    rng = np.random.default_rng(0)
+    w, x = rng.integers(-6, 7, (3, 5)) / 2.0, rng.integers(-6, 7, (20, 5)) / 2.0
+    signs = np.array([1.0, -1.0, 1.0, -1.0, -1.0])
+    results = []
+    for flip in (np.ones(5), signs):
+        network = Network("one", (5,), (Node("fc", "linear", ("input",)),), {("fc", "w"): w * flip})
+        options = {"weight_bits": 3, "act_bits": 3, "first_last_bits": None}
+        results.append((quantize(network, x * flip, narrow, **options), x * flip))
+    (plain, x0), (flipped, x1) = results
+    np.testing.assert_array_equal(plain.layers["fc"].codes * signs, flipped.layers["fc"].codes)
+    np.testing.assert_array_equal(plain.integer(x0), flipped.integer(x1))
+
+
+def test_batch_norm_is_folded_first():
+    """FoldBatchNorm is `fold`, and a network without batch norm is itself."""
+    rng = np.random.default_rng(0)
+    nodes = (
+        Node("c", "conv2d", ("input",), (("geometry", Geometry((1, 1))),)),
+        Node("n", "batch_norm", ("c",), (("eps", 1e-5),)),
+    )
+    params = {("c", "w"): rng.normal(size=(2, 2, 1, 1))}
+    params |= {("n", p): rng.uniform(0.5, 2.0, 2) for p in ("gamma", "beta", "mean", "var")}
+    network = Network("bn", (2, 3, 3), nodes, params)
+    x = images(network)
+    folded = FoldBatchNorm().apply(network, x)
+    assert [node.op for node in folded.nodes] == ["conv2d"]
+    result = run("nearest", network, x, weight_bits=8, act_bits=8)
+    np.testing.assert_array_equal(
+        result.prepared.params[("c.product", "w")], fold(network).params[("c", "w")]
+    )
+    np.testing.assert_allclose(result.network(x), network(x), atol=0.1)
+    assert FoldBatchNorm().apply(residual(), x) is not None
+    again = FoldBatchNorm().apply(folded, x)
+    assert again is folded
+
+
+@catalogue
+def test_names_describe_and_json(name):
+    """A name is its setting's name; `describe` shows every field; JSON tells methods apart."""
+    setting = METHODS[name]
+    assert setting.name == name and resolve(name) is setting and resolve(setting) is setting
+    text = describe(name)
+    assert text == describe(setting) and text.startswith(f"{name}: {setting.reference}\n")
+    for word in ("weights:", "activations:", "calibration:", "prepare:", "phases:", "order:"):
+        assert word in text
+    for phase in setting.phases:
+        for field in ("steps", "batch", "sampling", "keep_best"):
+            assert f"{field}: {getattr(phase, field)}" in text
+    data = json.loads(setting.to_json())
+    assert data["name"] == name and data["weights"]["is"] == type(setting.weights).__name__
+    assert setting.to_json() == replace(setting).to_json()
+
+
+def test_the_catalogue_is_closed():
+    """Names are unique and JSON differs; nobody adds to it at run time."""
+    texts = {setting.to_json() for setting in EVERY.values()}
+    assert len(texts) == len(EVERY)
+    with pytest.raises(TypeError):
+        METHODS["mine"] = NEAREST
+
+
+@pytest.mark.parametrize(
+    ("method", "error", "message"),
+    [
+        ("adaruond", ValueError, "Did you mean 'adaround'"),
+        ("adaround-amtc", ValueError, "Did you mean 'adaround-amct'"),
+        ("", ValueError, "one of 'nearest'"),
+        (None, TypeError, "NoneType"),
+        (3, TypeError, "a name or a Setting"),
+    ],
+)
+def test_unknown_methods_are_refused(method, error, message):
+    """With the nearest known name."""
+    with pytest.raises(error, match=message):
+        resolve(method)
+
+
+def test_the_published_settings():
+    """methods.md 5.5, 5.7, 5.8 and D9, D36: what a reader would look up."""
+    adaround, amct = METHODS["adaround"].phases[0], METHODS["adaround-amct"].phases[0]
+    assert [adaround.steps, adaround.batch, amct.steps, amct.batch] == [20_000, 32, 10_000, 32]
+    for phase in (adaround, amct):
+        assert phase.learn[0][0] == "alpha" and phase.learn[0][1].lr == 1e-3
+        beta = phase.penalty.beta
+        assert (phase.penalty.lam, beta.start, beta.end, beta.warm_up) == (0.01, 20.0, 2.0, 0.2)
+        assert (phase.unit, phase.source) == ("layer", "quantized")
+    assert (adaround.penalty.beta.curve, adaround.penalty.beta.first_step) == ("linear", 1)
+    assert (amct.penalty.beta.curve, amct.penalty.beta.first_step) == ("cosine", 0)
+    assert METHODS["adaround-amct"].weights == AdaRoundWeights(calibration=KlAmct())
+    assert ADAQT.learnt == ("alpha", "s_x", "xi", "eta")
