@@ -1,11 +1,12 @@
-"""Write the generated parts of the README: the demo's output and the table of methods.
+"""Write the generated parts of the README: ``python validation/readme_tables.py``.
 
-usage: python validation/readme_tables.py [--check]
-
-With ``--check`` only the table of methods is compared (the demo's times differ from run to run),
-and the exit code is 1 if it is out of date.
+They are the demo's output and the table of methods, between ``<!-- begin NAME -->`` and
+``<!-- end NAME -->``. ``--check`` compares the table of methods with the README instead of writing
+(exit code 1 if it differs); the demo's times differ from run to run, so its table is not compared.
+Needs the package installed, or the root of the repository in PYTHONPATH.
 """
 
+import argparse
 import re
 import subprocess
 import sys
@@ -17,6 +18,22 @@ from refquant.methods import METHODS
 README = Path(__file__).parent.parent / "README.md"
 
 
+def main(argv: list[str] | None = None) -> int:
+    """Write or check the README; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    check = parser.parse_args(argv).check
+    text = README.read_text(encoding="utf-8")
+    current = replaced(text, "methods", methods_table())
+    if check:
+        same = current == text
+        stale = "differs: run python validation/readme_tables.py"
+        print(f"the README's table of methods {'is up to date' if same else stale}")
+        return 0 if same else 1
+    README.write_text(replaced(current, "demo", demo_output()), encoding="utf-8")
+    return 0
+
+
 def methods_table() -> str:
     """Return the catalogue as a Markdown table."""
     lines = ["| method | learns | unit | steps | reference |", "|---|---|---|---|---|"]
@@ -26,27 +43,25 @@ def methods_table() -> str:
 
 
 def demo_output() -> str:
-    """Return what `refquant demo` prints, as a Markdown code block."""
-    command = [sys.executable, "-m", "refquant.cli.main", "demo", "--quiet"]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    """Return what ``refquant demo`` prints, as a Markdown code block."""
+    command = [sys.executable, "-m", "refquant.cli.main", "demo"]
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return f"```text\n{run.stdout.rstrip()}\n```"
 
 
 def replaced(text: str, name: str, content: str) -> str:
-    """Return `text` with the part between the markers called `name` replaced."""
-    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    """Return `text` with the part between the markers called `name` replaced.
+
+    Raises
+    ------
+    ValueError
+        If the pair of markers is not there exactly once.
+    """
+    begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->\n"
     pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    return pattern.sub(lambda _: f"{begin}\n{content}\n{end}", text)
-
-
-def main() -> int:
-    """Write or check the README."""
-    text = README.read_text(encoding="utf-8")
-    current = replaced(text, "methods", methods_table())
-    if "--check" in sys.argv[1:]:
-        return int(current != text)
-    README.write_text(replaced(current, "demo", demo_output()), encoding="utf-8")
-    return 0
+    if len(pattern.findall(text)) != 1 or text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"the README must hold the markers {begin!r} and {end!r} once, in order.")
+    return pattern.sub(lambda _: f"{begin}{content}\n{end}", text)
 
 
 if __name__ == "__main__":

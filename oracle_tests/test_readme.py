@@ -1,0 +1,115 @@
+"""What the README says is true: its code runs, its tables, commands and links are there."""
+
+import importlib.util
+import inspect
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import refquant as rq
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = ("pip install . && refquant demo", "pip install '.[test]' && pytest")
+# The public interface: other tools call these names.
+PUBLIC = (
+    *("METHODS", "Network", "Setting", "arithmetic", "describe", "metrics", "numerics"),
+    *("quantize", "replace", "sweep", "zoo", "zoo.data", "zoo.load", "zoo.names"),
+    *("Result", "Result.network", "Result.integer", "Result.save"),
+)
+
+
+def blocks(language: str) -> list[str]:
+    """Return the code blocks of the README in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def tables() -> ModuleType:
+    """Return the script that writes the generated parts of the README."""
+    path = ROOT / "validation" / "readme_tables.py"
+    spec = importlib.util.spec_from_file_location("readme_tables", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def shortened(code: str) -> str:
+    """Return a block of code with fewer steps; everything else stays as it is printed."""
+    short, count = re.subn(r"steps=400\b", "steps=2", code)
+    assert count == 1
+    return short
+
+
+def test_the_python_examples_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both blocks, one after the other; the second on a smaller network."""
+    first, second = blocks("python")
+    names: dict[str, Any] = {}
+    exec(compile(shortened(first), "README.md", "exec"), names)
+    accuracy, codes = capsys.readouterr().out.split("\n", 1)
+    assert 0.0 <= float(accuracy) <= 1.0
+    assert re.search(r"\[\[ *-?\d", codes), "integers, printed as a matrix"
+    result, x = names["result"], names["data"].test.x
+    assert np.array_equal(result.network(x), names["logits"])
+    assert result.history and result.layers["block1.conv1"].codes.dtype == np.int64
+    names["net"] = rq.zoo.load("digits-mlp")
+    exec(compile(shortened(second), "README.md", "exec"), names)
+    assert names["result"].setting == rq.METHODS["adaround"]
+
+
+def test_the_commands_are_where_the_ci_looks_for_them() -> None:
+    """Each on a line of its own in a console block; .ci/run executes them as they stand."""
+    lines = [line for block in blocks("console") for line in block.splitlines()]
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for command in COMMANDS:
+        assert lines.count(command) == 1 and README.splitlines().count(command) == 1
+        assert f'readme "{command}"' in script
+
+
+def test_the_table_of_methods_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
+    """One row a method, as `validation/readme_tables.py` writes them."""
+    assert tables().main(["--check"]) == 0, capsys.readouterr().out
+    for method in rq.METHODS.values():
+        assert f"| {method.name} |" in README
+
+
+def test_the_table_of_the_demo_is_there() -> None:
+    """Its times differ from run to run; that it is the demo's table does not."""
+    shown = README.partition("<!-- begin demo -->")[2].partition("<!-- end demo -->")[0]
+    lines = shown.splitlines()
+    assert sum(line.startswith(("nearest ", "adaround ")) for line in lines) == 8
+    assert all(" yes " in line for line in lines if line.startswith(("nearest ", "adaround ")))
+
+
+def test_generated_parts_are_replaced_between_their_markers() -> None:
+    """Text around them stays; missing, doubled or swapped markers are an error."""
+    replaced = tables().replaced
+    begin, end = "<!-- begin a -->\n", "<!-- end a -->\n"
+    assert replaced(f"1\n{begin}old\n{end}2\n", "a", r"new\1") == f"1\n{begin}new\\1\n{end}2\n"
+    for text in ("", f"{begin}old", f"{end}{begin}", f"{begin}{begin}{end}", 2 * f"{begin}{end}"):
+        with pytest.raises(ValueError, match="markers"):
+            replaced(text, "a", "new")
+
+
+def test_links_and_paths_exist() -> None:
+    """Every link into the repository, and every file or directory named in the text."""
+    links = re.findall(r"\]\((?!https?://)([^)#]+)[^)]*\)", README)
+    named = re.findall(r"`((?:refquant|oracle_tests|validation|figures)/[\w/.-]*)`", README)
+    assert links and named
+    missing = [path for path in (*links, *named) if not (ROOT / path).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_names_are_documented(name: str) -> None:
+    """`help(rq.NAME)` says something; a table of settings is explained in its module."""
+    value: Any = rq
+    for part in name.split("."):
+        value = getattr(value, part)
+    documented = inspect.getmodule(rq.Setting) if name == "METHODS" else value
+    text = inspect.getdoc(documented)
+    assert text and not text.startswith(f"{name}("), f"rq.{name} has no docstring of its own"
