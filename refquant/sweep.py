@@ -10,8 +10,9 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +31,7 @@ from refquant.pipeline import quantize
 from refquant.result import Result, deployed
 
 Row = dict[str, Any]
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 MEASURED = ("accuracy", "sqnr_db", "kl", "integer_equals_fake", "codes_sha256", "seconds")
 
 
@@ -145,7 +147,7 @@ def sweep(
         _notify(on_row, row)
     missing = [config for config in found if config not in rows]
     if missing and executor is None:
-        with _pool(len(missing)) as pool:
+        with _one_thread_each(), _pool(len(missing)) as pool:
             rows |= _collect(pool, missing, folder, on_row)
     elif missing and executor is not None:
         rows |= _collect(executor, missing, folder, on_row)
@@ -181,6 +183,21 @@ def _open(folder: Path) -> Path:
         got, fix = f"{str(folder)!r} ({error.strerror})", "Choose a directory you can write to."
         raise ValueError(complaint("sweep", "out", got, "a writable path", fix)) from error
     return folder
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Let workers start with one BLAS thread: the processes already fill the cores.
+
+    With more, the threads of small products wait for each other. What the user set stays.
+    """
+    added = {name: "1" for name in THREADS if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 def _pool(jobs: int) -> ProcessPoolExecutor:
