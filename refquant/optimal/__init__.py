@@ -8,8 +8,9 @@
     shift that removes the mean error                    bias_correction
     second moments of a layer's input                    moments
     rounding of one row of weights as a QUBO             row, qubo
-    its optimum: all choices; integer programme          brute_force, milp
-    good rounding: steepest descent; tabu search         local_search, tabu
+    its optimum: all choices; integer programme          brute_force (exact_energy), milp
+    good rounding: steepest descent; tabu search         local_search, tabu (flips)
+    codes of a whole layer                               round_rows
     how far given codes are from the optimum             lower_bound, gap
 
 A QUBO (quadratic unconstrained binary optimisation) asks for the h in {0,1}^k with the smallest
