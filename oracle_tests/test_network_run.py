@@ -155,8 +155,20 @@ def test_naming_the_owners_saves_work_and_changes_no_gradient(owner):
     assert (owner, "w") in part.params
     for key, value in part.params.items():
         np.testing.assert_array_equal(value, whole.params[key])
+    assert not part.values
     if owner == "fc":
-        assert {node for node, _ in part.params} == {"fc"} and "input" not in part.values
+        assert {node for node, _ in part.params} == {"fc"}
+
+
+@pytest.mark.parametrize("edge", ["input", "r1", "cat"])
+def test_an_edge_asked_for_is_reached_whatever_the_owners(edge):
+    """Also where it is the start of the run, or a fork of which one branch has no owner."""
+    network, trace = dyadic_run()
+    d_y = {"fc": dyadic(np.random.default_rng(5), 2, 3)}
+    whole = backward(network, trace, d_y, edges=(edge,))
+    part = backward(network, trace, d_y, edges=(edge,), owners={"c3"})
+    assert list(part.values) == [edge]
+    np.testing.assert_array_equal(part.values[edge], whole.values[edge])
 
 
 def test_backward_leaves_the_cotangents_alone():

@@ -120,8 +120,9 @@ def backward(
     edges : collection of str, optional
         Further edges whose gradients to return, as a Fisher-weighted loss needs them.
     owners : collection of str, optional
-        Nodes whose parameters' gradients are wanted. What lies before all of them is not passed;
-        by default everything is.
+        Nodes whose parameters' gradients are wanted, if not all. What lies before all of them
+        and all of `edges` is not passed, and no gradients of other edges are returned: some
+        would be sums with parts missing.
 
     Returns
     -------
@@ -151,7 +152,10 @@ def backward(
         d_params |= {(node.name, name): value for name, value in own.items()}
         for edge, d_x in zip(node.inputs, d_inputs, strict=True):
             d_values[edge] = d_values[edge] + d_x if edge in d_values else d_x
-    return Gradients(d_params, d_values | passed)
+    values = d_values | passed
+    if owners is not None:
+        values = {edge: value for edge, value in values.items() if edge in edges}
+    return Gradients(d_params, values)
 
 
 def predict(network: Callable[[Array], Array], x: Array, batch: int = 256) -> Array:
@@ -173,13 +177,13 @@ def group_by_node(*layers: Mapping[Key, Array] | None) -> dict[str, dict[str, Ar
     return grouped
 
 
-def _after(network: Network, trace: Trace, owners: set[str]) -> set[str]:
-    """Return the recorded nodes in `owners` and all that depend on them."""
-    found: set[str] = set()
+def _after(network: Network, trace: Trace, names: set[str]) -> set[str]:
+    """Return the recorded nodes among `names`, and all that depend on an edge among them."""
+    found = set(names)
     for node in network.nodes:
-        if node.name in trace.caches and (node.name in owners or found & set(node.inputs)):
+        if node.name in trace.caches and found & set(node.inputs):
             found.add(node.name)
-    return found
+    return found & trace.caches.keys()
 
 
 def _given(network: Network, x: Array | Mapping[str, Array]) -> dict[str, Array]:
