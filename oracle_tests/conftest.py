@@ -8,7 +8,7 @@ import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before anything imports NumPy
 
-from hypothesis import settings  # noqa: E402
+from hypothesis import settings
 
 settings.register_profile(
     "refquant", derandomize=True, deadline=None, database=None, max_examples=50
