@@ -1,4 +1,4 @@
-"""Make the embedded files: ``python -m refquant.zoo.build [NAME ...] [--digits FILE.npz]``.
+"""Make the embedded files: ``python -m refquant.zoo.build [NAME ...] [--digits NPZ] [--into DIR]``.
 
 Trains the named networks (all twelve without a name) and writes their weights with their
 checksums; with ``--digits`` writes the digits instead, from arrays `x` (1797, 8, 8) and `y`
@@ -21,14 +21,14 @@ from refquant.zoo.training import Progress, train
 EMBEDDED = Path(__file__).parent / "embedded"
 
 
-def build(name: str, directory: Path = EMBEDDED, progress: Progress | None = None) -> None:
+def build(name: str, directory: Path, progress: Progress | None = None) -> None:
     """Train one network and write its weights into `directory`."""
     found = entry(name, "zoo.build")
     weights = flatten(train(name, progress)).astype(np.float32)
     write_files(directory, {found.file: npy_bytes(weights)})
 
 
-def embed_digits(source: Path, directory: Path = EMBEDDED) -> None:
+def embed_digits(source: Path, directory: Path) -> None:
     """Write digits.npy into `directory` from an .npz with the images and labels.
 
     Raises
@@ -51,14 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m refquant.zoo.build", description=__doc__)
     parser.add_argument("names", nargs="*", help="networks to train; all of them by default")
     parser.add_argument("--digits", type=Path, help="write digits.npy from this .npz instead")
+    parser.add_argument("--into", type=Path, default=EMBEDDED, help="directory of the files")
     chosen = parser.parse_args(arguments)
     if chosen.digits is not None:
-        embed_digits(chosen.digits)
+        embed_digits(chosen.digits, chosen.into)
         return
     from tqdm import tqdm  # progress only, imported late
 
     for name in chosen.names or names():
-        build(name, progress=tqdm)
+        build(name, chosen.into, progress=tqdm)
 
 
 if __name__ == "__main__":

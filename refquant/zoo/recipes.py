@@ -1,7 +1,7 @@
 """How each network of the zoo is trained: the settings as data, one entry a network.
 
 The settings were chosen on the validation cut of the training part (`digits.validation_cut`), by
-accuracy of several seeds there; the test part was looked at once, after all twelve were trained.
+accuracy of several other seeds there, and not changed after the test part had been looked at.
 """
 
 from collections.abc import Callable, Mapping
