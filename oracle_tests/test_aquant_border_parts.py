@@ -49,6 +49,16 @@ def test_saturation_is_the_last_float_inside(kappa):
         assert mpmath.mpf(edge) <= exact < mpmath.mpf(math.nextafter(edge, math.inf))
 
 
+@pytest.mark.parametrize("kappa", [1.5, 2.0, 3.0, 5.0, 7.0, 9.0])
+def test_saturation_is_exact_in_float32_too(kappa):
+    """The last float32 inside passes, the next does not, whichever way the edge would round."""
+    options = BorderOptions(kappa=kappa)
+    near = np.float32(options.saturation)
+    last = near if float(near) <= options.saturation else np.nextafter(near, np.float32(0))
+    p = np.array([last, np.nextafter(last, np.float32(9))])
+    assert (border_bound_forward(p, options)[1].slope != 0).tolist() == [True, False]
+
+
 def test_saturation_of_the_other_bounds():
     assert BorderOptions().saturation == LN_7_3
     assert BorderOptions(bound="clip").saturation == 0.5

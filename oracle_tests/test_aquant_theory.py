@@ -205,12 +205,12 @@ def test_shared_border(data, outputs):
 
 def test_shared_border_of_many_positions():
     """Sums run along axis 0 only; outputs whose slope is 0 drop out."""
-    slopes = np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 0.0]])
-    offsets = np.array([[0.5, 3.0], [-0.25, 1.0], [7.0, 1.0]])
-    # (1 * 0.5 - 2 * 0.25) / 5 = 0
-    np.testing.assert_array_equal(shared_border(slopes, offsets), [0.5, 0.5])
+    slopes = np.array([[1.0, 0.0, 2.0], [2.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    offsets = np.array([[0.5, 3.0, 0.25], [-0.25, 1.0, 9.0], [7.0, 1.0, 9.0]])
+    # (1 * 0.5 - 2 * 0.25) / 5 = 0; no slope at all; 2 * 0.25 / 4 = 1/8
+    np.testing.assert_array_equal(shared_border(slopes, offsets), [0.5, 0.5, 0.625])
     offsets[0, 0] = 1.75  # (1.75 - 0.5) / 5 = 1/4
-    np.testing.assert_array_equal(shared_border(slopes, offsets), [0.75, 0.5])
+    np.testing.assert_array_equal(shared_border(slopes, offsets), [0.75, 0.5, 0.625])
 
 
 def test_tiny_slopes_and_bad_input():

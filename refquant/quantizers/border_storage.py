@@ -10,8 +10,8 @@ References: AQuant, arXiv:2208.11945, AQ 5.3; methods, section 13.6.
 
 The largest coefficient is hit, so no code is clipped and |b_hat - b| <= s_b / 2.
 
-Edge cases: an all-zero tensor has step 1 and codes 0, so that it stays the neutral border. A
-step that would be subnormal is replaced by the smallest normal number.
+Edge cases: a step that would be zero or subnormal is replaced by the smallest normal number, so
+an all-zero tensor has codes 0 and stays the neutral border.
 """
 
 import numpy as np
@@ -50,7 +50,7 @@ def coefficient_qparams(coefficients: Array, bits: int = 16) -> QParams:
     grid = Grid("narrow", bits)
     largest = np.abs(coefficients).max()
     tiny = np.finfo(coefficients.dtype).tiny
-    step = np.maximum(largest / grid.code_max, tiny) if largest else np.ones_like(largest)
+    step = np.maximum(largest / grid.code_max, tiny)
     return make_qparams(np.asarray(step, coefficients.dtype), 0, grid)
 
 
