@@ -107,7 +107,7 @@ def test_the_random_cases_reach_every_branch():
     assert 0.2 < inside.mean() < 0.9
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(
     seed=st.integers(0, 2**32 - 1),
     fuse=st.sampled_from(FUSES),
@@ -137,7 +137,7 @@ def test_equal_to_exact_rationals_on_dyadic_inputs(seed, fuse, switches, taps, a
     assert (grads.border.b2 is None) == (options.degree == 1)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     seed=st.integers(0, 2**32 - 1),
     fuse=st.sampled_from(FUSES),

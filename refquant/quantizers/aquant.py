@@ -145,13 +145,10 @@ def aquant_forward(
     mixed = _mix(u, border_round(u, border), weight)
     levels = clip_levels(mixed, low, high)
     inside = within(mixed if options.mask == "rounded" else u, low, high)
-    support = (u > low) & (u < high)
-    gate = support if options.gate == "support" else np.ones_like(support)
-    x_hat = np.asarray(step * levels).reshape(x.shape)
-    detach = options.detach_border_input
-    return x_hat, AQuantCache(
-        x.shape, u, border, levels, inside, gate, border_cache, step, weight, scale, detach
-    )
+    gate = ((u > low) & (u < high)) | (options.gate == "literal")
+    held = (x.shape, u, border, levels, inside, gate, border_cache, step)
+    cache = AQuantCache(*held, weight, scale, options.detach_border_input)
+    return np.asarray(step * levels).reshape(x.shape), cache
 
 
 def aquant_backward(d_x_hat: Array, cache: AQuantCache) -> AQuantGrads:
