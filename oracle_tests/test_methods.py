@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from oracle_tests.reconstruct_cases import ADAQT, TABLE, images, residual
+from oracle_tests.reconstruct_cases import ADAQT, TABLE, adaround, images, residual
 from refquant import numerics as nx
 from refquant.calibrate.kl_amct import KlAmct
 from refquant.calibrate.ranges import MinMax
@@ -20,7 +20,10 @@ from refquant.network import Network, Node, fold
 from refquant.pipeline import quantize
 from refquant.quantizers.grid import Grid
 
-EVERY = {**METHODS, **{setting.name: setting for setting in TABLE}}
+AFFINE = replace(
+    adaround(), name="affine", weights=AdaRoundWeights(grid="affine", calibration=MinMax())
+)
+EVERY = {**METHODS, **{setting.name: setting for setting in (*TABLE, AFFINE)}}
 every = pytest.mark.parametrize("name", EVERY)
 catalogue = pytest.mark.parametrize("name", METHODS)
 
@@ -103,6 +106,8 @@ def test_codes_lie_on_the_grid(name, dtype):
         assert values.codes.shape == result.prepared.params[(f"{layer}.product", "w")].shape
         assert grid.code_min <= values.codes.min() and values.codes.max() <= grid.code_max
         assert len(np.unique(values.codes)) > 3
+        if component.grid == "affine":  # 0 is the zero point, whatever has to be clipped
+            assert values.codes.max() == grid.code_max and values.zero_point.min() > 0
         floats = [v for f, v in values._asdict().items() if f in ("s_w", "alpha", "xi", "eta")]
         assert all(v is None or v.dtype == dtype for v in floats)
     logits = result.network(images(residual(), 5))

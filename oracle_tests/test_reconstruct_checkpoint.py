@@ -191,8 +191,10 @@ def test_a_damaged_checkpoint_is_a_clear_error(damage, tmp_path):
     place = units_of(tmp_path)[1]
     DAMAGES[damage](place)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    counter = Killer()
     with pytest.raises(BundleError, match=place.name):
-        run(adaround(), tmp_path)
+        run(adaround(), tmp_path, counter)
+    assert counter.ticks == 0
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 

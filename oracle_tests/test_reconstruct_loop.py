@@ -24,6 +24,7 @@ from refquant.methods import Learn, Mix, Penalty, Setting, Term
 from refquant.methods.adaround import ADAROUND
 from refquant.methods.nearest import NEAREST
 from refquant.network import evaluate
+from refquant.reconstruct import learn
 from refquant.reconstruct.built import check_built
 from refquant.reconstruct.learn import learn_unit
 from refquant.reconstruct.loop import Run, jobs, reconstruct
@@ -93,6 +94,18 @@ def test_keep_best_returns_the_start_where_learning_is_bad(lr, seed):
     for key, value in model.start.items():
         np.testing.assert_array_equal(kept[key], value)
     assert np.any(kept[("fc1", "codes")] != moved[("fc1", "codes")])
+
+
+@pytest.mark.parametrize("after", [2.0, 1.0, float("nan")])
+def test_keep_best_returns_the_start_unless_learning_is_better(after, monkeypatch):
+    """Worse, equal and not a number all go back; hard_end is never above hard_start."""
+    losses = iter((1.0, after))
+    monkeypatch.setattr(learn, "hard_loss", lambda task, own: next(losses))
+    network = dense(sizes=(6, 2))
+    task, own = task_of(network, images(network), adaround(keep_best=True))
+    part, record = learn.learn_unit(task, task.model.start, lambda: None)
+    np.testing.assert_array_equal(part[("fc1", "alpha")], own[("fc1", "alpha")])
+    assert record.kept_start and record.hard_end == 1.0
 
 
 def test_keep_best_keeps_what_learning_improved():

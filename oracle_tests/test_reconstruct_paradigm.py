@@ -65,6 +65,25 @@ def test_s_x_is_learnt_in_front_of_the_codes_of_the_first_phase():
     assert both[("r1.q", "s_x")] != first[("r1.q", "s_x")]
 
 
+AGAIN = replace(
+    CASE_111,
+    name="alpha-twice",
+    order="phase-first",
+    phases=(CASE_111.phases[0], replace(CASE_111.phases[0], harden=(), source="float")),
+)
+
+
+@pytest.mark.parametrize("setting", [*TABLE, AGAIN], ids=lambda setting: setting.name)
+def test_the_codes_returned_are_those_of_the_parameters_returned(setting):
+    """Also where a later phase learns the weights again and leaves hardening to the end."""
+    network = residual()
+    model, state, _ = run_of(network, setting)
+    for layer, component in model.weights.items():
+        own = {name: value for (node, name), value in state.items() if node == layer}
+        codes = component.codes(network.params[(layer, "w")], own)
+        np.testing.assert_array_equal(state[(layer, "codes")], codes)
+
+
 def test_neutral_xi_and_eta_are_absent_ones():
     """P47: xi = 1 and eta = 0 give the bits of the network-wide run without them."""
     network = residual()

@@ -142,12 +142,16 @@ def penalty_of(task, own):
 
 LARGE = Penalty(lam=0.3)
 MIXED = changed(CASE_112, mix=(Mix(at="input", keep=0.5), Mix(at="input", rule="uniform")))
+STEPS_ALONE = changed(
+    CASE_112, learn=CASE_112.phases[0].learn[1:], quantize=("activations",), penalty=None
+)
 TERMS = (Term(weight=0.5), Term(at="layers", p=2.4, weight=2.0))
 CASES = {
     "layer": (residual, adaround(penalty=LARGE), 0, 0),
     "depthwise": (residual, adaround(penalty=LARGE), 1, 0),
     "float-inputs": (residual, adaround(source="float"), 2, 0),
-    "weights-only": (residual, adaround(quantize=("weights",)), 2, 0),
+    "weights-only": (residual, adaround(quantize=("weights",)), 1, 0),
+    "activations-only": (residual, STEPS_ALONE, 1, 0),
     "block": (residual, changed(CASE_112, penalty=LARGE), 1, 0),
     "mixed": (residual, MIXED, 1, 0),
     "lsq-block": (residual, CASE_12, 1, 0),

@@ -53,7 +53,7 @@ def advance(
     params : mapping
         Parameters in place of the network's own, as `forward` takes them.
     """
-    done = prefix.done | _missing(network, {*edges} - {*prefix.values})
+    done = prefix.done | _leading_to(network, edges)
     unread = {edge for node in network.nodes if node.name not in done for edge in node.inputs}
     known = (INPUT, *(node.name for node in network.nodes if node.name in done))
     live = [edge for edge in known if edge in unread or edge in edges]
@@ -84,8 +84,8 @@ def count(values: Mapping[str, Array]) -> int:
     return len(next(iter(values.values())))
 
 
-def _missing(network: Network, edges: set[str]) -> set[str]:
-    """Return the nodes that lead to `edges`, those that have run among them."""
+def _leading_to(network: Network, edges: Collection[str]) -> set[str]:
+    """Return the nodes that `edges` depend on."""
     needed = set(edges)
     for node in reversed(network.nodes):
         if node.name in needed:
