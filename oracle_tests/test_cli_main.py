@@ -92,6 +92,7 @@ def test_version(capsys: Capture) -> None:
     [
         ("", "required: COMMAND"),
         ("quantise digits-mlp", "invalid choice: 'quantise'"),
+        ("--vers", "required: COMMAND"),
         ("quantize", "required: NETWORK"),
         ("quantize digits-mpl", "Did you mean 'digits-mlp'?"),
         ("quantize digits-mlp:4", "Did you mean 'digits-mlp"),
@@ -182,10 +183,11 @@ def test_a_process_ends_with_the_exit_code() -> None:
 
 
 def process(line: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
-    """Run a command in a process of its own."""
+    """Run a command in a process of its own, whose standard output is buffered as usual."""
     command = [sys.executable, "-m", "refquant.cli.main", *shlex.split(line)]
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
     return subprocess.run(
-        command, cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
+        command, cwd=ROOT, env=env, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
     )
 
 
