@@ -59,7 +59,7 @@ BAD = {
     "nothing to quantize": ({"network": no_layers()}, ValueError, "without a convolution"),
     "unknown method": ({"method": "adaronud"}, ValueError, "Did you mean 'adaround'"),
     "method of a wrong type": ({"method": 7}, TypeError, "a name or a Setting"),
-    "unbuilt": ({"method": adaround(mix=(Mix(at="quantizers"),))}, ValueError, "which needs mix"),
+    "unbuilt": ({"method": adaround(terms=(Term(kind="kl"),))}, ValueError, "which needs terms"),
     "weight bits 1": ({"weight_bits": 1}, ValueError, "weight_bits is 1; expected .* in 2..16"),
     "weight bits 17": ({"weight_bits": 17}, ValueError, "2..16"),
     "weight bits 4.0": ({"weight_bits": 4.0}, TypeError, "an integer"),
@@ -235,3 +235,26 @@ def test_progress_is_chosen(capsys):
     assert out == "" and "stem" in err and "fc" in err
     silent("stem", 3)()
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_bar_is_closed_after_its_last_tick(monkeypatch):
+    """Not before, and not twice."""
+    calls = []
+
+    class Fake:
+        def __init__(self, total, desc, **options):
+            self.n = 0
+            calls.append((desc, total))
+
+        def update(self):
+            self.n += 1
+            calls.append(self.n)
+
+        def close(self):
+            calls.append("closed")
+
+    monkeypatch.setattr("tqdm.tqdm", Fake)
+    tick = bar("stem", 2)
+    tick()
+    tick()
+    assert calls == [("stem", 2), 1, 2, "closed"]

@@ -24,12 +24,14 @@ from oracle_tests.reconstruct_cases import (
     task_of,
 )
 from refquant import numerics as nx
-from refquant.methods import Learn, Mix, Penalty, Term
+from refquant.methods import Mix, Penalty, Term
 from refquant.network.run import forward, group_by_node
-from refquant.optim.schedules import BetaSchedule
 from refquant.reconstruct.batches import batch_indices, mixed_inputs
-from refquant.reconstruct.model import harden, part_of
-from refquant.reconstruct.unit import gradients, learnt_keys, penalties, project, rate, thaw
+from refquant.reconstruct.model import harden
+from refquant.reconstruct.unit import (
+    gradients,
+    learnt_keys,
+)
 
 STEP = 7  # of 10: the penalty is on, beta between its ends
 
@@ -211,29 +213,6 @@ def test_a_step_behind_the_last_loss_site_has_no_gradient():
     assert grads[("r1.q", "s_x")] == 0.0 and np.any(grads[("dw", "alpha")] != 0.0)
 
 
-def test_the_penalty_is_off_in_the_warm_up_and_counts_every_layer():
-    """methods.md 5.5: steps 1 of 10 are off (t < 2), step 2 is at beta 20; lambda once a weight."""
-    network = residual()
-    setting = changed(CASE_112, penalty=Penalty(lam=0.25))
-    task, own = task_of(network, images(network), setting, unit=1)
-    own = {k: np.zeros_like(v) if k[1] == "alpha" else v for k, v in own.items()}
-    assert penalties(task, own, task.unit.layers, 1) == (0.0, 20.0, {})
-    value, beta, grads = penalties(task, own, task.unit.layers, 2)
-    # h = 1/2 everywhere: R = lambda * number of weights, gradient 0 (P20).
-    assert (value, beta) == (0.25 * (4 * 9 + 16), 20.0)
-    assert set(grads) == {("dw", "alpha"), ("point", "alpha")}
-    assert all(not d.any() for d in grads.values())
-    assert penalties(task, own, ("dw",), 10)[:2] == (0.25 * 36, 2.0)
-
-
-def test_the_first_step_of_a_dialect_shifts_the_schedule():
-    """D9: counted from 0, step 3 of 10 is t = 2, where beta starts to fall."""
-    from_zero = Penalty(beta=BetaSchedule(first_step=0))
-    task, own = task_of(residual(), images(residual()), adaround(penalty=from_zero))
-    betas = [penalties(task, own, (), step)[1] for step in (2, 3, 10)]
-    assert betas == [20.0, 20.0, 2.0 + 18.0 * (1.0 - 7.0 / 8.0)]
-
-
 def test_weights_outside_the_range_get_no_gradient():
     """P29: zero exactly where F + h lies outside [n, p]."""
     network = residual()
@@ -258,38 +237,3 @@ def test_rows_of_a_layer_do_not_see_each_other():
         a, b = (gradients(task, state, STEP).grads[("fc1", "alpha")] for state in (own, other))
     np.testing.assert_array_equal(a[1], b[1])
     assert np.any(a[0] != b[0])
-
-
-@pytest.mark.parametrize(
-    ("learn", "expected"),
-    [
-        (Learn(lr=1e-3), [2.0, 2.0]),
-        (Learn(lr=1e-3, keep_travel=False), [1e-3, 1e-3]),
-        (Learn(lr=1e-3, schedule="cosine"), [2.0, 2.0 * (1 + np.cos(0.9 * np.pi)) / 2]),
-        (Learn(lr=1e-3, relative=True), [2.0 * 1.5, 2.0 * 1.5]),
-    ],
-)
-def test_rates_follow_schedule_travel_and_unit(learn, expected):
-    """methods.md 5.7: 20000 published steps in 10, cosine from the full rate, relative to 3/2."""
-    task, _ = task_of(dense(), images(dense()), adaround())
-    start = np.array([-1.0, 2.0])
-    found = [rate(task, learn, start, step) for step in (1, 10)]
-    np.testing.assert_allclose(found, expected, rtol=1e-14)
-
-
-def test_projection_clips_to_the_closed_interval():
-    """Without one, nothing happens."""
-    value = np.array([-1.0, 0.5, 3.0])
-    np.testing.assert_array_equal(project(value, Learn(lr=1.0, project=(0.0, 1.0))), [0, 0.5, 1])
-    assert project(value, Learn(lr=1.0)) is value
-
-
-def test_only_a_phase_that_learns_the_weights_makes_them_soft_again():
-    """1.1.1: s_x is learnt in front of the codes that the first phase fixed."""
-    network = residual()
-    hard = hardened_if_needed(True)
-    task, own = task_of(network, images(network), CASE_111, unit=1, phase=1, state=hard)
-    assert thaw(task, own) == own and ("dw", "codes") in own
-    again, _ = task_of(network, images(network), CASE_111, unit=1, phase=0, state=hard)
-    state = part_of(hard(task.model), task.unit)
-    assert set(state) - set(thaw(again, state)) == {("dw", "codes")}

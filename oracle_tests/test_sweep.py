@@ -12,7 +12,7 @@ import pytest
 from oracle_tests.reconstruct_cases import adaround, images, residual
 from refquant import numerics as nx
 from refquant import zoo
-from refquant.metrics import accuracy
+from refquant.metrics import accuracy, sqnr_db
 from refquant.pipeline import quantize
 from refquant.sweep import MEASURED, Config, codes_sha256, integer_equals_fake, run, sweep
 
@@ -219,7 +219,8 @@ def test_spawned_workers_compute_what_this_process_does(tmp_path):
         options = {"weight_bits": 3, "steps": 2}
         result = quantize(network, data.calib.x[:48], "adaround", **options)
         logits = result.network(data.test.x)
-    assert row["codes_sha256"] == codes_sha256(result)
+        noise = sqnr_db(network(data.test.x.astype(np.float64)), logits)
+    assert row["codes_sha256"] == codes_sha256(result) and row["sqnr_db"] == noise
     assert row["accuracy"] == accuracy(logits, data.test.y) and row["integer_equals_fake"]
     assert {**asdict(config)}.items() <= row.items() and {*row} == {*asdict(config), *MEASURED}
     assert 0.0 < row["seconds"] <= elapsed
