@@ -14,7 +14,7 @@ from oracle_tests.reconstruct_cases import (
     residual,
 )
 from refquant._bundle import read_bundle
-from refquant.methods import Mix
+from refquant.methods import Term
 from refquant.methods.nearest import NEAREST
 from refquant.network import Network, Node, evaluate
 from refquant.network.run import group_by_node
