@@ -13,7 +13,7 @@ arithmetics = pytest.mark.parametrize("mode", ["fast", "pinned"])
 
 
 def test_accuracy_by_hand():
-    """A tie goes to the first class; a row with NaN is wrong, also where NaN stands at the label."""
+    """A tie goes to the first class; a row with NaN is wrong, even at the label."""
     logits = np.array([[0.0, 2.0], [3.0, 1.0], [1.0, 1.0], [1.0, 1.0], [np.nan, 0.0]])
     assert accuracy(logits, np.array([1, 0, 0, 1, 0])) == 3 / 5
     assert accuracy(logits[:3], np.array([0, 1, 1])) == 0.0
