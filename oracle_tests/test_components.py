@@ -11,13 +11,20 @@ from hypothesis import strategies as st
 from oracle_tests.gradcheck import check_gradient
 from refquant.calibrate.calibrate import calibrate
 from refquant.calibrate.ranges import MinMax
-from refquant.components import AdaRoundWeights, NearestActivations, NearestWeights
+from refquant.components import (
+    AdaRoundWeights,
+    BorderActivations,
+    DecoupledWeights,
+    NearestActivations,
+    NearestWeights,
+    XiEta,
+)
 from refquant.components.weights import dequantized
 from refquant.quantizers.grid import Grid
 
 SEEDS = st.integers(0, 2**32 - 1)
 KINDS = ("signed", "narrow", "affine", "unsigned")
-WEIGHTS = (NearestWeights, AdaRoundWeights)
+WEIGHTS = (NearestWeights, AdaRoundWeights, DecoupledWeights)
 
 
 def weight(seed, dtype=np.float64):
@@ -199,3 +206,73 @@ def test_nothing_is_mutated():
         w_hat, cache = part.forward(w, params)
         part.backward(w_hat, cache)
         part.codes(w, params)
+
+
+def test_a_border_starts_at_one_half_and_rounds_half_down():
+    """Neutral coefficients: the quantizer of its parent with the tie rule of AQuant (D1, P09)."""
+    x = np.random.default_rng(3).normal(size=(5, 12, 4, 4))
+    border, plain = BorderActivations(bits=3), NearestActivations(bits=3, rounding="half_down")
+    params = border.start(x, taps=4)
+    assert params["b0"].shape == params["fusion"].shape == (3, 4) and params["a"] == 1.0
+    np.testing.assert_array_equal(border.codes(x, params), plain.codes(x, plain.start(x)))
+    np.testing.assert_array_equal(border.forward(x, params)[0], plain.forward(x, plain.start(x))[0])
+    with pytest.raises(ValueError, match="a multiple of 5 rows"):
+        border.start(x, taps=5)
+
+
+def test_a_schedule_of_zero_leaves_values_real_but_not_the_codes():
+    """P69: a = 0 only clips; what is deployed rounds whatever `a` was."""
+    x = np.random.default_rng(4).uniform(0.0, 1.0, size=(5, 4))
+    border = BorderActivations(bits=4)
+    params = {**border.start(x), "a": np.zeros(())}
+    soft, _ = border.forward(x, params)
+    step = params["s_x"]
+    np.testing.assert_allclose(soft, np.clip(x, 0.0, 15 * step), rtol=1e-15)
+    codes = border.codes(x, params)
+    np.testing.assert_array_equal(codes, border.codes(x, {**params, "a": np.ones(())}))
+
+
+def test_border_gradients_carry_the_names_of_the_parameters():
+    """What backward returns can be learnt: the coefficients, the fusion weights and the step."""
+    x = np.random.default_rng(5).normal(size=(2, 8, 3, 3))
+    border = BorderActivations(bits=2)
+    params = border.start(x, taps=4)
+    _, cache = border.forward(x, params)
+    d_x, grads = border.backward(np.ones_like(x), cache)
+    assert d_x.shape == x.shape and set(grads) == {"s_x", "b0", "b1", "b2", "fusion"}
+    assert set(grads) < set(border.learnable)
+    assert all(grads[name].shape == params[name].shape for name in grads)
+
+
+@pytest.mark.parametrize(
+    ("case", "learnt"),
+    [("2.1", {"s_w"}), ("2.2", {"s_w_out"}), ("2.3", {"s_w", "s_w_out"}), ("tied", {"s_w"})],
+)
+def test_decoupled_weights_learn_the_steps_of_their_case(case, learnt):
+    """Table 15.1: which step moves beside alpha; the dequantization step multiplies the codes."""
+    part, w = DecoupledWeights(case=case, bits=3), weight(2)
+    params = part.start(w)
+    _, cache = part.forward(w, params)
+    assert set(part.backward(np.ones_like(w), cache)) == {"alpha", *learnt}
+    assert set(part.learnable) == {"alpha", *learnt}
+    moved = {**params, "s_w_out": params["s_w_out"] * 2.0}
+    expected = part.step(params) * (1.0 if case == "tied" else 2.0)
+    np.testing.assert_array_equal(part.step(moved), expected)
+    np.testing.assert_array_equal(part.codes(w, moved), part.codes(w, params))
+
+
+def test_decoupled_weights_with_equal_steps_are_adaround():
+    """P40 at its neutral value: the same bits, forward and gradient."""
+    w, parts = weight(3), (AdaRoundWeights(bits=2), DecoupledWeights(bits=2))
+    values = [part.forward(w, part.start(w)) for part in parts]
+    np.testing.assert_array_equal(values[0][0], values[1][0])
+    pulled = [p.backward(w, cache)["alpha"] for p, (_, cache) in zip(parts, values, strict=True)]
+    np.testing.assert_array_equal(*pulled)
+    with pytest.raises(ValueError, match=r"2\.2"):
+        DecoupledWeights(case="2.5")
+
+
+def test_the_output_transform_starts_neutral():
+    start = XiEta().start(weight(4, np.float32))
+    assert start["xi"].tolist() == [1.0] * 4 and start["eta"].tolist() == [0.0] * 4
+    assert start["xi"].dtype == np.float32 and set(start) == set(XiEta().learnable)

@@ -20,7 +20,7 @@ from oracle_tests.reconstruct_cases import (
     task_of,
 )
 from refquant.components import AdaRoundWeights, NearestWeights
-from refquant.methods import Learn, Mix, Penalty, Setting, Term
+from refquant.methods import Learn, Penalty, Setting, Term
 from refquant.methods.adaround import ADAROUND
 from refquant.methods.nearest import NEAREST
 from refquant.network import evaluate
@@ -155,9 +155,6 @@ def test_a_unit_touches_only_its_own_state():
 UNBUILT = {
     "terms with kind='kl'": changed(CASE_112, terms=(Term(kind="kl"),)),
     "terms with at='logits'": changed(CASE_112, terms=(Term(), Term(at="logits"))),
-    "mix with at='quantizers'": changed(CASE_112, mix=(Mix(at="quantizers"),)),
-    "mix with rule='anneal'": changed(CASE_112, mix=(Mix(at="input", rule="anneal"),)),
-    "drive": changed(CASE_112, drive=(("s_x", None),), learn=(ALPHA,)),
     "finish": replace(CASE_112, finish=("bias correction",)),
 }
 

@@ -1,10 +1,10 @@
 """Reference implementation and test oracle for post-training quantization rounding.
 
-    import refquant as rq
+import refquant as rq
 
-    net, data = rq.zoo.load("digits-resnet"), rq.zoo.data("digits")
-    result = rq.quantize(net, data.calib.x, method="adaround", weight_bits=3, steps=400)
-    logits = result.integer(data.test.x)
+net, data = rq.zoo.load("digits-resnet"), rq.zoo.data("digits")
+result = rq.quantize(net, data.calib.x, method="adaround", weight_bits=3, steps=400)
+logits = result.integer(data.test.x)
 """
 
 __version__ = "0.1.0"

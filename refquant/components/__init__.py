@@ -12,7 +12,7 @@ A *weight component* turns a layer's weight into its quantized form:
 
 An *activation component* does the same for the value on an edge:
 
-    start(x)                 -> parameters
+    start(x, taps)           -> parameters; taps: rows of patches a channel, 1 on feature maps
     forward(x, params)       -> (x_hat, cache)
     backward(d_x_hat, cache) -> (d_x, {parameter: gradient})
     codes(x, params)         -> int64, code space
@@ -28,6 +28,16 @@ are learnt with a positive `project` in their `Learn`: a step of 0 or below is a
 
 from refquant.components.activations import NearestActivations
 from refquant.components.adaround_weights import AdaRoundWeights
+from refquant.components.border_activations import BorderActivations
+from refquant.components.decoupled_weights import DecoupledWeights
+from refquant.components.output_transform import XiEta
 from refquant.components.weights import NearestWeights
 
-__all__ = ["AdaRoundWeights", "NearestActivations", "NearestWeights"]
+__all__ = [
+    "AdaRoundWeights",
+    "BorderActivations",
+    "DecoupledWeights",
+    "NearestActivations",
+    "NearestWeights",
+    "XiEta",
+]

@@ -61,8 +61,11 @@ class NearestActivations:
     def _grid(self) -> Grid:
         return Grid(self.grid, self.bits)
 
-    def start(self, x: Array) -> Params:
-        """Return the calibrated step and zero point of the values `x`."""
+    def start(self, x: Array, taps: int = 1) -> Params:
+        """Return the calibrated step and zero point of the values `x`.
+
+        `taps` is how many rows of patches one channel has; it matters to borders only.
+        """
         found = calibrate(x[: self.samples], self.calibration, self._grid, axis=None)
         return {"s_x": found.step, "zero_point": found.zero_point}
 

@@ -8,15 +8,28 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from refquant._checks import check_in, complaint
+from refquant.methods.adaqtransform import ADAQTRANSFORM
 from refquant.methods.adaround import ADAROUND, ADAROUND_AMCT
+from refquant.methods.aquant import AQUANT, AQUANT_RECOMMENDED
+from refquant.methods.brecq import BRECQ
 from refquant.methods.describe import describe
+from refquant.methods.lsq import LSQ
 from refquant.methods.nearest import NEAREST
+from refquant.methods.nwq import NWQ
+from refquant.methods.qdrop import QDROP
 from refquant.methods.setting import Learn, Mix, Penalty, Phase, Setting, Term
 
 CATALOGUE = (
     NEAREST,
     ADAROUND,
     ADAROUND_AMCT,
+    LSQ,
+    BRECQ,
+    QDROP,
+    NWQ,
+    AQUANT,
+    AQUANT_RECOMMENDED,
+    ADAQTRANSFORM,
 )
 METHODS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for setting in CATALOGUE})
 

@@ -112,16 +112,21 @@ class Mix:
         Elementwise 0/1 masks, elementwise uniform weights (POS), one falling scalar (AMixup).
     keep : float
         Probability of keeping the *quantized* value (D26: QDrop calls it drop probability).
+    hold : float
+        Of "anneal": share of the steps, at the end, in which only the quantized value is left
+        (methods.md 11: a last part without mixing; its length is not published).
     """
 
     at: str
     rule: str = "bernoulli"
     keep: float = 0.5
+    hold: float = 0.2
 
     def __post_init__(self) -> None:
         check_in("Mix", "at", self.at, MIX_SITES)
         check_in("Mix", "rule", self.rule, MIX_RULES)
         _check_share("Mix", "keep", self.keep)
+        _check_share("Mix", "hold", self.hold)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -186,15 +186,30 @@ def _per_channel(bias: Array, y: Array) -> Array:
 # Quantizers, and what stands in for one that is bypassed.
 
 
+class MixedCache(NamedTuple):
+    """Cache of a quantize node whose values are mixed with the real ones."""
+
+    inner: Any
+    share: Array
+
+
 def _quantize(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Array, Any]:
+    """Quantized values; with a parameter `share`, mixed with the real ones (methods.md 10.1)."""
     component: Component = node.attr("component")
-    return component.forward(inputs[0], params)
+    x_hat, cache = component.forward(inputs[0], params)
+    if "share" not in params:
+        return x_hat, cache
+    share = params["share"]
+    return share * x_hat + (1.0 - share) * inputs[0], MixedCache(cache, share)
 
 
 def _quantize_pull(node: Node, d_y: Array, cache: Any) -> Pulled:
     component: Component = node.attr("component")
-    d_x, d_params = component.backward(d_y, cache)
-    return (d_x,), d_params
+    if not isinstance(cache, MixedCache):
+        d_x, d_params = component.backward(d_y, cache)
+        return (d_x,), d_params
+    d_x, d_params = component.backward(cache.share * d_y, cache.inner)
+    return (d_x + (1.0 - cache.share) * d_y,), d_params
 
 
 def _identity(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Array, Any]:

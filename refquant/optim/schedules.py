@@ -154,6 +154,26 @@ def rounding_schedule(t: int, total: int, hold: float = 0.2) -> float:
     return _progress(t, total, hold)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RoundingSchedule:
+    """`rounding_schedule` as data, for a phase to drive a parameter with.
+
+    Attributes
+    ----------
+    hold : float
+        Share of the steps at 0, in [0, 1).
+    """
+
+    hold: float = 0.2
+
+    def __post_init__(self) -> None:
+        _check_share("RoundingSchedule", "hold", self.hold)
+
+    def at(self, t: int, total: int) -> float:
+        """Return the value at step t = 1..total."""
+        return rounding_schedule(t, total, self.hold)
+
+
 def _progress(t: int, total: int, hold: float) -> float:
     """Return the share of the steps after the hold that are done, 0 during the hold."""
     return max(0.0, (t - hold * total) / (total - hold * total))

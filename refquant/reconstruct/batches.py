@@ -32,11 +32,12 @@ def mixed_inputs(
     real: Mapping[str, Array],
     indices: Array,
     mixes: Sequence[Mix],
+    progress: float = 1.0,
 ) -> dict[str, Array]:
     """Return the unit's inputs for one step: quantized ones, or mixed with real ones.
 
     keep * quantized + (1 - keep) * real, with a weight for every element of the batch
-    (methods.md 10.1): 0 or 1 under "bernoulli", uniform in [0, 1) under "uniform".
+    (methods.md 10.1), see `share`. `progress` is the share of the steps that have begun.
     """
     values = {edge: value[indices] for edge, value in quantized.items()}
     for number, mix in enumerate(mixes):
@@ -44,13 +45,34 @@ def mixed_inputs(
             continue
         for place, (edge, value) in enumerate(values.items()):
             draw = (*key, "mix", number, place)
-            values[edge] = mixed(draw, mix, value, real[edge][indices])
+            values[edge] = mixed(draw, mix, value, real[edge][indices], progress)
     return values
 
 
-def mixed(key: Key, mix: Mix, quantized: Array, real: Array) -> Array:
+def mixed(key: Key, mix: Mix, quantized: Array, real: Array, progress: float = 1.0) -> Array:
     """Return one edge's values, each element drawn from `key`."""
-    if mix.rule == "bernoulli":
-        return np.where(nx.counter.bernoulli(key, mix.keep, real.shape), quantized, real)
-    keep = nx.counter.uniform(key, real.shape).astype(real.dtype)
+    keep = share(key, mix, real.shape, progress).astype(real.dtype)
+    if mix.rule == "bernoulli":  # a choice, so that neither value is rounded
+        return np.where(keep == 1.0, quantized, real)
     return keep * quantized + (1.0 - keep) * real
+
+
+def share(key: Key, mix: Mix, shape: tuple[int, ...], progress: float) -> Array:
+    """Return the weight of the quantized value: an array of `shape`, or () for one scalar.
+
+    Parameters
+    ----------
+    key : tuple
+        Of the draw.
+    mix : Mix
+        "bernoulli" gives 1 with probability `keep` and 0 otherwise, "uniform" any number in
+        [0, 1), "anneal" one number that rises from 0 to 1 and stays there for the last `hold`.
+    shape : tuple of int
+    progress : float
+        Share of the phase's steps that have begun, in (0, 1].
+    """
+    if mix.rule == "bernoulli":
+        return nx.counter.bernoulli(key, mix.keep, shape).astype(np.float64)
+    if mix.rule == "uniform":
+        return nx.counter.uniform(key, shape)
+    return np.asarray(min(1.0, progress / (1.0 - mix.hold)) if mix.hold < 1.0 else 1.0)

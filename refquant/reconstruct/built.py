@@ -11,8 +11,7 @@ from refquant.methods.setting import Phase, Setting
 BUILT = (
     ("terms", "kind", ("lp",)),
     ("terms", "at", ("unit", "layers")),
-    ("mix", "at", ("input",)),
-    ("mix", "rule", ("bernoulli", "uniform")),
+    ("mix", "at", ("input", "quantizers")),
 )
 
 
@@ -30,7 +29,7 @@ def check_built(setting: Setting) -> Setting:
 
 
 def _missing(phase: Phase) -> list[str]:
-    found = ["drive"] if phase.drive else []
+    found: list[str] = []
     for field, attribute, built in BUILT:
         for entry in getattr(phase, field):
             value = getattr(entry, attribute)

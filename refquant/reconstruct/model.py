@@ -89,7 +89,7 @@ def build_model(network: Network, x: Array, setting: Setting, bits: Bits) -> Mod
             start |= _keyed(layer, component.start(weight_of(lowered, layer)))
     values = values_at(lowered, {INPUT: x}, activations)
     for edge, component in activations.items():
-        start |= _keyed(f"{edge}.q", component.start(values[edge]))
+        start |= _keyed(f"{edge}.q", component.start(values[edge], _taps(lowered, edge)))
     return Model(insert_quantizers(lowered, activations), weights, start)
 
 
@@ -162,6 +162,15 @@ def _activations(network: Network, setting: Setting, bits: Bits) -> dict[str, An
     edges, ends = quantized_edges(network, setting.placement), _end_edges(network, setting)
     widths = {edge: _bits_of(edge in ends, bits.activations, bits) for edge in edges}
     return {edge: replace(setting.activations, bits=width) for edge, width in widths.items()}
+
+
+def _taps(network: Network, edge: str) -> int:
+    """Return how many rows of `edge` belong to one channel: kernel positions on patches, or 1."""
+    node = None if edge == INPUT else network.node(edge)
+    if node is None or node.op != "patches" or node.attr("geometry") is None:
+        return 1
+    taps: int = node.attr("geometry").taps
+    return taps
 
 
 def _bits_of(at_an_end: bool, inner: int, bits: Bits) -> int:

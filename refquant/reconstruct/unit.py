@@ -9,6 +9,7 @@ how gradients of weights and activations become gradients of those parameters.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,10 +22,12 @@ from refquant.network.run import backward, forward, group_by_node
 from refquant.network.units import Unit
 from refquant.optim.adam import adam_init, adam_step
 from refquant.optim.schedules import beta_schedule, cosine_lr
-from refquant.reconstruct.batches import batch_indices, mixed_inputs
+from refquant.reconstruct.batches import batch_indices, mixed_inputs, share
 from refquant.reconstruct.model import Model, State, weight_params
 from refquant.reconstruct.objective import loss_and_cotangents
 from refquant.reconstruct.prefix import count
+
+Draw = tuple[int, ...]  # the head of a random key: seed, phase, unit, step
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,16 @@ class UnitTask:
     float_inputs: Mapping[str, Array]
     targets: Mapping[str, Array]
     key: tuple[int, int, int]
+
+    @cached_property
+    def quantizer_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of one sample at every activation quantizer that runs in this unit."""
+        nodes = [self.network.node(name) for name in self.unit.nodes]
+        active = [node.name for node in nodes if node.op == "quantize"]
+        one = {edge: value[:1] for edge, value in self.float_inputs.items()}
+        own = {key: v for key, v in self.model.start.items() if key[0] in active}
+        values = forward(self.network, one, self.unit.nodes, own).values
+        return {name: values[name].shape[1:] for name in active}
 
     @property
     def quantized_layers(self) -> tuple[str, ...]:
@@ -116,6 +129,7 @@ def descend(
     current, learnt = dict(own), learnt_keys(task, own)
     adam = adam_init({key: own[key] for key in learnt})
     for step in range(1, task.phase.steps + 1):
+        current |= driven(task, own, step)
         found = gradients(task, current, step)
         watch(step, found, current)
         rates = {key: rate(task, learn, own[key], step) for key, learn in learnt.items()}
@@ -133,9 +147,11 @@ def gradients(task: UnitTask, own: State, step: int) -> Step:
     """
     phase, key = task.phase, (*task.key, step)
     indices = batch_indices(key, count(task.inputs), phase.batch, phase.sampling)
-    values = mixed_inputs(key, task.inputs, task.float_inputs, indices, phase.mix)
+    progress = step / phase.steps
+    values = mixed_inputs(key, task.inputs, task.float_inputs, indices, phase.mix, progress)
     weights, caches = weight_params(task.model, own, task.quantized_layers)
-    trace = forward(task.network, values, task.unit.nodes, {**own, **weights})
+    drops = shares(key, task, values[task.unit.inputs[0]], progress)
+    trace = forward(task.network, values, task.unit.nodes, {**own, **weights, **drops})
     targets = {edge: value[indices] for edge, value in task.targets.items()}
     loss, cotangents = loss_and_cotangents(trace.values, targets, task.unit, phase.terms)
     owners = {f"{layer}.product" for layer in caches} | {node for node, _ in learnt_keys(task, own)}
@@ -146,6 +162,28 @@ def gradients(task: UnitTask, own: State, step: int) -> Step:
     grads |= {k: grads[k] + value if k in grads else value for k, value in extra.items()}
     learnt = {k: grads.get(k, np.zeros_like(own[k])) for k in learnt_keys(task, own)}
     return Step(loss, penalty, beta, learnt)
+
+
+def driven(task: UnitTask, own: State, step: int) -> dict[Key, Array]:
+    """Return the parameters that follow a schedule, at `step`."""
+    at = {name: schedule.at(step, task.phase.steps) for name, schedule in task.phase.drive}
+    return {key: np.asarray(at[key[1]], v.dtype) for key, v in own.items() if key[1] in at}
+
+
+def shares(key: Draw, task: UnitTask, batch: Array, progress: float) -> dict[Key, Array]:
+    """Return the weight of the quantized value at every activation quantizer of the unit.
+
+    Empty unless the phase mixes there: QDrop's element drop, NWQ's annealed mixture.
+    """
+    mixes = [mix for mix in task.phase.mix if mix.at == "quantizers"]
+    if not mixes:
+        return {}
+    (mix,) = mixes
+    found: dict[Key, Array] = {}
+    for place, (node, shape) in enumerate(task.quantizer_shapes.items()):
+        drawn = share((*key, "drop", place), mix, (len(batch), *shape), progress)
+        found[(node, "share")] = drawn.astype(batch.dtype)
+    return found
 
 
 def weight_gradients(

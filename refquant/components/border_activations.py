@@ -1,0 +1,74 @@
+"""AQuant: activations rounded at a border that each activation computes for itself.
+
+Reference: Li et al., "Efficient Adaptive Activation Rounding for Post-Training Quantization",
+arXiv:2208.11945, AQ eq.8 to 10 (methods.md 13). The arithmetic is in `refquant.quantizers.aquant`;
+this file binds it to the parameters of an edge that carries patches.
+
+    paper      here         shape     meaning
+    s_x        s_x          ()        step
+    b0 b1 b2   b0 b1 b2     (c, k)    coefficients of the border; b2 only for degree 2
+    alpha_j    fusion       (c, k)    fusion weights, where they are learnt
+    alpha      a            ()        rounding schedule: 0 leaves values real, 1 rounds them
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from refquant._checks import complaint
+from refquant._types import Array
+from refquant.components.activations import NearestActivations, Params
+from refquant.quantizers.aquant import AQuantCache, aquant_backward, aquant_codes, aquant_forward
+from refquant.quantizers.border import BorderParams, init_border
+from refquant.quantizers.border_options import BorderOptions
+
+BORDER = ("b0", "b1", "b2", "fusion")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BorderActivations(NearestActivations):
+    """Adaptive rounding of activations; fields of `NearestActivations` give grid and step.
+
+    Attributes
+    ----------
+    options : BorderOptions
+        Every reading of the border that the paper leaves open.
+    """
+
+    options: BorderOptions = BorderOptions()
+
+    @property
+    def learnable(self) -> tuple[str, ...]:
+        """Names of the parameters a phase may learn or drive."""
+        return ("s_x", *BORDER, "a")
+
+    def start(self, x: Array, taps: int = 1) -> Params:
+        """Return the calibrated step, a border of 1/2 everywhere, and a = 1.
+
+        `x` are patches (n, c * taps, ...): row ``channel * taps + tap``.
+        """
+        if x.shape[1] % taps:
+            got = f"of shape {x.shape}"
+            raise ValueError(complaint("start", "x", got, f"a multiple of {taps} rows"))
+        border = init_border(x.shape[1] // taps, taps, self.options, x.dtype)
+        present = {name: v for name, v in border._asdict().items() if v is not None}
+        return {**super().start(x), **present, "a": np.ones((), x.dtype)}
+
+    def forward(self, x: Array, params: Params) -> tuple[Array, AQuantCache]:  # type: ignore[override]
+        """Return ``s_x * clip(u + a * (border_round(u) - u), n, p)`` and a cache."""
+        a = float(params["a"])
+        return aquant_forward(x, self.qparams(params), _border(params), self.options, a)
+
+    def backward(self, d_x_hat: Array, cache: AQuantCache) -> tuple[Array, Params]:  # type: ignore[override]
+        """Return dL/dx and the gradients of step and border (methods.md 13.4)."""
+        grads = aquant_backward(d_x_hat, cache)
+        border = {name: v for name, v in grads.border._asdict().items() if v is not None}
+        return grads.x, {"s_x": grads.s, **border}
+
+    def codes(self, x: Array, params: Params) -> Array:
+        """Return int64 codes in code space: what is deployed, whatever `a` was."""
+        return aquant_codes(x, self.qparams(params), _border(params), self.options)
+
+
+def _border(params: Params) -> BorderParams:
+    return BorderParams(params["b0"], params["b1"], params.get("b2"), params.get("fusion"))

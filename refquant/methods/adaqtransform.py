@@ -1,0 +1,31 @@
+"""AdaQTransform: decouple quantization and dequantization step, per channel, behind the product.
+
+Reference: "Adaptive Quantization Transformation" (methods.md 15).
+
+    paper   here                 value
+    xi      xi (XiEta)           scale of each output channel, start 1, Adam 4e-5, cosine (D11)
+    eta     eta (XiEta)          shift of each output channel, start 0, likewise
+    --      the rest             NWQ's pipeline: network-wise, alpha and s_x of all layers
+    s_w     NearestWeights       symmetric, per output channel, squared error (AT eq. 1, D4)
+
+Both fold away: y = (xi s_w s_x) sum w_int x_int + (b + eta), AT eq. 9.
+"""
+
+from dataclasses import replace
+
+from refquant.calibrate.mse_search import MseSearch
+from refquant.components import AdaRoundWeights, XiEta
+from refquant.methods.nwq import NWQ
+from refquant.methods.setting import Learn
+
+TRANSFORM = Learn(lr=4e-5, schedule="cosine")
+ADDS = (("xi", TRANSFORM), ("eta", TRANSFORM))
+
+ADAQTRANSFORM = replace(
+    NWQ,
+    name="adaqtransform",
+    reference="AdaQTransform 2025",
+    weights=AdaRoundWeights(grid="signed", calibration=MseSearch("grid100_1d", p=2.0)),
+    output=XiEta(),
+    phases=(replace(NWQ.phases[0], learn=(*NWQ.phases[0].learn, *ADDS)),),
+)

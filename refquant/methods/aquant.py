@@ -1,0 +1,57 @@
+"""AQuant: each activation computes, from itself, the border at which it is rounded.
+
+Reference: Li et al., "Efficient Adaptive Activation Rounding for Post-Training Quantization",
+arXiv:2208.11945 (methods.md 13). The border's formula is in `refquant.quantizers.aquant`.
+
+    paper                     here                           value
+    quantizer at the input    placement="input"              on the patches of the next layer (D15)
+    border b2 u^2 + b1 u + b0 BorderActivations              learnt, Adam 1e-3; start 1/2
+    fusion weights            fusion                         learnt likewise
+    rounding schedule alpha   drive a                        0 for 20 %, then linearly to 1
+    input drop                Mix(at="input")                0.5; no drop inside the block
+    lambda, beta              Penalty                        0.05, 16 -> 2
+
+`AQUANT` is the paper as read in methods.md 13.3; `AQUANT_RECOMMENDED` sends gradient to the border
+only where the border matters (D17).
+"""
+
+from dataclasses import replace
+
+from refquant.calibrate.mse_search import MseSearch
+from refquant.components import BorderActivations
+from refquant.methods.lsq import S_X
+from refquant.methods.qdrop import QDROP
+from refquant.methods.setting import Learn, Mix, Penalty
+from refquant.optim.schedules import BetaSchedule, RoundingSchedule
+from refquant.quantizers.border_options import BorderOptions
+
+BORDER = Learn(lr=1e-3)
+SEARCH = MseSearch("grid100_1d", p=2.4)
+
+AQUANT = replace(
+    QDROP,
+    name="aquant",
+    reference="Li et al. 2022, arXiv:2208.11945",
+    placement="input",
+    activations=BorderActivations(calibration=SEARCH),
+    phases=(
+        replace(
+            QDROP.phases[0],
+            learn=(
+                ("alpha", Learn(lr=3e-3)),
+                ("s_x", S_X),
+                *((name, BORDER) for name in ("b0", "b1", "b2", "fusion")),
+            ),
+            drive=(("a", RoundingSchedule(hold=0.2)),),
+            mix=(Mix(at="input", keep=0.5),),
+            penalty=Penalty(lam=0.05, beta=BetaSchedule(start=16.0, end=2.0)),
+        ),
+    ),
+)
+
+AQUANT_RECOMMENDED = replace(
+    AQUANT,
+    name="aquant-recommended",
+    reference="arXiv:2208.11945, border gate of D17",
+    activations=BorderActivations(calibration=SEARCH, options=BorderOptions(gate="support")),
+)
