@@ -22,6 +22,8 @@ in real numbers.
 """
 
 from collections.abc import Mapping
+from functools import reduce
+from operator import add
 from typing import NamedTuple
 
 import numpy as np
@@ -123,7 +125,7 @@ def _reach(plan: Plan, bias: Mapping[str, Biased], edge: str, step: float) -> fl
     if node.op not in AT_STEP:
         raise _refusal(edge, REASONS.get(node.op, f"{node.op}, which has no integer form"))
     parts = [_reach(plan, bias, operand, step) for operand in node.inputs]
-    return sum(parts) if node.op == "add" else max(parts)
+    return reduce(add, parts) if node.op == "add" else max(parts)  # sum() rounds by version
 
 
 def _scaled(

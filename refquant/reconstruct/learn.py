@@ -58,9 +58,13 @@ def hard_loss(task: UnitTask, own: State) -> float:
 def share_binary(task: UnitTask, own: State) -> float:
     """Return the share of decided rounding variables, weighted by their number."""
     weights, params = task.model.weights, group_by_node(own)
-    sizes = {n: weight_of(task.network, n).size for n in task.unit.layers if n in weights}
-    decided = sum(weights[n].share_binary(params[n]) * size for n, size in sizes.items())
-    return decided / sum(sizes.values()) if sizes else 1.0
+    decided, size = 0.0, 0
+    for layer in task.unit.layers:
+        if layer in weights:
+            own_size = weight_of(task.network, layer).size
+            decided += weights[layer].share_binary(params[layer]) * own_size
+            size += own_size
+    return decided / size if size else 1.0
 
 
 def _record(
