@@ -96,7 +96,7 @@ def expected_input(beta: Array, gamma: Array, kind: str = "relu") -> Array:
     Returns
     -------
     (c_in,) array in the dtype of `beta`
-        Computed in float64, within a few 1e-16 of |beta| + |gamma|; at least 0 under a ReLU.
+        Computed in float64, within 3e-15 (|beta| + |gamma|); at least 0 under a ReLU.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def correct_bias_analytic(
 
 
 def normal_distribution(t: Array) -> Array:
-    """Phi(t), the standard normal distribution function, absolute error a few 1e-16.
+    """Phi(t), the standard normal distribution function, absolute error below 3e-15.
 
     Integrating phi by parts again and again gives, with all terms of one sign,
     Phi(t) = 1/2 + phi(t) (t + t^3/3 + t^5/(3 5) + ...).

@@ -72,7 +72,7 @@ def _least_eigenvalue(q: Array) -> float:
 def _relaxed(q: Array, linear: Array, steps: int) -> float:
     """The certified bound of one shift."""
     convex = q - np.diag(linear)
-    size = float(np.abs(convex).sum(axis=1).max())
+    size = float(np.abs(convex).sum(axis=1).max()) or 1.0
     point = np.full(len(q), 0.5)
     for _ in range(steps):
         slope = 2.0 * _times(convex, point) + linear
