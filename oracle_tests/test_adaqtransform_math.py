@@ -133,6 +133,18 @@ def test_decoupled_weights_equal_exact_rationals(case, name):
     np.testing.assert_array_equal(grads.alpha, expected)
 
 
+def test_what_each_case_learns():
+    """The table of 15.1."""
+    _, w, alpha, qparams, s_d = random_weights(0)
+    table = {"1.1": "", "tied": "w", "2.1": "w", "2.2": "d", "2.3": "wd"}
+    for case, learned in table.items():
+        step = None if case in ("1.1", "tied") else s_d
+        _, cache = decoupled_forward(w, alpha, qparams, step, case)
+        grads = decoupled_backward(w, cache)
+        assert (grads.s_w is not None, grads.s_d is not None) == ("w" in learned, "d" in learned)
+    assert set(LEARNED) == set(table)
+
+
 @pytest.mark.parametrize("case", ["tied", "2.1", "2.2", "2.3"])
 def test_decoupled_gradients_match_central_differences(case):
     """15.2: floor residual and clip mask frozen, as section 23 asks; alpha of every case."""

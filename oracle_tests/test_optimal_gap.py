@@ -1,5 +1,7 @@
 """Optimality gaps, the bound that stands in for the optimum, and whole layers."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -99,6 +101,21 @@ def test_bound_of_a_diagonal_matrix_is_tight():
     assert lower_bound(q) <= -2.25
     assert lower_bound(np.zeros((3, 3))) == 0.0
     assert lower_bound(np.zeros((0, 0))) == 0.0
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_rounding_is_taken_off_the_bound(seed):
+    """Diagonal matrices, whose bound is tight: never above the sum of exact numbers."""
+    entries = np.random.default_rng(seed).normal(size=40)
+    exact = sum(Fraction(v) for v in entries.tolist() if v < 0.0)
+    bound = lower_bound(np.diag(entries))
+    assert Fraction(bound) <= exact
+    assert bound == pytest.approx(float(exact), rel=1e-12)
+
+
+def test_the_better_shift_counts():
+    """[[4, 2], [2, 1]] is positive semidefinite: 0 with the even shift, else below -1/8."""
+    assert -1e-9 < lower_bound(np.array([[4.0, 2.0], [2.0, 1.0]])) <= 0.0
 
 
 def test_bound_says_something():

@@ -146,6 +146,15 @@ def test_a_large_offset_or_an_extreme_size_costs_no_digits(offset, size):
     assert abs(Fraction(float(fit.xi[0])) / exact - 1) < 1e-13
 
 
+def test_values_a_few_ulp_apart_are_told_apart():
+    """Counting from the smallest value: 2^30 + (0, 1, 5, 2, ...) 2^-22, whose mean would round."""
+    ticks = np.array([0, 1, 5, 2, 3, 1, 7])[:, None]
+    y0, y = 2.0**30 + ticks * 2.0**-22, np.array([3, 1, 4, 1, 5, 9, 2])[:, None] / 8.0
+    fit = fit_transform(y, y0)
+    exact, _ = twin.fit(*([Fraction(float(v)) for v in a.ravel()] for a in (y, y0)), Fraction(0))
+    assert abs(Fraction(float(fit.xi[0])) / exact - 1) < 1e-14
+
+
 def test_a_fit_recovers_the_transform_that_was_applied():
     """Any xi, the negative ones too (D33)."""
     y0 = np.random.default_rng(4).normal(size=(9, 3, 2))

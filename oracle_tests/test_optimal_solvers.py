@@ -13,6 +13,7 @@ from oracle_tests.qubo_cases import real_matrix, whole_matrix
 from refquant.numerics import arithmetic
 from refquant.optimal.brute_force import brute_force
 from refquant.optimal.exact_energy import integer_energy, rounded_energy, to_integers
+from refquant.optimal.flips import flip, start_flips
 from refquant.optimal.local_search import one_flip
 from refquant.optimal.milp import solve_milp
 from refquant.optimal.moments import input_moments
@@ -71,6 +72,19 @@ def test_rounding_decides_no_tie():
     wide[np.ix_([0, 5, 13], [0, 5, 13])] = q
     np.fill_diagonal(wide, wide.diagonal() + (wide.diagonal() == 0.0))
     assert np.flatnonzero(brute_force(wide).h).tolist() == [0, 5]
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [3, 0, 4, 1, 2]])
+@pytest.mark.parametrize("size", [5, 16])
+def test_rounding_turns_no_order_round(size, order):
+    """-1 - 3 2^-53 beats -1 - 2^-52, though added one by one the three small terms vanish."""
+    small = np.diag([-(2.0**-53)] * 3 + [-1.0 - 2.0**-52, -1.0])
+    small[3] = small[:, 3] = [4.0, 4.0, 4.0, -1.0 - 2.0**-52, 4.0]  # not together with the rest
+    places = np.linspace(0, size - 1, 5).astype(int)
+    q = np.eye(size)
+    q[np.ix_(places, places)] = small[np.ix_(order, order)]
+    expected = [place for place, i in zip(places.tolist(), order, strict=True) if i != 3]
+    assert np.flatnonzero(brute_force(q).h).tolist() == expected
 
 
 def test_exact_energy_is_exact():
@@ -188,13 +202,25 @@ def test_no_single_flip_improves_the_result(k, search):
     np.testing.assert_array_equal(h0, kept)
 
 
-def test_searches_end_where_rounding_would_lead_in_circles():
-    """Flips whose gain is rounding noise do not count: -2^-60 beside 1 is left alone."""
-    q = np.array([[-(2.0**-60), 1.0], [1.0, -2.0]])
-    assert one_flip(q, np.array([0, 1])).h.tolist() == [0, 1]
-    assert one_flip(q, np.array([0, 0])).h.tolist() == [0, 1]
-    almost = np.array([[0.1, 0.2], [0.2, -0.4 - 2.0**-54]])
-    assert one_flip(almost, np.array([1, 0])).energy <= 0.1
+def test_a_gain_that_is_rounding_noise_is_no_gain():
+    """The field of variable 0 adds up to -2^-53 in floats and to +2^-54 in truth."""
+    q = np.diag([-1.0] + [-10.0] * 4)
+    q[0, 1:] = q[1:, 0] = np.array([2.0**-54] * 3 + [1.0 - 2.0**-53]) / 2.0
+    for h0 in ([0, 1, 1, 1, 1], [0, 0, 0, 0, 0]):
+        for search in (one_flip, lambda m, h: tabu_search(m, h, 20)):
+            assert search(q, np.array(h0)).h[1:].tolist() == [1, 1, 1, 1]
+    assert one_flip(q, np.array([0, 1, 1, 1, 1])).h[0] == 0
+
+
+def test_fields_are_rebuilt_before_errors_gather():
+    """After k flips the state has the bits of a fresh start; before, it is within its noise."""
+    rng, k = np.random.default_rng(1), 30
+    q, state = real_matrix(1, k), start_flips(real_matrix(1, k), np.zeros(k, int))
+    for turn in range(1, 4 * k + 1):
+        state = flip(state, int(rng.integers(k)))
+        fresh = start_flips(q, state.h)
+        assert (np.abs(state.field - fresh.field) <= state.noise).all()
+        assert np.array_equal(state.field, fresh.field) or turn % k
 
 
 def test_bad_input_is_refused():

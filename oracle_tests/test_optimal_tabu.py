@@ -14,30 +14,47 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 def plain_tabu(q, h, steps, tenure):
-    """The rules of the module, in whole numbers and without any bookkeeping."""
-    q, h = q.astype(int), list(h)
+    """The rules of the module in whole numbers: every energy anew, nothing kept up to date."""
+    q, h = q.astype(int), np.array(h)
 
     def energy(c):
-        return sum(q[i, j] * c[i] * c[j] for i in range(len(c)) for j in range(len(c)))
+        return int(c @ q @ c)
 
-    def flip(c, i):
-        return [1 - v if j == i else v for j, v in enumerate(c)]
+    def flips(c):
+        return [np.where(np.arange(len(c)) == i, 1 - c, c) for i in range(len(c))]
 
-    best, until = list(h), [0] * len(h)
+    best, until = h, [0] * len(h)
     for turn in range(steps):
-        found = [energy(flip(h, i)) for i in range(len(h))]
-        allowed = [i for i in range(len(h)) if until[i] <= turn or found[i] < energy(best)] or [
-            i for i in range(len(h)) if until[i] == min(until)
+        found = [energy(c) for c in flips(h)]
+        allowed = [i for i, e in enumerate(found) if until[i] <= turn or e < energy(best)] or [
+            i for i, u in enumerate(until) if u == min(until)
         ]
         i = min(allowed, key=lambda i: (found[i], i))
-        h = flip(h, i)
+        h = flips(h)[i]
         until[i] = turn + 1 + tenure
         best = h if energy(h) < energy(best) else best
     while True:  # steepest descent
-        found = [energy(flip(best, i)) for i in range(len(best))]
+        found = [energy(c) for c in flips(best)]
         if min(found) >= energy(best):
-            return best
-        best = flip(best, found.index(min(found)))
+            return best.tolist()
+        best = flips(best)[found.index(min(found))]
+
+
+# (k, tenure, steps, seed) where ignoring a rule ends elsewhere: aspiration in the first row,
+# a tenure shorter by one in the second, and in the third any flip once everything is tabu.
+TELLING = [
+    *[(10, 3, 14, 16), (10, 6, 25, 6), (10, 6, 25, 9), (10, 6, 25, 29), (10, 6, 25, 30)],
+    *[(10, 6, 25, 12), (10, 6, 25, 27), (10, 2, 8, 42), (8, 5, 12, 14), (12, 4, 20, 16)],
+    *[(8, 12, 30, 14), (8, 12, 30, 26), (10, 14, 30, 6), (10, 14, 30, 79), (12, 15, 40, 42)],
+]
+
+
+@pytest.mark.parametrize(("k", "tenure", "steps", "seed"), TELLING)
+def test_tabu_keeps_each_rule(k, tenure, steps, seed):
+    """Instances chosen so that every rule changes the result."""
+    q = whole_matrix(seed, k, reach=9)
+    got = tabu_search(q, np.zeros(k, int), steps, tenure)
+    assert got.h.tolist() == plain_tabu(q, [0] * k, steps, tenure)
 
 
 @settings(max_examples=40)
@@ -76,10 +93,12 @@ def test_descent_alone_misses_some_of_those():
     assert any(missed)
 
 
-def test_default_tenure():
-    """min(20, k // 4) + 1."""
-    for k, tenure in ((3, 1), (17, 5), (90, 21)):
-        q = real_matrix(k, k)
-        h0 = np.zeros(k, int)
-        expected = tabu_search(q, h0, 150, tenure)
-        np.testing.assert_array_equal(tabu_search(q, h0, 150).h, expected.h)
+@pytest.mark.parametrize(
+    ("k", "seed", "tenure"), [(17, 22, 5), (40, 9, 11), (90, 4, 21), (3, 0, 1)]
+)
+def test_default_tenure(k, seed, tenure):
+    """min(20, k // 4) + 1; on the first three one more or one less ends elsewhere."""
+    q, h0 = real_matrix(seed, k), np.zeros(k, int)
+    ends = [tabu_search(q, h0, 2 * k, tenure + more).h.tolist() for more in (-1, 0, 1)]
+    assert tabu_search(q, h0, 2 * k).h.tolist() == ends[1]
+    assert k == 3 or (ends[1] != ends[0] and ends[1] != ends[2])

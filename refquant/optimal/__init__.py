@@ -12,6 +12,7 @@
     good rounding: steepest descent; tabu search         local_search, tabu (flips)
     codes of a whole layer                               round_rows
     how far given codes are from the optimum             lower_bound, gap
+    best bit width of each layer                         bit_allocation
 
 A QUBO (quadratic unconstrained binary optimisation) asks for the h in {0,1}^k with the smallest
 h^T Q h. Whatever a method learns, exact <= its loss (P34): this room is what learners are

@@ -112,7 +112,7 @@ def expected_input(beta: Array, gamma: Array, kind: str = "relu") -> Array:
         return beta.copy()
     middle, width = beta.astype(np.float64), np.abs(gamma.astype(np.float64))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        t = np.where(width == 0.0, np.copysign(FAR, middle), middle / width)
+        t = np.where(width == 0.0, FAR, middle / width)
     t = np.clip(t, -FAR, FAR)
     density = nx.exp(-0.5 * t * t) / ROOT_TWO_PI
     mean = width * density + middle * normal_distribution(t)
