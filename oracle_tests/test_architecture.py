@@ -13,11 +13,12 @@ PACKAGE = ROOT / "refquant"
 # and may not import each other unless they are the same room.
 FLOORS = (
     ("cli",),
+    ("compare",),
     ("sweep",),
     ("pipeline",),
     ("result",),
     ("deploy", "reconstruct"),
-    ("progress", "methods", "metrics"),
+    ("progress", "methods", "metrics", "rows", "statistics", "workers"),
     ("components",),
     ("calibrate", "losses", "optimal", "optim"),
     ("zoo",),

@@ -14,6 +14,7 @@ from refquant import numerics as nx
 from refquant import zoo
 from refquant.metrics import accuracy, sqnr_db
 from refquant.pipeline import quantize
+from refquant.rows import SCHEMA
 from refquant.sweep import MEASURED, Config, codes_sha256, integer_equals_fake, run, sweep
 
 sweep_module = import_module("refquant.sweep")  # the package's own name `sweep` is the function
@@ -40,6 +41,7 @@ class Inline(Executor):
 def fake(config):
     """A row whose values can be recognised."""
     measured = dict.fromkeys(MEASURED, 0.5) | {"codes_sha256": f"{config.seed:064d}"}
+    measured |= {"schema": SCHEMA, "images": {"kl": [0.5, 0.25]}, "units": []}
     return {**asdict(config), **measured}
 
 

@@ -1,38 +1,47 @@
 """Run many configurations, over many processes or machines, and lose none that finished.
 
 A unit of work is a pure function of its `Config`, arithmetic included, keyed by the hash of that
-configuration. With an output directory every finished row is one JSON file, written under a
-temporary name and renamed; a sweep that starts again skips what it finds.
+configuration. With an output directory every finished row is one JSON file (`refquant.rows`); a
+sweep that starts again skips what it finds. An interrupt ends the workers at once.
 """
 
 import hashlib
 import json
-import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from refquant import __version__, zoo
+from refquant import __version__, rows, zoo
 from refquant import numerics as nx
 from refquant._checks import complaint
 from refquant._types import Array
 from refquant.deploy import run_fake, run_integer
 from refquant.methods import resolve
-from refquant.metrics import accuracy, kl_divergence, sqnr_db
+from refquant.metrics import (
+    accuracy,
+    energy_per_image,
+    kl_divergence,
+    kl_per_image,
+    right_per_image,
+    sqnr_db,
+)
 from refquant.network import predict
 from refquant.pipeline import quantize
+from refquant.reconstruct.history import Record
 from refquant.result import Result, deployed
+from refquant.rows import SCHEMA, Row
+from refquant.workers import one_thread_each, pool
 
-Row = dict[str, Any]
-THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-MEASURED = ("accuracy", "sqnr_db", "kl", "integer_equals_fake", "codes_sha256", "seconds")
+MEASURED = (
+    *("schema", "accuracy", "float_accuracy", "sqnr_db", "kl", "integer_equals_fake"),
+    *("codes_sha256", "seconds", "images", "units"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +77,8 @@ class Config:
 
     @property
     def key(self) -> str:
-        """Content hash of version, configuration and the resolved setting."""
-        facts = [__version__, asdict(self), resolve(self.method).to_json()]
+        """Content hash of version, row schema, configuration and the resolved setting."""
+        facts = [__version__, SCHEMA, asdict(self), resolve(self.method).to_json()]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -79,8 +88,8 @@ def run(config: Config) -> Row:
     Returns
     -------
     dict
-        The configuration's fields, ``accuracy``, ``sqnr_db`` and ``kl`` of the logits against the
-        float network, ``integer_equals_fake``, ``codes_sha256`` and ``seconds``.
+        The configuration's fields, ``schema``, ``seconds`` of quantizing, ``codes_sha256``,
+        ``integer_equals_fake``, ``units`` (see `unit`) and what `measure` returns.
     """
     began = time.perf_counter()
     with nx.arithmetic(config.arithmetic, slices=config.slices):
@@ -97,16 +106,60 @@ def run(config: Config) -> Row:
         )
         seconds = time.perf_counter() - began
         x = data.test.x.astype(np.float64)
-        float_logits, logits = predict(network, x), result.network(x)
         return {
             **asdict(config),
-            "accuracy": accuracy(logits, data.test.y),
-            "sqnr_db": sqnr_db(float_logits, logits),
-            "kl": kl_divergence(float_logits, logits),
+            "schema": SCHEMA,
+            **measure(predict(network, x), result.network(x), data.test.y),
             "integer_equals_fake": integer_equals_fake(result, x),
             "codes_sha256": codes_sha256(result),
             "seconds": round(seconds, 2),
+            "units": [unit(record) for record in result.history],
         }
+
+
+def measure(float_logits: Array, logits: Array, labels: Array | None) -> Row:
+    """Return the measures of a quantized network, over all images and image by image.
+
+    Returns
+    -------
+    dict
+        ``accuracy``, ``float_accuracy``, ``sqnr_db`` and ``kl`` of the logits against those of
+        the float network, and ``images``: lists of ``signal`` and ``noise`` (energy of the float
+        logits and of the difference), ``kl`` and ``right`` (0 or 1), one entry an image.
+    """
+    signal, noise = energy_per_image(float_logits, logits)
+    return {
+        "accuracy": accuracy(logits, labels),
+        "float_accuracy": accuracy(float_logits, labels),
+        "sqnr_db": sqnr_db(float_logits, logits),
+        "kl": kl_divergence(float_logits, logits),
+        "images": {
+            "signal": signal.tolist(),
+            "noise": noise.tolist(),
+            "kl": kl_per_image(float_logits, logits).tolist(),
+            "right": right_per_image(logits, labels).astype(int).tolist(),
+        },
+    }
+
+
+def unit(record: Record) -> Row:
+    """Return what one phase on one unit says about convergence.
+
+    Returns
+    -------
+    dict
+        ``phase``, ``unit``, ``hard_start`` and ``hard_end`` (loss with weights rounded for good,
+        before and after), ``decided`` (share of rounding variables; None where nothing was
+        recorded) and ``kept_start``.
+    """
+    return {
+        "phase": record.phase,
+        "unit": record.unit,
+        "hard_start": record.hard_start,
+        "hard_end": record.hard_end,
+        "decided": record.binary[-1] if record.binary else None,
+        "kept_start": record.kept_start,
+    }
 
 
 def sweep(
@@ -114,6 +167,7 @@ def sweep(
     executor: Executor | None = None,
     out: str | Path | None = None,
     on_row: Callable[[Row], None] | None = None,
+    workers: int | None = None,
 ) -> list[Row]:
     """Run all configurations and return their rows in the order given.
 
@@ -127,6 +181,8 @@ def sweep(
         Directory for finished rows; rows found there are not run again.
     on_row : callable, optional
         Called with every row as it arrives.
+    workers : int, optional
+        Processes of the default pool; one a core without it.
 
     Raises
     ------
@@ -135,23 +191,25 @@ def sweep(
     Exception
         What the first configuration that failed raised, with a note that says which it was. All
         others have run by then, and with `out` their rows are kept.
+    KeyboardInterrupt
+        After the workers of the default pool were ended; rows that were finished are kept.
     """
     todo = list(configs)
     if not todo:
         raise ValueError(complaint("sweep", "configs", "empty", "at least one Config"))
     keys = {config: config.key for config in todo}  # refuses an unknown method
-    folder = None if out is None else _open(Path(out))
+    folder = None if out is None else rows.open_folder(Path(out))
     found = {config: _find(folder, config) for config in keys}
-    rows = {config: row for config, row in found.items() if row is not None}
-    for row in rows.values():
+    done = {config: row for config, row in found.items() if row is not None}
+    for row in done.values():
         _notify(on_row, row)
-    missing = [config for config in found if config not in rows]
+    missing = [config for config in found if config not in done]
     if missing and executor is None:
-        with _one_thread_each(), _pool(len(missing)) as pool:
-            rows |= _collect(pool, missing, folder, on_row)
+        with one_thread_each(), pool(min(len(missing), workers or os.cpu_count() or 1)) as own:
+            done |= _collect(own, missing, folder, on_row)
     elif missing and executor is not None:
-        rows |= _collect(executor, missing, folder, on_row)
-    return [rows[config] for config in todo]
+        done |= _collect(executor, missing, folder, on_row)
+    return [done[config] for config in todo]
 
 
 def integer_equals_fake(result: Result, x: Array, batch: int = 256) -> bool:
@@ -176,35 +234,6 @@ def codes_sha256(result: Result) -> str:
     return digest.hexdigest()
 
 
-def _open(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        got, fix = f"{str(folder)!r} ({error.strerror})", "Choose a directory you can write to."
-        raise ValueError(complaint("sweep", "out", got, "a writable path", fix)) from error
-    return folder
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Let workers start with one BLAS thread: the processes already fill the cores.
-
-    With more, the threads of small products wait for each other. What the user set stays.
-    """
-    added = {name: "1" for name in THREADS if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            del os.environ[name]
-
-
-def _pool(jobs: int) -> ProcessPoolExecutor:
-    workers = min(jobs, os.cpu_count() or 1)
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-
-
 def _collect(
     executor: Executor,
     configs: list[Config],
@@ -212,7 +241,7 @@ def _collect(
     on_row: Callable[[Row], None] | None,
 ) -> dict[Config, Row]:
     running: dict[Future[Row], Config] = {executor.submit(run, c): c for c in configs}
-    rows: dict[Config, Row] = {}
+    done: dict[Config, Row] = {}
     errors: list[Exception] = []
     try:
         for future in as_completed(running):
@@ -221,15 +250,21 @@ def _collect(
                 error.add_note(f"in {config}")
                 errors.append(error)
                 continue
-            rows[config] = future.result()
-            _keep(folder, config, rows[config])
-            _notify(on_row, rows[config])
+            done[config] = future.result()
+            rows.keep(folder, config.key, done[config])
+            _notify(on_row, done[config])
     finally:
-        for future in running:
+        for future, config in running.items():
             future.cancel()  # after an interrupt; does nothing to those that ran
+            if config not in done and _succeeded(future):
+                rows.keep(folder, config.key, future.result())
     if errors:
         raise errors[0]
-    return rows
+    return done
+
+
+def _succeeded(future: "Future[Row]") -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None
 
 
 def _notify(on_row: Callable[[Row], None] | None, row: Row) -> None:
@@ -238,21 +273,6 @@ def _notify(on_row: Callable[[Row], None] | None, row: Row) -> None:
 
 
 def _find(folder: Path | None, config: Config) -> Row | None:
-    """Return the row kept for `config`; None if there is none, or what is there is not its row."""
-    if folder is None or not (path := folder / f"{config.key}.json").is_file():
-        return None
-    try:
-        found: Row = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return None  # damaged: run again, and replace it
-    mine = json.loads(json.dumps(asdict(config)))
-    whole = isinstance(found, dict) and {*found} == {*mine, *MEASURED}
-    return found if whole and all(found[name] == mine[name] for name in mine) else None
-
-
-def _keep(folder: Path | None, config: Config, row: Row) -> None:
-    if folder is not None:
-        path = folder / f"{config.key}.json"
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(row, indent=1), encoding="utf-8")
-        temporary.replace(path)
+    """Return the row kept for `config`, if it is one of this schema."""
+    facts = json.loads(json.dumps({**asdict(config), "schema": SCHEMA}))
+    return rows.find(folder, config.key, facts, {*asdict(config), *MEASURED})
