@@ -24,6 +24,7 @@ cost time: each is evaluated in Python integers.
 
 import numpy as np
 
+from refquant import numerics as nx
 from refquant._checks import complaint
 from refquant._types import Array
 from refquant.optimal.exact_energy import integer_energy, rounded_energy, to_integers
@@ -99,8 +100,11 @@ def _near(first: int, energies: Array, limit: float) -> tuple[Array, Array]:
 
 def _own_change(q: Array, high: Array, flip: int) -> float:
     """What flipping a high variable from 0 to 1 adds, beside its products with the low ones."""
-    partners = [2.0 * float(q[flip, j]) for j in np.flatnonzero(high) if j != flip]
-    return sum(partners, float(q[flip, flip]))
+    total = float(q[flip, flip])
+    for j in np.flatnonzero(high):
+        if j != flip:
+            total += 2.0 * float(q[flip, j])
+    return total
 
 
 def _error_bound(q: Array, split: int) -> float:
@@ -109,8 +113,8 @@ def _error_bound(q: Array, split: int) -> float:
     An energy of the first block and a change are sums of at most k^2 terms each, and each of
     the 2^split flips adds one change and one rounding; doubled for the growth of the errors.
     """
-    roundings = 2.0 * (len(q) * len(q) + 1.0) * (2.0**split + 1.0)
-    return roundings * 2.0**-53 * float(np.abs(q).sum())
+    roundings = 2.0 * (len(q) * len(q) + 1.0) * (float(1 << split) + 1.0)
+    return roundings * 2.0**-53 * float(nx.sum(np.abs(q)))
 
 
 def _energy_table(q: Array) -> Array:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from refquant import numerics as nx
 from refquant._types import Array
 
 
@@ -43,7 +44,7 @@ def start_flips(q: Array, h: Array) -> Flips:
     """The field of a choice h (int64) under a symmetric float64 matrix."""
     diagonal = np.diag(q).copy()
     partner = 2.0 * (q - np.diag(diagonal))
-    size = np.abs(diagonal) + np.abs(partner).sum(axis=1)
+    size = np.abs(diagonal) + nx.sum(np.abs(partner), axis=1)
     noise = 2.0 * (2.0 * len(q) + 2.0) * 2.0**-53 * size
     return Flips(h.copy(), _field(diagonal, partner, h), partner, diagonal, noise, 0)
 

@@ -65,14 +65,14 @@ def lower_bound(q: Array, steps: int = 300) -> float:
 
 def _least_eigenvalue(q: Array) -> float:
     """The smallest eigenvalue, less what LAPACK may be wrong by."""
-    size = float(np.abs(q).sum(axis=1).max())
+    size = float(nx.sum(np.abs(q), axis=1).max())
     return float(np.linalg.eigvalsh(q)[0]) - 32.0 * len(q) * UNIT * size
 
 
 def _relaxed(q: Array, linear: Array, steps: int) -> float:
     """The certified bound of one shift."""
     convex = q - np.diag(linear)
-    size = float(np.abs(convex).sum(axis=1).max()) or 1.0
+    size = float(nx.sum(np.abs(convex), axis=1).max()) or 1.0
     point = np.full(len(q), 0.5)
     for _ in range(steps):
         slope = 2.0 * _times(convex, point) + linear
@@ -81,7 +81,7 @@ def _relaxed(q: Array, linear: Array, steps: int) -> float:
     slope = 2.0 * product + linear
     value = float(nx.sum(point * (product + linear)))
     value += float(nx.sum(np.minimum(-point * slope, (1.0 - point) * slope)))
-    scale = float(np.abs(convex).sum() + np.abs(linear).sum())
+    scale = float(nx.sum(np.abs(convex)) + nx.sum(np.abs(linear)))
     return value - 16.0 * (len(q) + 4.0) * UNIT * scale
 
 

@@ -18,6 +18,7 @@ Edge cases: k = 0 returns the empty choice. An energy counts as lower only beyon
 
 import numpy as np
 
+from refquant import numerics as nx
 from refquant._checks import check_int
 from refquant._types import Array
 from refquant.optimal.flips import flip, start_flips
@@ -61,7 +62,7 @@ def _wander(q: Array, h: Array, steps: int, tenure: int) -> Array:
     """The best choice of the walk."""
     state, free_at = start_flips(q, h), np.zeros(len(q), dtype=np.int64)
     best, energy, lowest = h, 0.0, 0.0  # energies count from the start
-    margin = float(state.noise.sum())
+    margin = float(nx.sum(state.noise))
     for turn in range(steps):
         change = state.change
         allowed = (free_at <= turn) | (energy + change < lowest - margin)
