@@ -20,7 +20,7 @@ FLOORS = (
     ("deploy", "reconstruct"),
     ("progress", "methods", "metrics", "rows", "statistics", "workers"),
     ("components",),
-    ("calibrate", "losses", "optimal", "optim"),
+    ("calibrate", "losses", "optimal", "optim", "redistribute"),
     ("zoo",),
     ("network",),
     ("_bundle",),
