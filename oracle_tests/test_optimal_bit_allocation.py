@@ -152,6 +152,20 @@ def test_calibtip_by_hand():
     assert squared.budget == 1440.0
 
 
+def test_a_good_price_leaves_few_states(monkeypatch):
+    """60 layers, 4^60 choices: the multiplier leaves a handful of states, price 0 a thousand."""
+    rng = np.random.default_rng(7)
+    size = rng.random((60, 4))
+    loss = 1.0 - size + 0.5 * rng.random((60, 4))
+    budget = float(0.5 * (size.min(axis=1) + size.max(axis=1)).sum())
+    free = allocate_bits(loss, size, budget)
+    monkeypatch.setattr(bit_allocation, "MAX_STATES", 50)
+    assert allocate_bits(loss, size, budget).choice.tolist() == free.choice.tolist()
+    monkeypatch.setattr(bit_allocation, "TRIALS", 1)
+    with pytest.raises(ValueError, match="more than 50 states"):
+        allocate_bits(loss, size, budget)
+
+
 def test_too_many_states_are_refused(monkeypatch):
     """Every subset a different size and a fair loss: nothing can be pruned."""
     size = np.stack([np.zeros(12), 3.0 ** np.arange(12)], axis=1)

@@ -121,8 +121,8 @@ def test_zero_need_not_be_a_level():
 def test_special_values(dtype):
     """NaN is quantised like 0 and passes nothing; the infinities take the ends."""
     x = np.array([np.nan, np.inf, -np.inf, np.finfo(dtype).max], dtype=dtype)
-    y, cache = clip_range_forward(x, np.array(-1.0, dtype), np.array(6.5, dtype), 4)
-    np.testing.assert_array_equal(y, [0.0, 6.5, -1.0, 6.5])
+    y, cache = clip_range_forward(x, np.array(-1.25, dtype), np.array(6.25, dtype), 4)
+    np.testing.assert_array_equal(y, [-0.25, 6.25, -1.25, 6.25])
     grads = clip_range_backward(np.array([1, 2, 4, 8], dtype), cache)
     np.testing.assert_array_equal(grads.x, np.zeros(4))
     assert (grads.low, grads.high) == (4.0, 10.0)

@@ -111,7 +111,9 @@ def test_amixup_gradients_match_central_differences(share):
     rng = np.random.default_rng(6)
     x, x_q, d_y = (rng.normal(size=(3, 4)) for _ in range(3))
     shares = {"elements": rng.random((3, 4)), "draws": rng.random((3, 4)) < 0.5}.get(share, share)
-    grads = mix_backward(d_y, amixup_forward(x, x_q, shares)[1])
+    y, cache = amixup_forward(x, x_q, shares)
+    np.testing.assert_allclose(y, shares * x + (1.0 - np.float64(shares)) * x_q, rtol=1e-15)
+    grads = mix_backward(d_y, cache)
     check_gradient(lambda v: (d_y * amixup_forward(v, x_q, shares)[0]).sum(), x, grads.x)
     check_gradient(lambda v: (d_y * amixup_forward(x, v, shares)[0]).sum(), x_q, grads.x_q)
 

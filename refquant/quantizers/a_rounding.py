@@ -97,7 +97,7 @@ def flip_channels(u: Array, q: Array, low: Array, high: Array) -> Flipped:
     available = np.count_nonzero(free, axis=-1, keepdims=True)
     flips = np.minimum(np.rint(np.abs(total)).astype(np.int64), available)
     flipped = q - sign * (np.argsort(order, axis=-1) < flips)
-    back = (flips > 0) & (flips >= np.abs(total))
+    back = flips >= np.abs(total)  # where both are 0, the sign is 0 too: no candidate
     place = np.where(back, flips - 1, np.minimum(flips, u.shape[-1] - 1))
     move = np.where(back, sign, np.where(flips < available, -sign, 0.0))
     return Flipped(flipped, np.take_along_axis(order, place, axis=-1), move)

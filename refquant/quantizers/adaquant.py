@@ -122,7 +122,7 @@ def adaquant_forward(
     u = ratio(x, step)
     shifted = u + zero
     code = np.rint(np.clip(np.where(np.isnan(u), zero, shifted), 0.0, levels))
-    level = np.asarray(code - zero + 0.0)
+    level = np.asarray(code - zero)
     masks = (within(shifted, 0.0, levels), within(raw_zero, 0.0, levels))
     span_inside = within(span, SPAN_MIN, SPAN_MAX)
     return np.asarray(step * level), AdaQuantCache(u, level, *masks, span_inside, lower, levels)

@@ -130,7 +130,7 @@ def _rounded(u: Array, low: Array, high: Array, stages: tuple[bool, bool]) -> Ro
     if not (kernel or channel):
         return finish(nearest, u, low, high)
     state = flip_channels(wide, nearest, low, high)
-    q = flip_vectors(state, wide) if kernel and channel else state.q
+    q = flip_vectors(state, wide) if channel else state.q  # idle where the filter is one
     return finish(q, u, low, high)
 
 
