@@ -187,7 +187,8 @@ def page() -> str:
     lines = [
         "# Numbered equations",
         "",
-        "AQ: AQuant, arXiv:2208.11945. AT: AdaQTransform. Made by `python -m oracle_tests.equations`.",
+        "AQ: AQuant, arXiv:2208.11945. AT: AdaQTransform.",
+        "Made by `python -m oracle_tests.equations`.",
         "",
         "| equation | says | function | test |",
         "|---|---|---|---|",
