@@ -38,6 +38,7 @@ from refquant.layers.relu import relu_backward, relu_forward
 from refquant.layers.relu6 import relu6_backward, relu6_forward
 from refquant.layers.sigmoid import sigmoid_backward, sigmoid_forward
 from refquant.network.node import Node
+from refquant.quantizers.mixing import MixCache, mix_backward, qdrop_mix_forward
 from refquant.quantizers.transform import output_transform_backward, output_transform_forward
 
 Params = Mapping[str, Array]
@@ -190,7 +191,7 @@ class MixedCache(NamedTuple):
     """Cache of a quantize node whose values are mixed with the real ones."""
 
     inner: Any
-    share: Array
+    mix: MixCache
 
 
 def _quantize(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Array, Any]:
@@ -199,8 +200,9 @@ def _quantize(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Ar
     x_hat, cache = component.forward(inputs[0], params)
     if "share" not in params:
         return x_hat, cache
-    share = params["share"]
-    return share * x_hat + (1.0 - share) * inputs[0], MixedCache(cache, share)
+    mask = np.broadcast_to(params["share"], x_hat.shape)
+    y, mix = qdrop_mix_forward(inputs[0], x_hat, mask)
+    return y, MixedCache(cache, mix)
 
 
 def _quantize_pull(node: Node, d_y: Array, cache: Any) -> Pulled:
@@ -208,8 +210,9 @@ def _quantize_pull(node: Node, d_y: Array, cache: Any) -> Pulled:
     if not isinstance(cache, MixedCache):
         d_x, d_params = component.backward(d_y, cache)
         return (d_x,), d_params
-    d_x, d_params = component.backward(cache.share * d_y, cache.inner)
-    return (d_x + (1.0 - cache.share) * d_y,), d_params
+    direct, through = mix_backward(d_y, cache.mix)
+    d_x, d_params = component.backward(through, cache.inner)
+    return (direct + d_x,), d_params
 
 
 def _identity(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Array, Any]:
