@@ -14,6 +14,7 @@ PACKAGE = ROOT / "refquant"
 FLOORS = (
     ("cli",),
     ("compare",),
+    ("study",),
     ("sweep",),
     ("pipeline",),
     ("result",),

@@ -35,7 +35,8 @@ from refquant.network import predict
 from refquant.pipeline import quantize
 from refquant.reconstruct.history import Record
 from refquant.result import Result, deployed
-from refquant.rows import SCHEMA, Row
+from refquant.rows import SCHEMA
+from refquant.rows import Row as Row
 from refquant.workers import one_thread_each, pool
 
 MEASURED = (

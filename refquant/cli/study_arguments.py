@@ -1,0 +1,92 @@
+"""Arguments of ``refquant compare``: lists in one word, refused before any work starts."""
+
+import argparse
+import re
+from collections.abc import Callable
+from typing import Any
+
+from refquant.cli.arguments import bits, integer, method_name, network_name
+from refquant.methods import resolve
+from refquant.reconstruct.built import check_built
+
+WIDTH = re.compile(r"W(\d+)A(\d+)")
+COPIES = re.compile(r"(.+):(\d+)\.\.(\d+)")
+MOST_COPIES = 100  # of one range: more are a slip of the finger
+
+
+def networks(text: str) -> tuple[str, ...]:
+    """Return the full names that ``NAME``, ``NAME:2`` or ``NAME:1..3`` stands for."""
+    found = COPIES.fullmatch(text)
+    if not found:
+        name = network_name(text)
+        return (name if ":" in name else f"{name}:1",)
+    name, first, last = found[1], int(found[2]), int(found[3])
+    if not first <= last < first + MOST_COPIES:
+        raise argparse.ArgumentTypeError(f"{text!r}: write NAME:FIRST..LAST, as NAME:1..3")
+    return tuple(network_name(f"{name}:{copy}") for copy in range(first, last + 1))
+
+
+def width(text: str) -> tuple[int, int]:
+    """Return (weight bits, activation bits) of ``W4A8``."""
+    found = WIDTH.fullmatch(text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form W4A8")
+    return bits(found[1]), bits(found[2])
+
+
+def method(text: str) -> str:
+    """Return `text` if it names a method whose parts are all built."""
+    name = method_name(text)
+    try:
+        check_built(resolve(name))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return name
+
+
+def pair(text: str) -> tuple[str, str]:
+    """Return (baseline, candidate) of ``BASELINE:CANDIDATE``."""
+    baseline, colon, candidate = text.partition(":")
+    if not colon or baseline == candidate:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form BASELINE:CANDIDATE")
+    return baseline, candidate
+
+
+def level(text: str) -> float:
+    """Return the level of an interval, between 0 and 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < 1.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1, as 0.95")
+    return value
+
+
+def several(convert: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
+    """Return a converter of a list with commas; an entry that comes twice is refused."""
+
+    def converted(text: str) -> tuple[Any, ...]:
+        found = tuple(convert(part) for part in text.split(","))
+        if len(set(found)) < len(found):
+            raise argparse.ArgumentTypeError(f"{text!r} names something twice")
+        return found
+
+    return converted
+
+
+def add_study(parser: argparse.ArgumentParser) -> None:
+    """Add what decides the numbers of a study."""
+    parser.add_argument("networks", nargs="+", type=networks, metavar="NETWORK")
+    options: tuple[tuple[str, Callable[[str], Any], Any, str, str], ...] = (
+        ("--methods", several(method), ("nearest", "adaround"), "LIST", "with commas"),
+        ("--bits", several(width), ((4, 4), (2, 2)), "LIST", "as W4A4,W2A2"),
+        ("--seeds", several(integer(0, 2**64 - 1)), (0,), "LIST", "of rounding, as 0,1"),
+        ("--pairs", several(pair), None, "LIST", "as BASELINE:CANDIDATE,...; without it all"),
+        ("--steps", integer(1), None, "N", "per unit (default: the published numbers)"),
+        ("--resamples", integer(1, 1_000_000), 2000, "N", "of the bootstrap (default: 2000)"),
+        ("--level", level, 0.95, "P", "of the intervals (default: 0.95)"),
+    )
+    for name, convert, default, metavar, text in options:
+        parser.add_argument(name, type=convert, default=default, metavar=metavar, help=text)
+    parser.add_argument("--pinned", action="store_true", help="pinned arithmetic in every run")
