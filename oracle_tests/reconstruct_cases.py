@@ -114,7 +114,7 @@ def adaround(**phase):
 # Rows of table 15.1.
 CASE_111 = replace(
     ADAROUND,
-    name="case-1.1.1",
+    name="test-1.1.1",
     phases=(
         Phase(learn=(ALPHA,), quantize=("weights",), penalty=Penalty(), batch=8),
         Phase(learn=(S_X,), batch=8),
@@ -122,12 +122,12 @@ CASE_111 = replace(
 )
 CASE_112 = replace(
     ADAROUND,
-    name="case-1.1.2",
+    name="test-1.1.2",
     phases=(Phase(learn=(ALPHA, S_X), unit="block", penalty=Penalty(), batch=8),),
 )
 CASE_12 = replace(
     NEAREST,
-    name="case-1.2",
+    name="test-1.2",
     weights=NearestWeights(),
     phases=(Phase(learn=(S_W, S_X), unit="block", batch=8),),
 )

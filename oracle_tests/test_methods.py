@@ -10,7 +10,12 @@ from oracle_tests.reconstruct_cases import ADAQT, TABLE, adaround, images, resid
 from refquant import numerics as nx
 from refquant.calibrate.kl_amct import KlAmct
 from refquant.calibrate.ranges import MinMax
-from refquant.components import AdaRoundWeights, NearestActivations, NearestWeights
+from refquant.components import (
+    AdaRoundWeights,
+    DecoupledWeights,
+    NearestActivations,
+    NearestWeights,
+)
 from refquant.deploy import run_fake, run_integer
 from refquant.layers.geometry import Geometry
 from refquant.methods import METHODS, describe, resolve
@@ -23,7 +28,11 @@ from refquant.quantizers.grid import Grid
 AFFINE = replace(
     adaround(), name="affine", weights=AdaRoundWeights(grid="affine", calibration=MinMax())
 )
-EVERY = {**METHODS, **{setting.name: setting for setting in (*TABLE, AFFINE)}}
+COMPOSED = tuple(
+    METHODS[name]
+    for name in ("brecq+adaqtransform", "aquant+adaqtransform+bias-correction", "qdrop+ols")
+)
+EVERY = {**METHODS, **{setting.name: setting for setting in (*TABLE, AFFINE, *COMPOSED)}}
 every = pytest.mark.parametrize("name", EVERY)
 catalogue = pytest.mark.parametrize("name", METHODS)
 
@@ -64,17 +73,23 @@ def test_another_seed_differs_where_a_method_learns(name):
 
 @every
 def test_what_is_not_learnt_comes_back_unchanged(name):
-    """Steps, zero points and float weights are those of the run that learns nothing."""
+    """Steps, zero points and float weights are those of the run that learns nothing.
+
+    The step of a layer is the one that multiplies its codes: s_w_out where the two are apart.
+    """
     setting = EVERY[name]
+    moved = {*setting.learnt, *setting.fitted}
+    if isinstance(setting.weights, DecoupledWeights):
+        moved = moved - {"s_w"} | ({"s_w"} if "s_w_out" in moved else set())
     found = run(name)
     still = run(replace(setting, phases=(), name="still"))
     for key, value in still.prepared.params.items():
-        if key[1] not in setting.learnt:
+        if key[1] not in moved:
             np.testing.assert_array_equal(found.prepared.params[key], value, err_msg=str(key))
     for layer, values in still.layers.items():
         for field in ("s_w", "zero_point", "alpha", "xi", "eta"):
             value = getattr(values, field)
-            if value is not None and field not in setting.learnt:
+            if value is not None and field not in moved:
                 np.testing.assert_array_equal(getattr(found.layers[layer], field), value)
 
 
@@ -123,7 +138,8 @@ def test_float32_is_close_to_float64(name):
     direction of the gradient's sign, however small the gradient.
     """
     wide, narrow = run(name, steps=1), run(name, steps=1, dtype="float32")
-    kept = () if "s_w" in EVERY[name].learnt else tuple(wide.layers)
+    moves = {"s_w", "s_w_out"} & {*EVERY[name].learnt}
+    kept = () if moves else tuple(wide.layers)
     for layer in wide.layers:
         assert narrow.layers[layer].s_w.dtype == np.float32
     for layer in kept:

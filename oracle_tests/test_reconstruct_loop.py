@@ -20,7 +20,7 @@ from oracle_tests.reconstruct_cases import (
     task_of,
 )
 from refquant.components import AdaRoundWeights, NearestWeights
-from refquant.methods import Learn, Penalty, Setting, Term
+from refquant.methods import Learn, Penalty, Setting
 from refquant.methods.adaround import ADAROUND
 from refquant.methods.nearest import NEAREST
 from refquant.network import evaluate
@@ -153,9 +153,7 @@ def test_a_unit_touches_only_its_own_state():
 
 
 UNBUILT = {
-    "terms with kind='kl'": changed(CASE_112, terms=(Term(kind="kl"),)),
-    "terms with at='logits'": changed(CASE_112, terms=(Term(), Term(at="logits"))),
-    "finish": replace(CASE_112, finish=("bias correction",)),
+    "harden with 'activations'": changed(CASE_112, harden=("weights", "activations")),
 }
 
 

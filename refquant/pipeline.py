@@ -70,7 +70,7 @@ def quantize(
     x : array (n, *input_shape)
         Unlabelled calibration inputs, finite.
     method : str or Setting
-        A name of `refquant.METHODS`, or a setting of your own.
+        A name of `refquant.METHODS`, a composition ``a+b``, or a setting of your own.
     weight_bits, act_bits : int
         2..16, for the inner layers.
     first_last_bits : int or None
@@ -200,7 +200,8 @@ def _result(
 ) -> Result:
     own = group_by_node(state)
     outputs = () if job.setting.output is None else job.setting.output.learnable
-    beside = {k: v for k, v in state.items() if k[0] in model.quantizers or k[1] in outputs}
+    kept = {*outputs, *job.setting.fitted}
+    beside = {k: v for k, v in state.items() if k[0] in model.quantizers or k[1] in kept}
     prepared = replace_params(model.network, beside)
     steps = {name: component.step(own[name]) for name, component in model.weights.items()}
     return Result(

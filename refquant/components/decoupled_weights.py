@@ -43,6 +43,14 @@ class DecoupledWeights(AdaRoundWeights):
         names = {"s_w": "s_w", "s_d": "s_w_out"}
         return ("alpha", *(names[name] for name in LEARNED[self.case]))
 
+    @property
+    def tied(self) -> tuple[tuple[str, str, str], ...]:
+        """Parameters that follow another one: (name, the one it follows, what to do)."""
+        if self._apart:
+            return ()
+        fix = "Use case='2.2' or '2.3', or learn s_w alone."
+        return (("s_w_out", "s_w", fix),)
+
     def start(self, w: Array) -> Params:
         """Return AdaRound's start, and s_w_out equal to s_w."""
         params = super().start(w)

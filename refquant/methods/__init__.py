@@ -1,46 +1,71 @@
 """Methods: one short file each, and the catalogue that everything else reads.
 
 Adding a method is one file and one line here; the README table, the command line, `describe` and
-the laws that hold for every method pick it up.
+the laws that hold for every method pick it up. So is an addition, what may stand behind a plus:
+`resolve("aquant+adaqtransform")` is AQuant's pipeline with AdaQTransform's xi and eta.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
-from refquant._checks import check_in, complaint
+from refquant._checks import complaint
 from refquant.methods.adaqtransform import ADAQTRANSFORM
+from refquant.methods.adaqtransform import ADDS as XI_ETA
 from refquant.methods.adaround import ADAROUND, ADAROUND_AMCT
 from refquant.methods.aquant import AQUANT, AQUANT_RECOMMENDED
-from refquant.methods.brecq import BRECQ
+from refquant.methods.brecq import BRECQ, BRECQ_FISHER_DIAG, BRECQ_FISHER_FULL
+from refquant.methods.catalogue import Catalogue
+from refquant.methods.closed_form import (
+    BIAS_CORRECTION,
+    NEAREST_BIAS_CORRECTION,
+    NEAREST_OLS,
+    OLS,
+)
+from refquant.methods.compose import Adds, compose
 from refquant.methods.describe import describe
 from refquant.methods.lsq import LSQ
 from refquant.methods.nearest import NEAREST
 from refquant.methods.nwq import NWQ
+from refquant.methods.paradigm import CASES
+from refquant.methods.pd_quant import PD_QUANT
 from refquant.methods.qdrop import QDROP
 from refquant.methods.setting import Learn, Mix, Penalty, Phase, Setting, Term
 
 CATALOGUE = (
     NEAREST,
+    NEAREST_OLS,
+    NEAREST_BIAS_CORRECTION,
     ADAROUND,
     ADAROUND_AMCT,
     LSQ,
     BRECQ,
+    BRECQ_FISHER_DIAG,
+    BRECQ_FISHER_FULL,
     QDROP,
+    PD_QUANT,
     NWQ,
     AQUANT,
     AQUANT_RECOMMENDED,
     ADAQTRANSFORM,
+    *CASES,
 )
-METHODS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for setting in CATALOGUE})
+ADDITIONS = {
+    "adaqtransform": XI_ETA,
+    "ols": OLS,
+    "bias-correction": BIAS_CORRECTION,
+}
+METHODS = Catalogue(CATALOGUE, ADDITIONS)
 
 
 def resolve(method: str | Setting) -> Setting:
     """Return the setting called `method`, or `method` itself if it is a setting.
 
+    Parameters
+    ----------
+    method : str or Setting
+        A name of `METHODS`, or names joined by a plus: a method, then what `ADDITIONS` lists.
+
     Raises
     ------
     ValueError
-        If no method has that name; the message gives the nearest one.
+        If a part has no such name, with the nearest one, or the parts do not go together.
     TypeError
         If `method` is neither a name nor a setting.
     """
@@ -49,17 +74,20 @@ def resolve(method: str | Setting) -> Setting:
     if not isinstance(method, str):
         got = type(method).__name__
         raise TypeError(complaint("resolve", "method", got, "a name or a Setting"))
-    return METHODS[check_in("resolve", "method", method, METHODS)]
+    return METHODS.find(method)
 
 
 __all__ = [
+    "ADDITIONS",
     "METHODS",
+    "Adds",
     "Learn",
     "Mix",
     "Penalty",
     "Phase",
     "Setting",
     "Term",
+    "compose",
     "describe",
     "resolve",
 ]

@@ -8,24 +8,31 @@ Reference: "Adaptive Quantization Transformation" (methods.md 15).
     --      the rest             NWQ's pipeline: network-wise, alpha and s_x of all layers
     s_w     NearestWeights       symmetric, per output channel, squared error (AT eq. 1, D4)
 
-Both fold away: y = (xi s_w s_x) sum w_int x_int + (b + eta), AT eq. 9.
+Both fold away: y = (xi s_w s_x) sum w_int x_int + (b + eta), AT eq. 9. Behind another method,
+``brecq+adaqtransform``, that method's pipeline is kept and only `ADDS` joins it (methods.md 15.5).
 """
 
 from dataclasses import replace
 
 from refquant.calibrate.mse_search import MseSearch
 from refquant.components import AdaRoundWeights, XiEta
+from refquant.methods.compose import Adds
 from refquant.methods.nwq import NWQ
 from refquant.methods.setting import Learn
 
 TRANSFORM = Learn(lr=4e-5, schedule="cosine")
-ADDS = (("xi", TRANSFORM), ("eta", TRANSFORM))
+WEIGHTS = AdaRoundWeights(grid="signed", calibration=MseSearch("grid100_1d", p=2.0))
+ADDS = Adds(
+    reference="AdaQTransform 2025",
+    output=XiEta(),
+    learn=(("xi", TRANSFORM), ("eta", TRANSFORM)),
+)
 
 ADAQTRANSFORM = replace(
     NWQ,
     name="adaqtransform",
-    reference="AdaQTransform 2025",
-    weights=AdaRoundWeights(grid="signed", calibration=MseSearch("grid100_1d", p=2.0)),
-    output=XiEta(),
-    phases=(replace(NWQ.phases[0], learn=(*NWQ.phases[0].learn, *ADDS)),),
+    reference=ADDS.reference,
+    weights=WEIGHTS,
+    output=ADDS.output,
+    phases=(replace(NWQ.phases[0], learn=(*NWQ.phases[0].learn, *ADDS.learn)),),
 )

@@ -8,7 +8,8 @@ Reconstruction", ICLR 2021, arXiv:2102.05426 (methods.md 9).
     2       s_x      float prefix                quantized     5,000    p = 2.4
 
 Differs from: the paper weights the error by the Fisher information of the task; its main script
-uses the plain error, and so does this setting (methods.md 5.2).
+uses the plain error, and so does `BRECQ`. `BRECQ_FISHER_DIAG` and `BRECQ_FISHER_FULL` put the
+weighted losses of the released code (methods.md 5.2) in the first stage; nothing else differs.
 """
 
 from dataclasses import replace
@@ -17,7 +18,7 @@ from refquant.calibrate.mse_search import MseSearch
 from refquant.components import AdaRoundWeights, NearestActivations
 from refquant.methods.adaround import ADAROUND
 from refquant.methods.lsq import FLOOR
-from refquant.methods.setting import Learn, Penalty, Phase, Term
+from refquant.methods.setting import Learn, Penalty, Phase, Setting, Term
 from refquant.optim.schedules import BetaSchedule
 
 LINEAR = Penalty(lam=0.01, beta=BetaSchedule(curve="linear", start=20.0, end=2.0, warm_up=0.2))
@@ -48,3 +49,14 @@ BRECQ = replace(
         ),
     ),
 )
+
+
+def _weighted(name: str, kind: str) -> Setting:
+    """Return BRECQ with Fisher weights in the loss of the weights' stage."""
+    first, *rest = BRECQ.phases
+    phases = (replace(first, terms=(Term(kind=kind),)), *rest)
+    return replace(BRECQ, name=name, reference=f"{BRECQ.reference}, eq. 10", phases=phases)
+
+
+BRECQ_FISHER_DIAG = _weighted("brecq-fisher-diag", "fisher_diag")
+BRECQ_FISHER_FULL = _weighted("brecq-fisher-full", "fisher_full")

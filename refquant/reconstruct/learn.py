@@ -11,8 +11,10 @@ from refquant.network.run import evaluate, group_by_node
 from refquant.reconstruct.history import Record
 from refquant.reconstruct.model import State, hard_params, harden, part_of, weight_of
 from refquant.reconstruct.objective import loss_and_cotangents, sites
-from refquant.reconstruct.prefix import chunks, count
-from refquant.reconstruct.unit import Step, UnitTask, descend, thaw
+from refquant.reconstruct.prefix import count, slices
+from refquant.reconstruct.rest import weighed
+from refquant.reconstruct.task import UnitTask
+from refquant.reconstruct.unit import Step, descend, thaw
 
 RECORDS = 50  # entries of a history: enough for a curve, little to store
 
@@ -25,6 +27,7 @@ def learn_unit(
     `tick` is called once a step, for progress bars.
     """
     first = thaw(task, part_of(state, task.unit))
+    task = weighed(task, first)
     total = task.phase.steps
     every = -(-total // RECORDS)
     rows: list[tuple[int, float, float, float, float]] = []
@@ -47,12 +50,14 @@ def learn_unit(
 def hard_loss(task: UnitTask, own: State) -> float:
     """Return the loss on the whole calibration set with this unit's weights rounded for good."""
     params = {**own, **hard_params(task.model, own, task.quantized_layers)}
-    edges, total = sites(task.unit, task.phase.terms), 0.0
-    for inputs, targets in zip(chunks(task.inputs), chunks(task.targets), strict=True):
-        values = evaluate(task.network, inputs, edges, params)
-        loss, _ = loss_and_cotangents(values, targets, task.unit, task.phase.terms)
-        total += loss * count(inputs)
-    return total / count(task.inputs)
+    edges, total = sites(task.unit, task.phase.terms, task.logits), 0.0
+    inputs = {**task.inputs, **task.beside}
+    for rows in slices(count(inputs)):
+        part = {edge: value[rows] for edge, value in inputs.items()}
+        values = evaluate(task.network, part, edges, params)
+        loss, _ = loss_and_cotangents(values, task.goal(rows), task.unit, task.phase.terms)
+        total += loss * count(part)
+    return total / count(inputs)
 
 
 def share_binary(task: UnitTask, own: State) -> float:

@@ -4,7 +4,7 @@ Knows no method by name. A unit that is finished is kept: with a checkpoint dire
 them is written as soon as it is done, and a run that starts again skips what it finds there.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from refquant._types import Array
@@ -12,12 +12,14 @@ from refquant.methods.setting import Phase, Setting
 from refquant.network import Network, Unit, bypass, cut
 from refquant.network.graph import Key
 from refquant.reconstruct.checkpoint import Store
+from refquant.reconstruct.finish import finished
 from refquant.reconstruct.history import Record
 from refquant.reconstruct.learn import learn_unit
 from refquant.reconstruct.model import Model, State, hard_params, harden, part_of, with_part
 from refquant.reconstruct.objective import sites
 from refquant.reconstruct.prefix import Prefix, advance, start, values_at
-from refquant.reconstruct.unit import UnitTask
+from refquant.reconstruct.rest import edges_beside, looks_past, rest_of
+from refquant.reconstruct.task import UnitTask
 
 Tick = Callable[[], None]
 Progress = Callable[[str, int], Tick]  # (label, steps) -> tick
@@ -72,7 +74,8 @@ def reconstruct(
         own, record = done
         state = with_part(state, unit, own)
         records.append(record)
-    return harden(model, state, tuple(model.weights)), tuple(records)
+    hardened = harden(model, state, tuple(model.weights))
+    return finished(model, x, setting.finish, hardened), tuple(records)
 
 
 def jobs(network: Network, setting: Setting) -> Iterator[tuple[int, Phase, int, Unit]]:
@@ -128,16 +131,39 @@ class Supply:
 
     def task(self, model: Model, unit: Unit, run: Run, key: tuple[int, int, int]) -> UnitTask:
         """Return the learning task of `unit`, to whose inputs the prefixes have come."""
-        real = {edge: self.real.values[edge] for edge in unit.inputs}
-        quantized = {edge: self.quantized.values[edge] for edge in unit.inputs}
+        network, rest, passing = self._way(unit)
+        real, quantized = self.real.values, self.quantized.values
+        source = real if self.phase.source == "float" else quantized
+        float_inputs = {edge: real[edge] for edge in unit.inputs}
         return UnitTask(
             model=model,
             phase=replace(self.phase, steps=run.steps or self.phase.steps),
             published_steps=self.phase.steps,
-            network=self.network,
+            network=network,
             unit=unit,
-            inputs=real if self.phase.source == "float" else quantized,
-            float_inputs=real,
-            targets=values_at(self.float_network, real, sites(unit, self.phase.terms)),
+            inputs={edge: source[edge] for edge in unit.inputs},
+            float_inputs=float_inputs,
+            targets=self._targets(unit, float_inputs | {edge: real[edge] for edge in passing}),
             key=key,
+            rest=rest,
+            beside={edge: source[edge] for edge in passing},
         )
+
+    def _way(self, unit: Unit) -> tuple[Network, tuple[str, ...], tuple[str, ...]]:
+        """Return the network with a float way to the logits, that way, and what passes the unit.
+
+        Without a term that looks past the unit: the network as it is, and nothing.
+        """
+        if not looks_past(self.phase.terms):
+            return self.network, (), ()
+        rest = rest_of(self.network, unit, self.quantized.done)
+        hidden = [name for name in rest if self.network.node(name).op == "quantize"]
+        return bypass(self.network, hidden), rest, edges_beside(self.network, unit, rest)
+
+    def _targets(self, unit: Unit, real: Mapping[str, Array]) -> dict[str, Array]:
+        """Return the float values that the terms are measured against, or weighted by."""
+        logits = self.network.nodes[-1].name
+        edges = sites(unit, self.phase.terms, logits)
+        if looks_past(self.phase.terms):
+            edges = tuple(dict.fromkeys((*edges, logits)))
+        return values_at(self.float_network, real, edges)

@@ -1,40 +1,88 @@
-"""The loss of a unit: the terms of a phase, and where their gradients enter the network."""
+"""The loss of a unit: the terms of a phase, and where their gradients enter the network.
+
+kind          reads beside the float value     methods.md
+lp            --; the power, if normalised     5.1
+fisher_*      felt, at the unit's output       5.2
+kl            --; at the logits                5.3
+"""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from refquant._types import Array
+from refquant.losses.fisher import fisher_diag_loss, fisher_full_loss
+from refquant.losses.kl_logits import kl_logits_loss
 from refquant.losses.reconstruction import reconstruction_loss
 from refquant.methods.setting import Term
 from refquant.network.units import Unit
 
+FISHER = {"fisher_diag": fisher_diag_loss, "fisher_full": fisher_full_loss}
 
-def sites(unit: Unit, terms: Sequence[Term]) -> tuple[str, ...]:
-    """Return the edges whose float values the terms are measured against."""
+
+class Goal(NamedTuple):
+    """What some samples are measured against.
+
+    Attributes
+    ----------
+    targets : mapping of edge name to array
+        Float values at the sites.
+    felt : mapping of edge name to array
+        Fisher weights at the unit's output; empty where no term reads them.
+    powers : mapping of (edge name, p) to float
+        What a normalised term divides by, of the whole calibration set.
+    logits : str
+        The edge that holds the network's output.
+    """
+
+    targets: Mapping[str, Array]
+    felt: Mapping[str, Array]
+    powers: Mapping[tuple[str, float], float]
+    logits: str
+
+
+def sites(unit: Unit, terms: Sequence[Term], logits: str) -> tuple[str, ...]:
+    """Return the edges at which the terms measure."""
     edges: list[str] = []
     for term in terms:
-        edges.extend((unit.output,) if term.at == "unit" else unit.layers)
+        at = {"unit": (unit.output,), "layers": unit.layers, "logits": (logits,)}
+        edges.extend(at[term.at])
     return tuple(dict.fromkeys(edges))
 
 
 def loss_and_cotangents(
-    values: Mapping[str, Array], targets: Mapping[str, Array], unit: Unit, terms: Sequence[Term]
+    values: Mapping[str, Array], goal: Goal, unit: Unit, terms: Sequence[Term]
 ) -> tuple[float, dict[str, Array]]:
     """Return the loss and dL/dvalue at every site.
 
     Parameters
     ----------
-    values, targets : mapping of edge name to array
-        What the quantized and the float network have there, for the same samples.
+    values : mapping of edge name to array
+        What the quantized network has at the sites, for the samples of `goal`.
+    goal : Goal
     unit : Unit
     terms : sequence of Term
-        "lp" terms at the unit's output or at each of its layers, summed (methods.md 5.1).
+        Summed, and each of them over its sites.
     """
     total = 0.0
     cotangents: dict[str, Array] = {}
     for term in terms:
-        for edge in sites(unit, (term,)):
-            loss, d_z = reconstruction_loss(values[edge], targets[edge], term.p)
+        for edge in sites(unit, (term,), goal.logits):
+            loss, d_z = _measured(term, edge, values[edge], goal)
             total += term.weight * loss
             d_z = d_z * float(term.weight)
             cotangents[edge] = cotangents[edge] + d_z if edge in cotangents else d_z
     return total, cotangents
+
+
+def _measured(term: Term, edge: str, z: Array, goal: Goal) -> tuple[float, Array]:
+    """Return one term at one site, without its factor."""
+    target = goal.targets[edge]
+    if term.kind == "kl":
+        return kl_logits_loss(z, target, term.temperature)
+    if term.kind in FISHER:
+        return FISHER[term.kind](z, target, goal.felt[edge])
+    loss, d_z = reconstruction_loss(z, target, term.p)
+    if term.normalize == "none":
+        return loss, d_z
+    power = goal.powers[(edge, term.p)]
+    return loss / power, d_z / power

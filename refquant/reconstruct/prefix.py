@@ -75,8 +75,14 @@ def values_at(
 
 def chunks(values: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
     """Yield the samples of all edges, `CHUNK` at a time."""
-    for begin in range(0, count(values), CHUNK):
-        yield {edge: value[begin : begin + CHUNK] for edge, value in values.items()}
+    for rows in slices(count(values)):
+        yield {edge: value[rows] for edge, value in values.items()}
+
+
+def slices(samples: int) -> Iterator[slice]:
+    """Yield the rows of each chunk of so many samples."""
+    for begin in range(0, samples, CHUNK):
+        yield slice(begin, begin + CHUNK)
 
 
 def count(values: Mapping[str, Array]) -> int:

@@ -8,75 +8,24 @@ how gradients of weights and activations become gradients of those parameters.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from refquant import numerics as nx
 from refquant._types import Array
-from refquant.methods.setting import Learn, Phase
-from refquant.network.graph import Key, Network
+from refquant.methods.setting import Learn
+from refquant.network.graph import Key
 from refquant.network.run import backward, forward, group_by_node
-from refquant.network.units import Unit
 from refquant.optim.adam import adam_init, adam_step
 from refquant.optim.schedules import beta_schedule, cosine_lr
 from refquant.reconstruct.batches import batch_indices, mixed_inputs, share
-from refquant.reconstruct.model import Model, State, weight_params
+from refquant.reconstruct.model import State, weight_params
 from refquant.reconstruct.objective import loss_and_cotangents
 from refquant.reconstruct.prefix import count
+from refquant.reconstruct.task import UnitTask
 
 Draw = tuple[int, ...]  # the head of a random key: seed, phase, unit, step
-
-
-@dataclass(frozen=True)
-class UnitTask:
-    """One unit in one phase, with everything that stays fixed while it is learnt.
-
-    Attributes
-    ----------
-    model : Model
-    phase : Phase
-        With the number of steps of this run.
-    published_steps : int
-        The phase's own number, to which learning rates refer.
-    network : Network
-        With the quantizers this phase leaves out bypassed.
-    unit : Unit
-    inputs, float_inputs : mapping of edge name to array
-        The unit's inputs for all samples, quantized prefix (or float, as the phase says) and
-        float.
-    targets : mapping of edge name to array
-        Float values at the loss sites.
-    key : tuple
-        (seed, phase number, unit number), the head of every random key.
-    """
-
-    model: Model
-    phase: Phase
-    published_steps: int
-    network: Network
-    unit: Unit
-    inputs: Mapping[str, Array]
-    float_inputs: Mapping[str, Array]
-    targets: Mapping[str, Array]
-    key: tuple[int, int, int]
-
-    @cached_property
-    def quantizer_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of one sample at every activation quantizer that runs in this unit."""
-        nodes = [self.network.node(name) for name in self.unit.nodes]
-        active = [node.name for node in nodes if node.op == "quantize"]
-        one = {edge: value[:1] for edge, value in self.float_inputs.items()}
-        own = {key: v for key, v in self.model.start.items() if key[0] in active}
-        values = forward(self.network, one, self.unit.nodes, own).values
-        return {name: values[name].shape[1:] for name in active}
-
-    @property
-    def quantized_layers(self) -> tuple[str, ...]:
-        """Layers of the unit whose weights are quantized in this phase."""
-        return self.unit.layers if "weights" in self.phase.quantize else ()
 
 
 class Step(NamedTuple):
@@ -149,11 +98,12 @@ def gradients(task: UnitTask, own: State, step: int) -> Step:
     indices = batch_indices(key, count(task.inputs), phase.batch, phase.sampling)
     progress = step / phase.steps
     values = mixed_inputs(key, task.inputs, task.float_inputs, indices, phase.mix, progress)
+    values |= {edge: value[indices] for edge, value in task.beside.items()}
     weights, caches = weight_params(task.model, own, task.quantized_layers)
     drops = shares(key, task, values[task.unit.inputs[0]], progress)
-    trace = forward(task.network, values, task.unit.nodes, {**own, **weights, **drops})
-    targets = {edge: value[indices] for edge, value in task.targets.items()}
-    loss, cotangents = loss_and_cotangents(trace.values, targets, task.unit, phase.terms)
+    trace = forward(task.network, values, task.nodes, {**own, **weights, **drops})
+    goal = task.goal(indices)
+    loss, cotangents = loss_and_cotangents(trace.values, goal, task.unit, phase.terms)
     owners = {f"{layer}.product" for layer in caches} | {node for node, _ in learnt_keys(task, own)}
     pulled = backward(task.network, trace, cotangents, owners=owners).params
     through = {layer: pulled[(f"{layer}.product", "w")] for layer in caches}

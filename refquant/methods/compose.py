@@ -1,0 +1,101 @@
+"""``a+b``: the pipeline of one method, and what another one adds to it.
+
+    from a    everything: preparation, quantizers, placement, phases, steps, learning rates
+    from b    only what its file lists in an `Adds`: AdaQTransform its xi and eta, a closed form
+              its finishing step, a redistribution of ranges its preparing step
+
+Learnt additions join *every* phase of a. A phase learns weights, or the steps of activations, or
+both; xi and eta stand behind the product of both, so there is no phase that has nothing to do with
+them ("keep that method's pipeline and add xi, eta only", methods.md 15.5).
+
+Additions apply from left to right. What two of them would both set is refused, and so is one that
+has to be learnt behind a method that learns nothing.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from refquant._checks import complaint
+from refquant.methods.parts import Learn
+from refquant.methods.phase import Phase
+from refquant.methods.setting import Setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adds:
+    """What a method adds to another one.
+
+    Attributes
+    ----------
+    reference : str
+        ArXiv id or short citation, appended to that of the other method.
+    output : component or None
+        What stands behind the product.
+    learn : tuple of (parameter, Learn)
+        Joins every phase.
+    prepare, finish : tuple of steps
+        Appended to those of the other method.
+    """
+
+    reference: str
+    output: Any = None
+    learn: tuple[tuple[str, Learn], ...] = ()
+    prepare: tuple[Any, ...] = ()
+    finish: tuple[Any, ...] = ()
+
+
+def compose(base: Setting, name: str, adds: Adds) -> Setting:
+    """Return `base` with the addition called `name`.
+
+    Parameters
+    ----------
+    base : Setting
+        A method, or a composition.
+    name : str
+        As it shall stand behind the plus.
+    adds : Adds
+
+    Returns
+    -------
+    Setting
+        Called ``base.name + "+" + name``.
+
+    Raises
+    ------
+    ValueError
+        If both set the output, a parameter or the same step, or nothing is left to learn what is
+        added; the message says what to do.
+    """
+    whole = f"{base.name}+{name}"
+    _check_overlap(whole, base, adds)
+    if adds.learn and not base.phases:
+        got = f"{name!r} behind {base.name!r}, which learns nothing"
+        fix = f"Start with a method that learns, as 'qdrop+{name}', or use '{base.name}+ols'."
+        raise ValueError(complaint("resolve", "method", got, "a phase to learn it in", fix))
+    return replace(
+        base,
+        name=whole,
+        reference=f"{base.reference}; {adds.reference}",
+        output=base.output if adds.output is None else adds.output,
+        prepare=(*base.prepare, *adds.prepare),
+        finish=(*base.finish, *adds.finish),
+        phases=tuple(_joined(phase, adds) for phase in base.phases),
+    )
+
+
+def _joined(phase: Phase, adds: Adds) -> Phase:
+    return replace(phase, learn=(*phase.learn, *adds.learn)) if adds.learn else phase
+
+
+def _check_overlap(whole: str, base: Setting, adds: Adds) -> None:
+    both: list[str] = []
+    if base.output is not None and adds.output is not None:
+        both.append("the output component")
+    taken = {name for phase in base.phases for name, _ in (*phase.learn, *phase.drive)}
+    both += [name for name, _ in adds.learn if name in taken]
+    steps = (*base.prepare, *base.finish)
+    both += [type(step).__name__ for step in (*adds.prepare, *adds.finish) if step in steps]
+    if both:
+        got = f"{whole!r}, in which both sides of the last plus set {', '.join(both)}"
+        fix = f"Leave one of them out, as in {base.name!r}."
+        raise ValueError(complaint("resolve", "method", got, "parts that do not overlap", fix))

@@ -1,0 +1,180 @@
+"""What a phase is made of: how a parameter moves, what the loss sums, mixes and penalises.
+
+    Learn     how one parameter moves          Term      one summand of the loss
+    Penalty   the regulariser of the           Mix       what is mixed into the inputs or
+              rounding variables                         quantizers
+
+Frozen dataclasses of plain values; a contradiction is refused when one is made, with the fix.
+"""
+
+from dataclasses import dataclass
+
+from refquant._checks import check_in, complaint
+from refquant.optim.schedules import BetaSchedule
+
+LOSSES = ("lp", "fisher_diag", "fisher_full", "kl")
+LOSS_SITES = ("unit", "layers", "logits")
+SITES_OF = {
+    "lp": LOSS_SITES,
+    "fisher_diag": ("unit",),
+    "fisher_full": ("unit",),
+    "kl": ("logits",),
+}
+NORMALIZERS = ("none", "power")
+MIX_SITES = ("input", "quantizers")
+MIX_RULES = ("bernoulli", "uniform", "anneal")
+RATE_CURVES = ("constant", "cosine")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learn:
+    """How one parameter is learnt.
+
+    Attributes
+    ----------
+    lr : float
+        Adam's learning rate at the phase's published number of steps.
+    schedule : {"constant", "cosine"}
+        Cosine falls to zero over the phase (methods.md 5.7).
+    keep_travel : bool
+        Scale `lr` by published steps / actual steps, so that a shorter run can move a parameter
+        just as far; with Adam that distance is about lr * steps (methods.md 5.7, travel budget).
+    relative : bool
+        Multiply the rate by the mean absolute start value; for steps, whose unit is the data's.
+    project : pair of float or None
+        Closed interval the parameter is clipped to after every step.
+    """
+
+    lr: float
+    schedule: str = "constant"
+    keep_travel: bool = True
+    relative: bool = False
+    project: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        check_in("Learn", "schedule", self.schedule, RATE_CURVES)
+        if not self.lr >= 0.0:
+            raise ValueError(complaint("Learn", "lr", self.lr, "a rate of at least 0"))
+        if self.project is not None and not self.project[0] <= self.project[1]:
+            expected = "(low, high) with low <= high"
+            raise ValueError(complaint("Learn", "project", self.project, expected))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """One summand of the loss.
+
+    Attributes
+    ----------
+    kind : {"lp", "fisher_diag", "fisher_full", "kl"}
+        Reconstruction error (methods.md 5.1), the same weighted by how much the network's loss
+        feels each output (BRECQ, 5.2), or prediction difference (PD-Quant, 5.3).
+    at : {"unit", "layers", "logits"}
+        Measured at the unit's output, at the output of every layer in it (NWQ), or at the
+        network's logits through the float rest of the network (PD-Quant). Fisher weights belong
+        to the unit's output, "kl" to the logits.
+    p : float
+        Exponent of "lp".
+    weight : float
+        Factor of this term.
+    temperature : float
+        Of "kl".
+    normalize : {"none", "power"}
+        "power" divides an "lp" loss by that of the output 0, which for p = 2 is the power of the
+        float output: layers of different scale then count alike. No published method does it.
+    """
+
+    kind: str = "lp"
+    at: str = "unit"
+    p: float = 2.0
+    weight: float = 1.0
+    temperature: float = 1.0
+    normalize: str = "none"
+
+    def __post_init__(self) -> None:
+        check_in("Term", "kind", self.kind, LOSSES)
+        check_in("Term", "at", self.at, LOSS_SITES)
+        check_in("Term", "normalize", self.normalize, NORMALIZERS)
+        if not 1.0 <= self.p < float("inf"):
+            raise ValueError(complaint("Term", "p", self.p, "an exponent of at least 1"))
+        if not 0.0 <= self.weight < float("inf"):
+            raise ValueError(complaint("Term", "weight", self.weight, "a factor of at least 0"))
+        if not 0.0 < self.temperature < float("inf"):
+            raise ValueError(complaint("Term", "temperature", self.temperature, "more than 0"))
+        self._check_kind()
+
+    def _check_kind(self) -> None:
+        sites = SITES_OF[self.kind]
+        if self.at not in sites:
+            fix = f"Use Term(kind={self.kind!r}, at={sites[0]!r})."
+            expected = f"{sites[0]!r} for kind={self.kind!r}"
+            raise ValueError(complaint("Term", "at", repr(self.at), expected, fix))
+        unread = [
+            name
+            for name, kinds in READERS.items()
+            if self.kind not in kinds and getattr(self, name) != getattr(Term, name)
+        ]
+        if unread:
+            got, fix = (
+                f"set with kind={self.kind!r}",
+                f"Leave it out, or use kind={READERS[unread[0]][0]!r}.",
+            )
+            raise ValueError(complaint("Term", unread[0], got, "a field this kind reads", fix))
+
+
+# The kinds that read a field; with any other kind its value must be the default.
+READERS = {"p": ("lp",), "normalize": ("lp",), "temperature": ("kl",)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mix:
+    """Quantized values mixed with real ones: ``keep * quantized + (1 - keep) * real``.
+
+    Attributes
+    ----------
+    at : {"input", "quantizers"}
+        At the unit's inputs (QDrop, AQuant) or at every activation quantizer in it (QDrop).
+    rule : {"bernoulli", "uniform", "anneal"}
+        Elementwise 0/1 masks, elementwise uniform weights (POS), one falling scalar (AMixup).
+    keep : float
+        Probability of keeping the *quantized* value (D26: QDrop calls it drop probability).
+    hold : float
+        Of "anneal": share of the steps, at the end, in which only the quantized value is left
+        (methods.md 11: a last part without mixing; its length is not published).
+    """
+
+    at: str
+    rule: str = "bernoulli"
+    keep: float = 0.5
+    hold: float = 0.2
+
+    def __post_init__(self) -> None:
+        check_in("Mix", "at", self.at, MIX_SITES)
+        check_in("Mix", "rule", self.rule, MIX_RULES)
+        _check_share("Mix", "keep", self.keep)
+        _check_share("Mix", "hold", self.hold)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Penalty:
+    """The regulariser that drives rounding variables to 0 or 1 (methods.md 5.4).
+
+    Attributes
+    ----------
+    lam : float
+        Its weight lambda; the penalty is a sum over weights, not a mean.
+    beta : BetaSchedule
+        Curve, ends, warm-up share and number of the first step.
+    """
+
+    lam: float = 0.01
+    beta: BetaSchedule = BetaSchedule()
+
+    def __post_init__(self) -> None:
+        if not self.lam >= 0.0:
+            raise ValueError(complaint("Penalty", "lam", self.lam, "a weight of at least 0"))
+
+
+def _check_share(function: str, argument: str, value: float) -> None:
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(complaint(function, argument, value, "a share in [0, 1]"))

@@ -1,0 +1,110 @@
+"""A phase: one pass of the optimiser over the units of a network, as data.
+
+What contradicts itself is refused when the phase is made, with the fix in the message: a run that
+learns what cannot move, or mixes what is equal, would only look like the method it names.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from refquant._checks import check_in, check_int, complaint
+from refquant.methods.parts import Learn, Mix, Penalty, Term
+from refquant.network.units import GRANULARITIES
+
+ROLES = ("weights", "activations")
+SOURCES = ("float", "quantized")
+SAMPLINGS = ("permutation", "with_replacement")
+SOLVERS = ("minibatch",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """One pass of the optimiser over the units of a network.
+
+    Attributes
+    ----------
+    learn : tuple of (parameter, Learn)
+        What moves; everything else is returned unchanged.
+    unit : {"layer", "block", "network"}
+    quantize : tuple of {"weights", "activations"}
+        What is quantized while this phase runs, in the unit and in its prefix.
+    source : {"quantized", "float"}
+        Whether the unit's inputs come from the quantized prefix (D30) or the float network.
+    mix : tuple of Mix
+    drive : tuple of (parameter, schedule)
+        Parameters that follow a schedule instead of a gradient (AQuant's rounding schedule).
+    terms : tuple of Term
+    penalty : Penalty or None
+    steps, batch : int
+        Published values; a run may override the number of steps.
+    sampling : {"permutation", "with_replacement"}
+        How a batch is drawn from the calibration images.
+    solver : {"minibatch"}
+    harden : tuple of {"weights", "activations"}
+        What is rounded for good when the unit is finished.
+    keep_best : bool
+        Return the start if its hardened loss on the calibration set is lower.
+    """
+
+    learn: tuple[tuple[str, Learn], ...]
+    unit: str = "layer"
+    quantize: tuple[str, ...] = ROLES
+    source: str = "quantized"
+    mix: tuple[Mix, ...] = ()
+    drive: tuple[tuple[str, Any], ...] = ()
+    terms: tuple[Term, ...] = (Term(),)
+    penalty: Penalty | None = None
+    steps: int = 20_000
+    batch: int = 32
+    sampling: str = "permutation"
+    solver: str = "minibatch"
+    harden: tuple[str, ...] = ("weights",)
+    keep_best: bool = False
+
+    def __post_init__(self) -> None:
+        check_in("Phase", "unit", self.unit, GRANULARITIES)
+        check_in("Phase", "source", self.source, SOURCES)
+        check_in("Phase", "sampling", self.sampling, SAMPLINGS)
+        check_in("Phase", "solver", self.solver, SOLVERS)
+        for role in (*self.quantize, *self.harden):
+            check_in("Phase", "quantize and harden", role, ROLES)
+        check_int("Phase", "steps", self.steps, 1)
+        check_int("Phase", "batch", self.batch, 1)
+        self._check_learn()
+        self._check_penalty()
+        self._check_mix()
+
+    def _check_learn(self) -> None:
+        names = [name for name, _ in (*self.learn, *self.drive)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            fix = "A parameter is learnt once, or driven by a schedule, not both."
+            raise ValueError(complaint("Phase", "learn", f"{twice} twice", "each name once", fix))
+        if not self.learn:
+            fix = "A method that learns nothing has no phases: phases=()."
+            raise ValueError(complaint("Phase", "learn", "empty", "at least one parameter", fix))
+        if not self.terms:
+            raise ValueError(complaint("Phase", "terms", "empty", "at least one loss term"))
+
+    def _check_penalty(self) -> None:
+        learns_alpha = "alpha" in dict(self.learn)
+        if self.penalty is not None and not learns_alpha:
+            fix = "Learn alpha, or drop the penalty."
+            got = "set without alpha among the learnt parameters"
+            raise ValueError(complaint("Phase", "penalty", got, "None", fix))
+        if learns_alpha and "weights" not in self.quantize:
+            got, fix = "alpha, of real weights", "Add 'weights' to quantize, or drop alpha."
+            raise ValueError(complaint("Phase", "learn", got, "a parameter in use", fix))
+
+    def _check_mix(self) -> None:
+        at = [mix.at for mix in self.mix]
+        if at.count("quantizers") > 1:
+            got, fix = f"{at.count('quantizers')} of them", "Keep one of them."
+            raise ValueError(complaint("Phase", "mix at the quantizers", got, "at most one", fix))
+        if "quantizers" in at and "activations" not in self.quantize:
+            got = "set while activations are real"
+            fix = "Add 'activations' to quantize, or drop the mix at the quantizers."
+            raise ValueError(complaint("Phase", "mix", got, "a mix of two different values", fix))
+        if "input" in at and self.source == "float":
+            got, fix = "set at inputs that are float already", "Use source='quantized'."
+            raise ValueError(complaint("Phase", "mix", got, "a mix of two different values", fix))

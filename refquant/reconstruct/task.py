@@ -1,0 +1,102 @@
+"""One unit in one phase: everything that stays fixed while it is learnt."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from refquant._types import Array
+from refquant.losses.reconstruction import reconstruction_loss
+from refquant.methods.setting import Phase
+from refquant.network.graph import Network
+from refquant.network.run import forward
+from refquant.network.units import Unit
+from refquant.reconstruct.model import Model
+from refquant.reconstruct.objective import Goal, sites
+
+
+@dataclass(frozen=True)
+class UnitTask:
+    """One unit in one phase, with everything that stays fixed while it is learnt.
+
+    Attributes
+    ----------
+    model : Model
+    phase : Phase
+        With the number of steps of this run.
+    published_steps : int
+        The phase's own number, to which learning rates refer.
+    network : Network
+        With the quantizers this phase leaves out bypassed.
+    unit : Unit
+    inputs, float_inputs : mapping of edge name to array
+        The unit's inputs for all samples, quantized prefix (or float, as the phase says) and
+        float.
+    targets : mapping of edge name to array
+        Float values at the loss sites; at the logits too where Fisher weights are needed.
+    key : tuple
+        (seed, phase number, unit number), the head of every random key.
+    rest : tuple of str
+        Nodes from the unit to the logits, in running order; empty where no term needs them.
+    beside : mapping of edge name to array
+        What the rest reads besides the unit's output, as the unit's inputs come, never mixed.
+    felt : mapping of edge name to array
+        Fisher weights at the unit's output, once `refquant.reconstruct.rest` has measured them.
+    """
+
+    model: Model
+    phase: Phase
+    published_steps: int
+    network: Network
+    unit: Unit
+    inputs: Mapping[str, Array]
+    float_inputs: Mapping[str, Array]
+    targets: Mapping[str, Array]
+    key: tuple[int, int, int]
+    rest: tuple[str, ...] = ()
+    beside: Mapping[str, Array] = field(default_factory=dict)
+    felt: Mapping[str, Array] = field(default_factory=dict)
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The nodes a step runs: the unit, and the way to the logits where a term needs it."""
+        return (*self.unit.nodes, *self.rest)
+
+    @property
+    def logits(self) -> str:
+        """The edge that holds the network's output."""
+        return self.network.nodes[-1].name
+
+    @cached_property
+    def powers(self) -> dict[tuple[str, float], float]:
+        """What normalised terms divide by: the loss of the output 0; 1 where that is 0."""
+        found: dict[tuple[str, float], float] = {}
+        for term in self.phase.terms:
+            if term.normalize == "power":
+                for edge in sites(self.unit, (term,), self.logits):
+                    target = self.targets[edge]
+                    power, _ = reconstruction_loss(np.zeros_like(target), target, term.p)
+                    found[(edge, term.p)] = power or 1.0
+        return found
+
+    def goal(self, rows: Array | slice) -> Goal:
+        """Return what the samples `rows` are measured against."""
+        targets = {edge: value[rows] for edge, value in self.targets.items()}
+        felt = {edge: value[rows] for edge, value in self.felt.items()}
+        return Goal(targets, felt, self.powers, self.logits)
+
+    @cached_property
+    def quantizer_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of one sample at every activation quantizer that runs in this unit."""
+        nodes = [self.network.node(name) for name in self.unit.nodes]
+        active = [node.name for node in nodes if node.op == "quantize"]
+        one = {edge: value[:1] for edge, value in self.float_inputs.items()}
+        own = {key: v for key, v in self.model.start.items() if key[0] in active}
+        values = forward(self.network, one, self.unit.nodes, own).values
+        return {name: values[name].shape[1:] for name in active}
+
+    @property
+    def quantized_layers(self) -> tuple[str, ...]:
+        """Layers of the unit whose weights are quantized in this phase."""
+        return self.unit.layers if "weights" in self.phase.quantize else ()
