@@ -26,18 +26,22 @@ front door replaces `bits` per layer. `learnable` names the parameters that may 
 are learnt with a positive `project` in their `Learn`: a step of 0 or below is an error.
 """
 
+from refquant.components.a_rounding_activations import ARoundingActivations
 from refquant.components.activations import NearestActivations
 from refquant.components.adaround_weights import AdaRoundWeights
 from refquant.components.border_activations import BorderActivations
 from refquant.components.decoupled_weights import DecoupledWeights
 from refquant.components.output_transform import XiEta
+from refquant.components.squant_weights import SQuantWeights
 from refquant.components.weights import NearestWeights
 
 __all__ = [
+    "ARoundingActivations",
     "AdaRoundWeights",
     "BorderActivations",
     "DecoupledWeights",
     "NearestActivations",
     "NearestWeights",
+    "SQuantWeights",
     "XiEta",
 ]
