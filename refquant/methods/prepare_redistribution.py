@@ -13,7 +13,12 @@ without any is returned as it is, and `report` says so. Put them behind FoldBatc
 
 Ranges of activations are taken from all of x, on the network as it is given: moving one scale
 does not change the values at the other junctions. Ranges of weights are taken as they stand when
-the junction's turn comes.
+the junction's turn comes. A layer between two junctions has its rows scaled by one and its columns
+by the other, and column ranges change with the rows:
+
+    SmoothQuant              last junction first: all maxima are balanced in the end (P61)
+    OutlierSuppressionPlus   first junction first: errors are those of outputs not yet scaled
+    CrossLayerEqualization   first pair first, as often as asked for: only the last is equal (P65)
 """
 
 from dataclasses import dataclass
@@ -70,7 +75,7 @@ class SmoothQuant:
         """Return the network with every junction's scale moved; x are calibration inputs."""
         found = self.explain(network)
         values = evaluate(network, x, [junction.edge for junction in found])
-        for junction in found:
+        for junction in reversed(found):  # rows before columns, see above
             x_max = edge_max(values[junction.edge], channels_of(network, junction))
             scale = smoothquant_scale(x_max, readers_max(network, junction), self.alpha)
             scale = nearest_power_of_two(scale) if self.power_of_two else scale

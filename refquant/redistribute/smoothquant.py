@@ -40,23 +40,21 @@ def smoothquant_scale(x_max: Array, w_max: Array, alpha: float = 0.5) -> Array:
     Returns
     -------
     (c,) array of the same dtype
-        At least 1e-5. Computed in float64 and rounded once.
+        From 1e-5 to the larger of x_max and 1e5. Computed in float64 and rounded once.
 
     Raises
     ------
     TypeError, ValueError
-        If shapes or dtypes do not fit, a maximum is negative or not finite, `alpha` is outside
-        [0, 1], or a scale is too large for the dtype.
+        If shapes or dtypes do not fit, a maximum is negative or not finite, or `alpha` is outside
+        [0, 1].
     """
     check_array("smoothquant_scale", "x_max", x_max, ndim=1)
     check_operand("smoothquant_scale", "w_max", w_max, x_max.shape, x_max.dtype)
     check_maxima("smoothquant_scale", x_max=x_max, w_max=w_max)
     check_strength("smoothquant_scale", alpha)
     floored = np.maximum(w_max.astype(np.float64), FLOOR)
-    with np.errstate(over="ignore"):
-        ratio = _power(x_max.astype(np.float64), alpha) / _power(floored, 1.0 - alpha)
-        scale = np.maximum(ratio, FLOOR).astype(x_max.dtype)
-    return check_finite("smoothquant_scale", "the scale", np.asarray(scale))
+    ratio = _power(x_max.astype(np.float64), alpha) / _power(floored, 1.0 - alpha)
+    return np.asarray(np.maximum(ratio, FLOOR).astype(x_max.dtype))
 
 
 def check_strength(function: str, alpha: float) -> None:
