@@ -6,9 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from oracle_tests.reconstruct_cases import ADAQT, TABLE, adaround, images, residual
+from oracle_tests.reconstruct_cases import TABLE, adaround, images, residual
 from refquant import numerics as nx
-from refquant.calibrate.kl_amct import KlAmct
 from refquant.calibrate.ranges import MinMax
 from refquant.components import (
     AdaRoundWeights,
@@ -18,7 +17,7 @@ from refquant.components import (
 )
 from refquant.deploy import run_fake, run_integer
 from refquant.layers.geometry import Geometry
-from refquant.methods import METHODS, describe, resolve
+from refquant.methods import METHODS
 from refquant.methods.nearest import NEAREST
 from refquant.methods.prepare import FoldBatchNorm
 from refquant.network import Network, Node, fold
@@ -34,7 +33,6 @@ COMPOSED = tuple(
 )
 EVERY = {**METHODS, **{setting.name: setting for setting in (*TABLE, AFFINE, *COMPOSED)}}
 every = pytest.mark.parametrize("name", EVERY)
-catalogue = pytest.mark.parametrize("name", METHODS)
 
 
 def run(name, network=None, x=None, **options):
@@ -251,59 +249,3 @@ def test_batch_norm_is_folded_first():
     assert FoldBatchNorm().apply(residual(), x) is not None
     again = FoldBatchNorm().apply(folded, x)
     assert again is folded
-
-
-@catalogue
-def test_names_describe_and_json(name):
-    """A name is its setting's name; `describe` shows every field; JSON tells methods apart."""
-    setting = METHODS[name]
-    assert setting.name == name and resolve(name) is setting and resolve(setting) is setting
-    text = describe(name)
-    assert text == describe(setting) and text.startswith(f"{name}: {setting.reference}\n")
-    for word in ("weights:", "activations:", "calibration:", "prepare:", "phases:", "order:"):
-        assert word in text
-    for phase in setting.phases:
-        for field in ("steps", "batch", "sampling", "keep_best"):
-            assert f"{field}: {getattr(phase, field)}" in text
-    data = json.loads(setting.to_json())
-    assert data["name"] == name and data["weights"]["is"] == type(setting.weights).__name__
-    assert setting.to_json() == replace(setting).to_json()
-
-
-def test_the_catalogue_is_closed():
-    """Names are unique and JSON differs; nobody adds to it at run time."""
-    texts = {setting.to_json() for setting in EVERY.values()}
-    assert len(texts) == len(EVERY)
-    with pytest.raises(TypeError):
-        METHODS["mine"] = NEAREST
-
-
-@pytest.mark.parametrize(
-    ("method", "error", "message"),
-    [
-        ("adaruond", ValueError, "Did you mean 'adaround'"),
-        ("adaround-amtc", ValueError, "Did you mean 'adaround-amct'"),
-        ("", ValueError, "one of 'nearest'"),
-        (None, TypeError, "NoneType"),
-        (3, TypeError, "a name or a Setting"),
-    ],
-)
-def test_unknown_methods_are_refused(method, error, message):
-    """With the nearest known name."""
-    with pytest.raises(error, match=message):
-        resolve(method)
-
-
-def test_the_published_settings():
-    """methods.md 5.5, 5.7, 5.8 and D9, D36: what a reader would look up."""
-    adaround, amct = METHODS["adaround"].phases[0], METHODS["adaround-amct"].phases[0]
-    assert [adaround.steps, adaround.batch, amct.steps, amct.batch] == [20_000, 32, 10_000, 32]
-    for phase in (adaround, amct):
-        assert phase.learn[0][0] == "alpha" and phase.learn[0][1].lr == 1e-3
-        beta = phase.penalty.beta
-        assert (phase.penalty.lam, beta.start, beta.end, beta.warm_up) == (0.01, 20.0, 2.0, 0.2)
-        assert (phase.unit, phase.source) == ("layer", "quantized")
-    assert (adaround.penalty.beta.curve, adaround.penalty.beta.first_step) == ("linear", 1)
-    assert (amct.penalty.beta.curve, amct.penalty.beta.first_step) == ("cosine", 0)
-    assert METHODS["adaround-amct"].weights == AdaRoundWeights(calibration=KlAmct())
-    assert ADAQT.learnt == ("alpha", "s_x", "xi", "eta")

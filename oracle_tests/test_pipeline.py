@@ -14,7 +14,6 @@ from oracle_tests.reconstruct_cases import (
     residual,
 )
 from refquant._bundle import read_bundle
-from refquant.methods import Term
 from refquant.methods.nearest import NEAREST
 from refquant.network import Network, Node, evaluate
 from refquant.network.run import group_by_node
@@ -59,7 +58,8 @@ BAD = {
     "nothing to quantize": ({"network": no_layers()}, ValueError, "without a convolution"),
     "unknown method": ({"method": "adaronud"}, ValueError, "Did you mean 'adaround'"),
     "method of a wrong type": ({"method": 7}, TypeError, "a name or a Setting"),
-    "unbuilt": ({"method": adaround(terms=(Term(kind="kl"),))}, ValueError, "which needs terms"),
+    "unbuilt": ({"method": adaround(harden=("activations",))}, ValueError, "which needs harden"),
+    "composition": ({"method": "qdrop+olls"}, ValueError, "Did you mean 'ols'"),
     "weight bits 1": ({"weight_bits": 1}, ValueError, "weight_bits is 1; expected .* in 2..16"),
     "weight bits 17": ({"weight_bits": 17}, ValueError, "2..16"),
     "weight bits 4.0": ({"weight_bits": 4.0}, TypeError, "an integer"),

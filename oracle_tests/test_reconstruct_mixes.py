@@ -144,7 +144,7 @@ def test_borders_have_a_coefficient_for_every_channel_and_tap():
     }
 
 
-@pytest.mark.parametrize("name", ["brecq", "qdrop", "nwq", "aquant", "adaqtransform"])
+@pytest.mark.parametrize("name", [name for name in METHODS if METHODS[name].phases])
 def test_what_a_method_learns_moves(name):
     """Every learnt parameter that the loss can reach leaves its start."""
     model, state, _ = run_of(residual(), METHODS[name], steps=6)

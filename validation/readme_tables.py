@@ -3,6 +3,7 @@
 They are the demo's output and the table of methods, between ``<!-- begin NAME -->`` and
 ``<!-- end NAME -->``. ``--check`` compares the table of methods with the README instead of writing
 (exit code 1 if it differs); the demo's times differ from run to run, so its table is not compared.
+``--methods`` writes the table of methods alone, without running the demo.
 Needs the package installed, or the root of the repository in PYTHONPATH.
 """
 
@@ -22,15 +23,18 @@ def main(argv: list[str] | None = None) -> int:
     """Write or check the README; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
-    check = parser.parse_args(argv).check
+    parser.add_argument("--methods", action="store_true", help="write the table of methods alone")
+    arguments = parser.parse_args(argv)
     text = README.read_text(encoding="utf-8")
     current = replaced(text, "methods", methods_table())
-    if check:
+    if arguments.check:
         same = current == text
         stale = "differs: run python validation/readme_tables.py"
         print(f"the README's table of methods {'is up to date' if same else stale}")
         return 0 if same else 1
-    README.write_text(replaced(current, "demo", demo_output()), encoding="utf-8")
+    if not arguments.methods:
+        current = replaced(current, "demo", demo_output())
+    README.write_text(current, encoding="utf-8")
     return 0
 
 

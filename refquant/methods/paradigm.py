@@ -29,7 +29,7 @@ from refquant.methods.setting import Learn, Setting
 ALPHA = ("alpha", Learn(lr=1e-3))
 STEP_IN, STEP_OUT, STEP_X = ("s_w", S_W), ("s_w_out", S_W), ("s_x", S_X)
 JOINT = NWQ.phases[0]
-REFERENCE = "AdaQTransform 2025, table 15.1"
+REFERENCE = "AdaQTransform 2025, Table 1"
 
 
 def _decoupled(case: str, *learn: tuple[str, Learn]) -> Setting:

@@ -1,0 +1,114 @@
+"""Settings that contradict themselves are refused when they are made, with the fix."""
+
+from dataclasses import replace
+
+import pytest
+
+from refquant.components import DecoupledWeights
+from refquant.methods import (
+    Learn,
+    Mix,
+    Penalty,
+    Phase,
+    Term,
+)
+from refquant.methods.adaqtransform import ADAQTRANSFORM
+from refquant.methods.adaround import ADAROUND
+from refquant.methods.aquant import AQUANT
+from refquant.methods.finish import FitTransform
+from refquant.methods.nearest import NEAREST
+from refquant.optim.schedules import BetaSchedule, RoundingSchedule
+
+ALPHA, S_X = ("alpha", Learn(lr=1e-3)), ("s_x", Learn(lr=1e-3))
+TIED = replace(ADAROUND, weights=DecoupledWeights(case="tied"))
+
+
+def learning(*names, **phase):
+    return (Phase(learn=tuple((name, Learn(lr=1e-3)) for name in names), **phase),)
+
+
+CONTRADICTIONS = {
+    "tied": (
+        lambda: replace(TIED, phases=learning("alpha", "s_w", "s_w_out")),
+        "'s_w_out', which is tied to 's_w'.*Use case='2.2'",
+    ),
+    "border, weights only": (
+        lambda: replace(AQUANT, phases=learning("alpha", "b0", quantize=("weights",))),
+        "'b0', of real activations.*or do not learn 'b0'",
+    ),
+    "driven border, weights only": (
+        lambda: replace(
+            AQUANT,
+            phases=learning("alpha", quantize=("weights",), drive=(("a", RoundingSchedule()),)),
+        ),
+        "'a', of real activations",
+    ),
+    "border, no activations": (
+        lambda: replace(AQUANT, activations=None),
+        "where activations are real.*Give the setting a component for activations",
+    ),
+    "rounding of real weights": (
+        lambda: replace(ADAROUND, weights=None, phases=learning("alpha")),
+        "where weights are real",
+    ),
+    "alpha, activations only": (
+        lambda: Phase(learn=(ALPHA, S_X), quantize=("activations",)),
+        "of real weights.*Add 'weights'",
+    ),
+    "warm-up": (lambda: Penalty(beta=BetaSchedule(warm_up=1.2)), "warm_up is 1.2"),
+    "negative warm-up": (lambda: BetaSchedule(warm_up=-0.1), "warm_up is -0.1"),
+    "penalty without alpha": (
+        lambda: Phase(learn=(S_X,), penalty=Penalty()),
+        "Learn alpha, or drop the penalty",
+    ),
+    "penalty with a driven alpha": (
+        lambda: Phase(learn=(S_X,), drive=(("alpha", RoundingSchedule()),), penalty=Penalty()),
+        "Learn alpha, or drop the penalty",
+    ),
+    "two mixes": (
+        lambda: Phase(learn=(ALPHA,), mix=(Mix(at="quantizers"), Mix(at="quantizers", keep=0.1))),
+        "is 2 of them; expected at most one",
+    ),
+    "mix of real activations": (
+        lambda: Phase(learn=(ALPHA,), quantize=("weights",), mix=(Mix(at="quantizers"),)),
+        "drop the mix at the quantizers",
+    ),
+    "mix of float inputs": (
+        lambda: Phase(learn=(ALPHA,), source="float", mix=(Mix(at="input"),)),
+        "Use source='quantized'",
+    ),
+    "kl at the unit": (lambda: Term(kind="kl"), "Use Term\\(kind='kl', at='logits'\\)"),
+    "fisher at layers": (
+        lambda: Term(kind="fisher_diag", at="layers"),
+        "Use Term\\(kind='fisher_diag', at='unit'\\)",
+    ),
+    "p of kl": (lambda: Term(kind="kl", at="logits", p=2.4), "use kind='lp'"),
+    "temperature of lp": (lambda: Term(temperature=4.0), "use kind='kl'"),
+    "normalised fisher": (lambda: Term(kind="fisher_full", normalize="power"), "use kind='lp'"),
+    "unknown normalizer": (lambda: Term(normalize="powre"), "Did you mean 'power'"),
+    "cold": (lambda: Term(kind="kl", at="logits", temperature=0.0), "more than 0"),
+    "negative weight": (lambda: Term(weight=-1.0), "at least 0"),
+    "infinite p": (lambda: Term(p=float("inf")), "at least 1"),
+    "fit without a place": (
+        lambda: replace(NEAREST, finish=(FitTransform(),)),
+        "needs eta, xi.*Use output=XiEta\\(\\)",
+    ),
+    "learnt and fitted": (
+        lambda: replace(ADAQTRANSFORM, finish=(FitTransform(),)),
+        "overwrites 'xi'.*Do not learn 'xi'",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CONTRADICTIONS)
+def test_contradictions_are_refused_when_they_are_made(what):
+    """With the fix in the message."""
+    build, message = CONTRADICTIONS[what]
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def test_a_finishing_step_must_be_one():
+    """A word is not a step."""
+    with pytest.raises(TypeError, match="finish is str"):
+        replace(NEAREST, finish=("bias correction",))
