@@ -180,8 +180,8 @@ def test_bad_input_is_refused():
         column_max(np.ones((2, 2), np.int64), 2)
 
 
-def test_nothing_is_mutated():
-    """Read-only operands are accepted."""
+def test_read_only_operands_are_accepted():
+    """Nothing is mutated."""
     values = np.ones((2, 2)), np.ones(2), np.array([2.0, 4.0]), np.ones(2)
     for value in values:
         value.flags.writeable = False
