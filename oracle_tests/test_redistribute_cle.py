@@ -131,3 +131,5 @@ def test_cle_refuses_bad_input():
         cle_apply(np.ones((2, 2)), np.ones(3), np.ones((2, 2)), one)
     with pytest.raises(TypeError, match="w2"):
         cle_apply(np.ones((2, 2)), None, np.ones((2, 2), np.float32), one)
+    with pytest.raises(TypeError, match="w2"):
+        cle_apply(np.ones((2, 2)), None, [[1.0, 1.0]], one)

@@ -22,7 +22,14 @@ between two others as a triple, where here the two pairs are equalized in turn.
 
 import numpy as np
 
-from refquant._checks import check_array, check_finite, check_operand, check_positive, complaint
+from refquant._checks import (
+    check_array,
+    check_dtype,
+    check_finite,
+    check_operand,
+    check_positive,
+    complaint,
+)
 from refquant._types import Array
 from refquant.redistribute.channels import by_channel
 from refquant.redistribute.smoothquant import check_maxima
@@ -91,7 +98,7 @@ def cle_apply(
     """
     check_array("cle_apply", "w1", w1)
     check_operand("cle_apply", "scale", scale, w1.shape[:1], w1.dtype)
-    check_operand("cle_apply", "w2", w2, w2.shape, w1.dtype)
+    check_dtype("cle_apply", "w2", check_array("cle_apply", "w2", w2), w1.dtype)
     check_positive("cle_apply", "scale", scale)
     columns = by_channel("cle_apply", w2, scale.size, groups)
     if bias1 is not None:
