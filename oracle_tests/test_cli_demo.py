@@ -33,8 +33,8 @@ def no_work(monkeypatch: Patch) -> None:
     def called(*_: object) -> None:
         raise RuntimeError("a row was computed")
 
-    sweep_module = import_module("refquant.sweep")  # refquant.sweep itself is the function
-    monkeypatch.setattr(sweep_module, "ProcessPoolExecutor", called)
+    workers = import_module("refquant.workers")
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", called)
 
 
 def test_json_and_resuming(folder: Path, capsys: Capture, monkeypatch: Patch) -> None:
