@@ -16,7 +16,7 @@ import pytest
 
 from oracle_tests.compare_cases import row
 from refquant.cli import study_arguments
-from refquant.cli.compare_report import caution
+from refquant.cli.compare_report import caution, unsettled
 from refquant.cli.main import build_parser, main
 from refquant.sweep import Config
 
@@ -225,3 +225,16 @@ def test_the_caution_follows_the_copies(copies: int, words: str) -> None:
     """sqrt(2/3) = 0.816; the architecture with the fewest decides."""
     names = [f"a:{i}" for i in range(9)] + [f"b:{i}" for i in range(copies)]
     assert words in caution({"study": {"networks": names}})
+
+
+@pytest.mark.parametrize(
+    ("decided", "named"), [(0.5, True), (0.9899, True), (0.99, False), (1.0, False), (None, False)]
+)
+def test_methods_that_were_not_decided_are_named(decided: float | None, named: bool) -> None:
+    """At the end of the last phase; the groups within "all" do not repeat it."""
+    phases = [{"decided_mean": 0.1}, {"decided_mean": decided}]
+    mean = {"method": "brecq", "bits": "W2A2", "phases": phases}
+    plain = {"method": "nearest", "bits": "W2A2", "phases": [], "group": "all"}
+    groups = [plain, {**mean, "group": "all"}, {**mean, "group": "digits-mlp"}]
+    found = unsettled({"methods": groups})
+    assert len(found) == named and (not named or found[0].count("brecq W2A2") == 1)

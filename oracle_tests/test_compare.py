@@ -143,6 +143,11 @@ def test_the_order_of_rows_does_not_matter_and_nothing_is_random() -> None:
     other = compare(study(seeds=(0, 1), draw_seed=1), rows)["pairs"][0]["sqnr_db"]
     mine = report["pairs"][0]["sqnr_db"]
     assert other["gain"] == mine["gain"] and other["low"] != mine["low"]
+    alone = [row for row in rows if row["network"] == "digits-mlp:1" and row["seed"] == 0]
+    by_images = [
+        only_pair(study(networks=("digits-mlp:1",), draw_seed=seed), alone) for seed in (0, 1)
+    ]
+    assert by_images[0]["sqnr_db"]["low"] != by_images[1]["sqnr_db"]["low"]
     assert json.loads(json.dumps(report["study"]))["methods"] == [*METHODS]
 
 

@@ -11,13 +11,15 @@ from refquant.study import ALL
 MEANS = ("bits", "network", "method", "SQNR dB", "KL", "accuracy", "float", "runs")
 GAINS = ("bits", "network", "candidate", "against", "SQNR gain dB", "KL gain", "accuracy", "better")
 COURSE = ("bits", "method", "phase", "hard loss start", "end", "decided", "least", "undone")
+SETTLED = 0.99  # share of decided rounding variables below which a run was too short to judge
 FEW = 5  # trained copies below which an interval says little about other networks
 SIGNS = {"sqnr_db": "{:+.2f}", "kl": "{:+.4f}", "accuracy": "{:+.2%}"}
 READING = """\
 A gain is positive where the candidate is better, and stands with the ends of its interval. SQNR
 and KL of the logits against the float network decide; accuracy stands beside them. A pair
 *transfers* where both intervals lie above 0, does *not transfer* where both lie below, and is
-undecided otherwise. "better" counts the runs in which the candidate has the higher SQNR."""
+undecided otherwise. "better" counts the runs in which the candidate has the higher SQNR. Gains
+over all networks are means of gains, not of ratios: in KL the worst network weighs most."""
 EVIDENCE = """\
 Hard loss: on the calibration images with weights rounded for good, summed over units, before the
 phase and after it; losses of methods with other units or terms are not comparable. decided: share
@@ -33,7 +35,7 @@ def readable(report: Mapping[str, Any]) -> str:
     parts = [f"{report['test_images']} held-out images", table(MEANS, means, left=3)]
     if gains:
         parts += [table((*GAINS, "verdict"), gains, left=4), READING.replace("*", "")]
-    return "\n\n".join((*parts, caution(report)))
+    return "\n\n".join((*parts, caution(report), *unsettled(report)))
 
 
 def markdown(report: Mapping[str, Any]) -> str:
@@ -47,7 +49,9 @@ def markdown(report: Mapping[str, Any]) -> str:
         f"# {report['title']}",
         *([f"**{report['note']}**"] if report["note"] else []),
         f"```console\n{report['command']}\n```",
-        f"{design(report)}\n\n{caution(report)}",
+        design(report),
+        caution(report),
+        *unsettled(report),
         "## Verdicts",
         READING,
         *([_verdicts(report)] if report["pairs"] else ["One method only: nothing to compare."]),
@@ -95,6 +99,27 @@ def caution(report: Mapping[str, Any]) -> str:
         f"{least} trained copies are few: the bootstrap understates the spread between networks "
         f"by a factor of about {sqrt((least - 1) / least):.2f}; read a verdict as a hint."
     )
+
+
+def unsettled(report: Mapping[str, Any]) -> list[str]:
+    """Return, as one sentence or none, which methods had not decided their weights at the end.
+
+    What is hardened then is not what was learnt, so a verdict against them may only say that
+    there were too few steps.
+    """
+    found = [
+        f"{m['method']} {m['bits']} {p['decided_mean']:.1%}"
+        for m in report["methods"]
+        if m["group"] == _whole(report)
+        for p in m["phases"][-1:]
+        if p["decided_mean"] is not None and p["decided_mean"] < SETTLED
+    ]
+    if not found:
+        return []
+    return [
+        f"Fewer than {SETTLED:.0%} of the weights were decided at the end of: {', '.join(found)}. "
+        f"These runs were too short to judge the methods."
+    ]
 
 
 def _verdicts(report: Mapping[str, Any]) -> str:
