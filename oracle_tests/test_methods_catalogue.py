@@ -29,7 +29,9 @@ def test_names_describe_and_json(name):
         for field in ("steps", "batch", "sampling", "keep_best"):
             assert f"{field}: {getattr(phase, field)}" in text
     data = json.loads(setting.to_json())
-    assert data["name"] == name and data["weights"]["is"] == type(setting.weights).__name__
+    parts = {"weights": setting.weights, "activations": setting.activations}
+    assert data["name"] == name
+    assert all((data[r] or {}).get("is") == (p and type(p).__name__) for r, p in parts.items())
     assert setting.to_json() == replace(setting).to_json()
 
 

@@ -26,6 +26,11 @@ from refquant.methods.brecq import BRECQ
 from refquant.methods.finish import CorrectBias, FitTransform
 from refquant.methods.nearest import NEAREST
 from refquant.methods.prepare import FoldBatchNorm
+from refquant.methods.prepare_redistribution import (
+    CrossLayerEqualization,
+    OutlierSuppressionPlus,
+    SmoothQuant,
+)
 from refquant.sweep import Config
 from refquant.sweep import run as run_config
 
@@ -88,6 +93,23 @@ def test_additions_apply_from_left_to_right():
     step = replace(FoldBatchNorm())
     prepared = compose(replace(NEAREST, prepare=()), "fold", Adds(reference="x", prepare=(step,)))
     assert prepared.prepare == (step,) and prepared.output is None
+
+
+def test_a_redistribution_adds_its_preparing_step():
+    """Behind batch norm folding, once; the parts may be taken in any number."""
+    for name, step in (
+        ("smoothquant", SmoothQuant()),
+        ("os-plus", OutlierSuppressionPlus()),
+        ("cle", CrossLayerEqualization()),
+    ):
+        setting = resolve(f"adaqtransform+{name}")
+        assert setting.prepare == (*ADAQTRANSFORM.prepare, step)
+        assert differing(setting, ADAQTRANSFORM) == {"name", "reference", "prepare"}
+        with pytest.raises(ValueError, match=f"set {type(step).__name__}"):
+            resolve(f"qdrop+{name}+{name}")
+    both = resolve("nearest+cle+smoothquant+ols")
+    assert both.prepare[1:] == (CrossLayerEqualization(), SmoothQuant())
+    assert both.finish == (FitTransform(),)
 
 
 REFUSED = {

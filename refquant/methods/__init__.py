@@ -6,6 +6,7 @@ the laws that hold for every method pick it up. So is an addition, what may stan
 """
 
 from refquant._checks import complaint
+from refquant.methods.a_rounding import A_ROUNDING
 from refquant.methods.adaqtransform import ADAQTRANSFORM
 from refquant.methods.adaqtransform import ADDS as XI_ETA
 from refquant.methods.adaround import ADAROUND, ADAROUND_AMCT
@@ -26,12 +27,16 @@ from refquant.methods.nwq import NWQ
 from refquant.methods.paradigm import CASES
 from refquant.methods.pd_quant import PD_QUANT
 from refquant.methods.qdrop import QDROP
+from refquant.methods.redistribution import CLE, OS_PLUS, SMOOTHQUANT
 from refquant.methods.setting import Learn, Mix, Penalty, Phase, Setting, Term
+from refquant.methods.squant import SQUANT
 
 CATALOGUE = (
     NEAREST,
     NEAREST_OLS,
     NEAREST_BIAS_CORRECTION,
+    SQUANT,
+    A_ROUNDING,
     ADAROUND,
     ADAROUND_AMCT,
     LSQ,
@@ -50,6 +55,9 @@ ADDITIONS = {
     "adaqtransform": XI_ETA,
     "ols": OLS,
     "bias-correction": BIAS_CORRECTION,
+    "smoothquant": SMOOTHQUANT,
+    "os-plus": OS_PLUS,
+    "cle": CLE,
 }
 METHODS = Catalogue(CATALOGUE, ADDITIONS)
 

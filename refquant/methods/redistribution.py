@@ -1,0 +1,22 @@
+"""Redistribution of ranges before quantization, as additions: ``nearest+smoothquant``.
+
+References: Xiao et al., "SmoothQuant", arXiv:2211.10438; Wei et al., "Outlier Suppression+",
+arXiv:2304.09145; Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias
+Correction", arXiv:1906.04721 (methods.md 16). Each adds one preparing step and nothing else; where
+its pattern is absent from a network it changes nothing.
+"""
+
+from refquant.methods.compose import Adds
+from refquant.methods.prepare_redistribution import (
+    CrossLayerEqualization,
+    OutlierSuppressionPlus,
+    SmoothQuant,
+)
+
+SMOOTHQUANT = Adds(reference="SmoothQuant, arXiv:2211.10438", prepare=(SmoothQuant(),))
+OS_PLUS = Adds(
+    reference="Outlier Suppression+, arXiv:2304.09145", prepare=(OutlierSuppressionPlus(),)
+)
+CLE = Adds(
+    reference="cross-layer equalization, arXiv:1906.04721", prepare=(CrossLayerEqualization(),)
+)
