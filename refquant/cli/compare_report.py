@@ -75,7 +75,7 @@ def design(report: Mapping[str, Any]) -> str:
     return (
         f"{len(s['networks'])} networks ({', '.join(s['networks'])}), rounding seeds "
         f"{', '.join(map(str, s['seeds']))}, {steps}, {s['calibration']} calibration images, "
-        f"{report['test_images']} held-out images that decided nothing before this report, "
+        f"{report['test_images']} held-out images that nothing was calibrated or chosen on, "
         f"{'the same bits everywhere' if ends is None else f'{ends} bits'} in the first and last "
         f"layer, {s['arithmetic']} arithmetic. Intervals: {s['level']:.0%} percentile intervals of "
         f"{s['resamples']} resamples; copies are drawn, then seeds, and images once for all of "
