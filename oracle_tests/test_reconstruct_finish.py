@@ -92,6 +92,14 @@ def test_the_losses_of_the_first_layer_are_nested():
         errors.append(((y_hat - y) ** 2).mean())
     none, shift, line, both = errors
     assert line < shift < none and both == pytest.approx(line, rel=1e-10)
+    last = finished(model, x, (CorrectBias(), FitTransform()), state)
+    assert {name for _, name in last.keys() - state.keys()} == {"bias", "xi", "eta"}
+    np.testing.assert_allclose(  # the bias has taken the mean, the line the rest
+        last[("stem", "eta")] + last[("stem", "bias")],
+        finished(model, x, (FitTransform(),), state)[("stem", "eta")]
+        + residual().params[("stem", "bias")],
+        rtol=1e-9,
+    )
 
 
 def test_an_exact_layer_is_left_alone():

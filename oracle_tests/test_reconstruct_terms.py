@@ -1,7 +1,6 @@
 """Terms that look past the unit, and normalised terms.
 
-What a term should be is computed here again from its definition, by running the network in the
-open: float logits, softmax and sums in plain NumPy, gradients by central differences.
+What a term should be is computed again from its definition, in plain NumPy (`term_cases`).
 """
 
 from dataclasses import replace
@@ -41,6 +40,7 @@ from refquant.losses.reconstruction import reconstruction_loss
 from refquant.methods import Mix, Term
 from refquant.network import forward
 from refquant.network.run import evaluate
+from refquant.reconstruct import learn
 from refquant.reconstruct import rest as rest_module
 from refquant.reconstruct.batches import batch_indices, mixed_inputs
 from refquant.reconstruct.learn import hard_loss
@@ -85,6 +85,7 @@ def test_the_prediction_is_that_of_the_float_rest(name):
 def test_what_passes_a_unit_by_is_not_mixed_and_comes_from_its_source():
     """The skip path at "point" is the float one for float inputs, the quantized one otherwise."""
     real = evaluate(residual(), images(residual()), ("r0",))["r0"]
+    assert unit_task("dw", (KL,))[0].beside == {}  # what the unit reads is mixed for both readers
     task, _ = unit_task("point", (KL,))
     assert list(task.beside) == ["r0.q"] and np.any(task.beside["r0.q"] != real)
     task, _ = unit_task("point", (KL,), source="float")
@@ -93,9 +94,8 @@ def test_what_passes_a_unit_by_is_not_mixed_and_comes_from_its_source():
     for mix in ((), (Mix(at="input", keep=0.0),)):
         task, own = unit_task("point", (KL,), mix=mix)
         seen[mix] = gradients(task, own, STEP).loss
-        np.testing.assert_array_equal(
-            task.beside["r0.q"], unit_task("point", (KL,))[0].beside["r0.q"]
-        )
+        same = unit_task("point", (KL,))[0].beside["r0.q"]
+        np.testing.assert_array_equal(task.beside["r0.q"], same)
     assert len(set(seen.values())) == 2
 
 
@@ -283,7 +283,16 @@ def test_terms_that_look_past_keep_the_bits_in_pinned_arithmetic():
 
 
 def test_fisher_weights_are_measured_once_a_unit(monkeypatch):
-    """At the start of the phase, not in every step."""
+    """At the start of the phase, not in every step; with what earlier phases have learnt."""
+    seen = []
+    monkeypatch.setattr(learn, "weighed", lambda task, own: seen.append(own) or weighed(task, own))
+    second = replace(CASE_112.phases[0], terms=(DIAG,))
+    both = replace(CASE_112, phases=(CASE_112.phases[0], second))
+    model, _, _ = run_of(residual(), both, steps=3)
+    for before, own in zip(seen[::2], seen[1::2], strict=True):
+        assert all(value is model.start[key] for key, value in before.items())
+        alphas = [key for key in own if key[1] == "alpha"]
+        assert all(np.any(own[key] != before[key]) for key in alphas) and alphas
     calls = []
     felt = rest_module._felt
     monkeypatch.setattr(rest_module, "_felt", lambda *a: calls.append(1) or felt(*a))
