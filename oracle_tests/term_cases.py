@@ -1,5 +1,7 @@
 """Units whose loss looks past them, and what each term should be, in plain NumPy."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from oracle_tests.reconstruct_cases import (
@@ -11,9 +13,15 @@ from oracle_tests.reconstruct_cases import (
 )
 from oracle_tests.test_reconstruct_unit import (
     LARGE,
+    STEP,
+    Frozen,
+    penalty_of,
+    soft_weights,
 )
 from refquant.methods import Mix, Term
+from refquant.network import forward
 from refquant.network.run import evaluate
+from refquant.reconstruct.batches import batch_indices, mixed_inputs
 
 KL = Term(kind="kl", at="logits", temperature=4.0, weight=10.0)
 DIAG, FULL = Term(kind="fisher_diag"), Term(kind="fisher_full")
@@ -43,6 +51,7 @@ UNITS = {
     "point": ("layer", 2, ("point", "r0")),
     "fc": ("layer", 3, ("fc",)),
     "body": ("block", 1, ("r2",)),
+    "network": ("network", 0, ("fc",)),
 }
 
 
@@ -77,3 +86,27 @@ def one_loss(term, z, t, task, edge, rows):
         return (d * d * g * g).sum() / places
     dots = (d * g).reshape(len(d), -1).sum(axis=1)
     return (dots * dots).sum() / d.size / 100.0
+
+
+def surrogate(task, own):
+    """Loss + penalty past the unit, residuals and masks frozen as in test_reconstruct_unit."""
+    phase, key = task.phase, (*task.key, STEP)
+    rows = batch_indices(key, 24, phase.batch, phase.sampling)
+    values = mixed_inputs(key, task.inputs, task.float_inputs, rows, phase.mix)
+    values |= {edge: value[rows] for edge, value in task.beside.items()}
+    at = {**own, **soft_weights(task, own, {})}
+    trace = forward(task.network, values, task.nodes, at)
+    nodes = tuple(
+        replace(n, attrs=(("component", Frozen(trace.caches[n.name])),))
+        if n.op == "quantize" and n.name in trace.caches
+        else n
+        for n in task.network.nodes
+    )
+    network = replace(task.network, nodes=nodes)
+
+    def value(state):
+        params = {**state, **soft_weights(task, state, {})}
+        reached = forward(network, values, task.nodes, params).values
+        return defined_loss(task, reached, rows) + penalty_of(task, state)
+
+    return value

@@ -11,6 +11,7 @@ import pytest
 from oracle_tests.reconstruct_cases import ADAQT, CASE_111, CASE_112, adaround, images, residual
 from refquant import numerics as nx
 from refquant._bundle import BundleError, read_bundle, write_bundle
+from refquant.methods import METHODS
 from refquant.pipeline import quantize
 from refquant.reconstruct.checkpoint import Store, record_from_data, record_to_data
 from refquant.reconstruct.history import Record
@@ -67,7 +68,10 @@ def same(a, b):
 @pytest.mark.parametrize("mode", ["fast", "pinned"])
 @pytest.mark.parametrize(
     ("setting", "units"),
-    [(adaround(), 4), (CASE_111, 8), (CASE_112, 3), (UNHARDENED, 8), (ADAQT, 1)],
+    [
+        *((adaround(), 4), (CASE_111, 8), (CASE_112, 3), (UNHARDENED, 8), (ADAQT, 1)),
+        *((METHODS["brecq-fisher-full"], 6), (METHODS["pd-quant+ols"], 3)),
+    ],
     ids=lambda v: getattr(v, "name", v),
 )
 def test_a_killed_run_resumes_where_it_was(setting, units, mode, tmp_path):

@@ -19,6 +19,7 @@ from oracle_tests.test_reconstruct_unit import (
 from refquant.methods.finish import CorrectBias, FitTransform
 from refquant.methods.nearest import NEAREST
 from refquant.network import Network, forward
+from refquant.pipeline import quantize
 from refquant.reconstruct.finish import finished
 from refquant.reconstruct.model import build_model, harden
 
@@ -126,3 +127,14 @@ def test_finishing_runs_behind_learning_with_its_codes():
     assert records == same
     assert all(state[key].tobytes() == value.tobytes() for key, value in without.items())
     assert {key[1] for key in state.keys() - without.keys()} == {"bias"}
+
+
+def test_real_weights_can_be_finished_too():
+    """A-rounding leaves weights real; its product is fitted all the same, and nothing is coded."""
+    network, x = residual(), images(residual())
+    plainly, fitted = (quantize(network, x, f"a-rounding{b}", act_bits=2) for b in ("", "+ols"))
+    assert fitted.plan is None and fitted.layers == {}
+    plain_error, error = (
+        np.abs((r.network(x) - network(x)).mean(axis=0)) for r in (plainly, fitted)
+    )
+    assert error.max() < 1e-13 < 1e-3 < plain_error.max()

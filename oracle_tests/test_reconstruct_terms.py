@@ -25,13 +25,12 @@ from oracle_tests.term_cases import (
     UNITS,
     defined_loss,
     kl_rows,
+    surrogate,
     through_the_float_rest,
     unit_task,
 )
 from oracle_tests.test_reconstruct_unit import (
     STEP,
-    Frozen,
-    penalty_of,
     shaken,
     soft_weights,
 )
@@ -42,7 +41,7 @@ from refquant.network import forward
 from refquant.network.run import evaluate
 from refquant.reconstruct import learn
 from refquant.reconstruct import rest as rest_module
-from refquant.reconstruct.batches import batch_indices, mixed_inputs
+from refquant.reconstruct.batches import batch_indices
 from refquant.reconstruct.learn import hard_loss
 from refquant.reconstruct.model import harden
 from refquant.reconstruct.objective import Goal, loss_and_cotangents
@@ -155,30 +154,6 @@ def test_weights_left_real_are_real_in_the_fisher_weights_too():
     assert np.any(one != two)
 
 
-def surrogate(task, own):
-    """Loss + penalty past the unit, residuals and masks frozen as in test_reconstruct_unit."""
-    phase, key = task.phase, (*task.key, STEP)
-    rows = batch_indices(key, 24, phase.batch, phase.sampling)
-    values = mixed_inputs(key, task.inputs, task.float_inputs, rows, phase.mix)
-    values |= {edge: value[rows] for edge, value in task.beside.items()}
-    at = {**own, **soft_weights(task, own, {})}
-    trace = forward(task.network, values, task.nodes, at)
-    nodes = tuple(
-        replace(n, attrs=(("component", Frozen(trace.caches[n.name])),))
-        if n.op == "quantize" and n.name in trace.caches
-        else n
-        for n in task.network.nodes
-    )
-    network = replace(task.network, nodes=nodes)
-
-    def value(state):
-        params = {**state, **soft_weights(task, state, {})}
-        reached = forward(network, values, task.nodes, params).values
-        return defined_loss(task, reached, rows) + penalty_of(task, state)
-
-    return value
-
-
 CASES = {
     "kl-layer": ("dw", (KL,)),
     "kl-skipped": ("point", (KL,)),
@@ -188,6 +163,8 @@ CASES = {
     "fisher-diag": ("body", (DIAG,)),
     "fisher-full": ("body", (FULL,)),
     "all": ("dw", (Term(weight=0.5), KL, DIAG, replace(FULL, weight=3.0))),
+    "network": ("network", (Term(at="layers"), KL, DIAG)),
+    "patches": ("dw", (KL, DIAG)),
     "power": ("body", (Term(at="layers", normalize="power"), Term(normalize="power", p=2.4))),
 }
 
@@ -196,7 +173,8 @@ CASES = {
 def test_gradients_are_central_differences(case):
     """P86, methods.md 5.2, 5.3: of alpha and s_x, through the unit and the float rest."""
     name, terms = CASES[case]
-    task, own = unit_task(name, terms, mix=(Mix(at="input", keep=0.5),))
+    setting = replace(CASE_112, placement="input") if case == "patches" else CASE_112
+    task, own = unit_task(name, terms, setting, mix=(Mix(at="input", keep=0.5),))
     task, own = weighed(task, own), shaken(own)
     found, value = gradients(task, own, STEP), surrogate(task, own)
     assert found.loss + found.penalty == pytest.approx(value(own), rel=1e-11)
