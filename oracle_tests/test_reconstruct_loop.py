@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from oracle_tests.reconstruct_cases import (
-    ALPHA,
     BITS,
     CASE_111,
     CASE_112,
