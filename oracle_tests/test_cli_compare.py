@@ -117,7 +117,8 @@ def test_an_interrupt_ends_the_workers_and_keeps_finished_rows(tmp_path: Path) -
     """A row that would take days does not hold it up; no worker is left
     that could still write to standard error."""
     out = tmp_path / "rows"
-    words = ["compare", "digits-mlp", "--bits", "W4A4", "--steps", "100000000", "--quiet"]
+    words = ["compare", "digits-mlp", "--bits", "W4A4,W3A3,W2A2,W5A5", "--quiet"]
+    words += ["--steps", "100000000"]
     words += ["--workers", "1", "--out", str(out)]
     process = subprocess.Popen(
         [sys.executable, "-m", "refquant.cli.main", *words],

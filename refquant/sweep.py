@@ -209,7 +209,7 @@ def sweep(
         with one_thread_each(), pool(min(len(missing), workers or os.cpu_count() or 1)) as own:
             done |= _collect(own, missing, folder, on_row)
     elif missing and executor is not None:
-        done |= _collect(executor, missing, folder, on_row)
+        done |= _collect(executor, missing, folder, on_row, cancel=True)
     return [done[config] for config in todo]
 
 
@@ -240,7 +240,9 @@ def _collect(
     configs: list[Config],
     folder: Path | None,
     on_row: Callable[[Row], None] | None,
+    cancel: bool = False,
 ) -> dict[Config, Row]:
+    """Return the rows of `configs` as they finish; `cancel` what waits if anything interrupts."""
     running: dict[Future[Row], Config] = {executor.submit(run, c): c for c in configs}
     done: dict[Config, Row] = {}
     errors: list[Exception] = []
@@ -256,7 +258,8 @@ def _collect(
             _notify(on_row, done[config])
     finally:
         for future, config in running.items():
-            future.cancel()  # after an interrupt; does nothing to those that ran
+            if cancel:
+                future.cancel()  # does nothing to those that ran
             if config not in done and _succeeded(future):
                 rows.keep(folder, config.key, future.result())
     if errors:

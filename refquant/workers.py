@@ -29,7 +29,9 @@ def one_thread_each() -> Iterator[None]:
 def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Yield a pool of spawned workers that are ended at once if anything interrupts the sweep.
 
-    Leaving a pool waits for what its workers do, which may take minutes.
+    Leaving a pool waits for what its workers do, which may take minutes. Its futures must not be
+    cancelled before that: a pool whose workers die sets an error on every future it still holds,
+    and CPython 3.11 fails over a cancelled one.
     """
     before = set(multiprocessing.active_children())
     spawn = multiprocessing.get_context("spawn")
@@ -42,7 +44,7 @@ def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
                 process.terminate()
         raise
     finally:
-        executor.shutdown(cancel_futures=True)
+        executor.shutdown()
 
 
 def _leave_interrupts() -> None:
