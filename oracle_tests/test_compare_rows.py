@@ -91,6 +91,23 @@ def test_an_interrupt_keeps_what_was_finished_but_not_yet_collected(tmp_path: Pa
     assert {path.stem for path in tmp_path.iterdir()} == {config.key for config in configs}
 
 
+def test_an_interrupt_cancels_what_waits_in_an_executor_of_the_callers_own(tmp_path: Path) -> None:
+    """Nobody will ask for it any more; the executor itself stays the caller's."""
+    waiting: Future[Any] = Future()
+    other = replace(BASE, seed=1)
+
+    class Busy(Inline):
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            return waiting if args[0] == other else super().submit(fn, *args, **kwargs)
+
+    def stop(_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep([BASE, other], Busy({BASE: row(BASE, [1.0], [0.5])}), out=tmp_path, on_row=stop)
+    assert waiting.cancelled() and [path.stem for path in tmp_path.iterdir()] == [BASE.key]
+
+
 def test_per_image_measures_add_up_to_the_totals() -> None:
     """By hand for the energies; the totals are those of `metrics`."""
     r = np.array([[3.0, 4.0], [0.0, 2.0], [1.0, 0.0]])

@@ -47,8 +47,13 @@ def add_parser(commands: Any) -> None:
     add_study(parser)
     parser.add_argument("--out", metavar="DIR", help="keep finished rows there; resume from them")
     parser.add_argument("--report", metavar="FILE.md", help="write a Markdown report there")
-    parser.add_argument("--title", default="Comparison", metavar="TEXT", help="of the report")
-    parser.add_argument("--note", default="", metavar="TEXT", help="first words of the report")
+    parser.add_argument(
+        "--title",
+        default="Comparison",
+        metavar="TEXT",
+        help="of the report (default: %(default)s)",
+    )
+    parser.add_argument("--note", metavar="TEXT", help="first words of the report")
     parser.add_argument("--workers", type=integer(1), metavar="N", help="processes (one a core)")
     add_quiet(parser)
     parser.set_defaults(run=run)
@@ -71,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     report = {
         **compare(plan, rows),
         "title": a.title,
-        "note": a.note,
+        "note": a.note or "",
         "command": command(a, plan),
         "seconds": round(sum(row["seconds"] for row in rows), 1),
         "environment": environment(),

@@ -79,14 +79,15 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     """Add what decides the numbers of a study."""
     parser.add_argument("networks", nargs="+", type=networks, metavar="NETWORK")
     options: tuple[tuple[str, Callable[[str], Any], Any, str, str], ...] = (
-        ("--methods", several(method), ("nearest", "adaround"), "LIST", "with commas"),
-        ("--bits", several(width), ((4, 4), (2, 2)), "LIST", "as W4A4,W2A2"),
-        ("--seeds", several(integer(0, 2**64 - 1)), (0,), "LIST", "of rounding, as 0,1"),
+        ("--methods", several(method), "nearest,adaround", "LIST", "with commas"),
+        ("--bits", several(width), "W4A4,W2A2", "LIST", "of weights and activations"),
+        ("--seeds", several(integer(0, 2**64 - 1)), "0", "LIST", "of rounding, as 0,1"),
         ("--pairs", several(pair), None, "LIST", "as BASELINE:CANDIDATE,...; without it all"),
-        ("--steps", integer(1), None, "N", "per unit (default: the published numbers)"),
-        ("--resamples", integer(1, 1_000_000), 2000, "N", "of the bootstrap (default: 2000)"),
-        ("--level", level, 0.95, "P", "of the intervals (default: 0.95)"),
+        ("--steps", integer(1), None, "N", "per unit; without it the published numbers"),
+        ("--resamples", integer(1, 1_000_000), 2000, "N", "of the bootstrap"),
+        ("--level", level, 0.95, "P", "of the intervals"),
     )
     for name, convert, default, metavar, text in options:
-        parser.add_argument(name, type=convert, default=default, metavar=metavar, help=text)
+        shown = text if default is None else f"{text} (default: %(default)s)"
+        parser.add_argument(name, type=convert, default=default, metavar=metavar, help=shown)
     parser.add_argument("--pinned", action="store_true", help="pinned arithmetic in every run")
