@@ -95,7 +95,8 @@ def test_importing_refquant_leaves_optional_packages_alone() -> None:
     """tqdm is imported by the first progress bar, matplotlib and the test tools never."""
     import subprocess
 
-    code = "import sys, refquant; print(sorted({'tqdm','matplotlib','hypothesis','mpmath'} & set(sys.modules)))"
+    late = {"tqdm", "matplotlib", "hypothesis", "mpmath"}
+    code = f"import sys, refquant; print(sorted({late} & set(sys.modules)))"
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
