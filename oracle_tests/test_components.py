@@ -1,7 +1,7 @@
 """Components: where they start, that hard codes and soft values agree, what a penalty counts."""
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -20,6 +20,8 @@ from refquant.components import (
     XiEta,
 )
 from refquant.components.weights import dequantized
+from refquant.methods import METHODS
+from refquant.quantizers.border_options import BorderOptions
 from refquant.quantizers.grid import Grid
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -242,6 +244,23 @@ def test_border_gradients_carry_the_names_of_the_parameters():
     assert d_x.shape == x.shape and set(grads) == {"s_x", "b0", "b1", "b2", "fusion"}
     assert set(grads) < set(border.learnable)
     assert all(grads[name].shape == params[name].shape for name in grads)
+
+
+@pytest.mark.parametrize(
+    ("options", "gone"),
+    [
+        (BorderOptions(degree=1), {"b2"}),
+        (BorderOptions(fuse="none"), {"fusion"}),
+        (BorderOptions(fusion_weights="fixed"), {"fusion"}),
+    ],
+)
+def test_a_border_declares_what_its_options_leave_to_learn(options, gone):
+    """A phase that learns a coefficient the border has not is refused when the setting is made."""
+    border = BorderActivations(options=options)
+    assert set(BorderActivations().learnable) - set(border.learnable) == gone
+    assert gone.isdisjoint(border.start(np.ones((2, 8, 3, 3)), taps=4))
+    with pytest.raises(ValueError, match=f"'{gone.copy().pop()}'"):
+        replace(METHODS["aquant"], activations=border)
 
 
 @pytest.mark.parametrize(

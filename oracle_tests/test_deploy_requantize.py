@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refquant.deploy.epilogue import float_epilogue, fold_epilogue, requantize_float
+from refquant.deploy.epilogue import float_epilogue, requantize_float
 from refquant.deploy.requantize import (
     STAGES,
     apply_multiplier,
@@ -20,6 +20,7 @@ from refquant.deploy.requantize import (
 from refquant.deploy.rescale import shift_down
 from refquant.oracle.exact import requantize as exact
 from refquant.oracle.exact import rounding
+from refquant.quantizers.transform import fold_output
 
 LOW, HIGH = -(2**31), 2**31 - 1
 ENDS = [LOW, LOW + 1, -(2**30) - 1, -(2**30), -3, -2, -1, 0, 1, 2, 3, 5, 2**30, HIGH - 1, HIGH]
@@ -263,7 +264,7 @@ def test_folding_is_exact_and_neutral_values_vanish(data, seed):
     rng = np.random.default_rng(seed)
     s_w, xi, bias, eta = (rng.integers(-64, 65, 4) / 2.0**k for k in (9, 5, 3, 4))
     s_x = data.draw(st.sampled_from([0.5, 0.375, 2.0]), label="s_x")
-    scale, offset = fold_epilogue(s_w, s_x, bias, xi, eta)
+    scale, offset = fold_output(s_w, s_x, bias, xi, eta)
     acc = rng.integers(-(2**20), 2**20, (2, 4))
     y = float_epilogue(acc, scale, offset)
     for c in range(4):
@@ -272,8 +273,8 @@ def test_folding_is_exact_and_neutral_values_vanish(data, seed):
         assert (Fraction(float(scale[c])), Fraction(float(offset[c]))) == (st_c, bt_c)
         assert [Fraction(float(v)) for v in y[:, c]] == [st_c * int(a) + bt_c for a in acc[:, c]]
     ones, zeros = np.ones(4), np.zeros(4)
-    plain = fold_epilogue(s_w, s_x, None, None, None)
-    neutral = fold_epilogue(s_w, s_x, zeros, ones, zeros)
+    plain = fold_output(s_w, s_x, None, None, None)
+    neutral = fold_output(s_w, s_x, zeros, ones, zeros)
     assert [p.tobytes() for p in plain] == [p.tobytes() for p in neutral]
 
 
@@ -283,7 +284,7 @@ def test_folding_real_numbers_costs_a_few_ulp(seed):
     rng = np.random.default_rng(seed)
     s_w, xi, bias, eta = rng.normal(size=(4, 5))
     acc = rng.integers(-(2**20), 2**20, (3, 5))
-    scale, offset = fold_epilogue(s_w, 0.37, bias, xi, eta)
+    scale, offset = fold_output(s_w, 0.37, bias, xi, eta)
     folded = float_epilogue(acc, scale, offset)
     literal = xi * (s_w * 0.37 * acc) + bias + eta
     size = np.abs(xi * s_w * 0.37 * acc) + np.abs(bias) + np.abs(eta)

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oracle_tests.exact_lists import dyadic
-from refquant.deploy.epilogue import fold_epilogue
 from refquant.layers.batch_norm import batch_norm_forward, fold_batch_norm
 from refquant.layers.linear import linear_forward
 from refquant.optimal.batch_norm_map import (
@@ -20,7 +19,7 @@ from refquant.optimal.fold import fold_transform
 from refquant.oracle.exact import least_squares as twin
 from refquant.quantizers.fake_quant import quantize
 from refquant.quantizers.grid import Grid, make_qparams
-from refquant.quantizers.transform import output_transform_forward
+from refquant.quantizers.transform import fold_output, output_transform_forward
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -67,12 +66,15 @@ def test_folding_real_values_costs_a_few_ulp(seed):
 
 @given(seed=SEEDS)
 def test_deployment_folds_to_the_same_bits(seed):
-    """P42: as many numbers as without a transform, and the very ones deployment stores."""
+    """P42: as many numbers as without a transform; the function deployment folds by, which rounds
+    xi s_w first, then its product with s_x, and b + eta once."""
     rng = np.random.default_rng(seed)
     xi, eta, bias, s_w = rng.uniform(0.1, 2, 3), *rng.normal(size=(2, 3)), rng.uniform(0.1, 1, 3)
     s_x = rng.uniform(0.1, 1)
     folded = fold_transform(xi, eta, s_w, np.array(s_x), bias)
-    scale, offset = fold_epilogue(s_w, s_x, bias, xi, eta)
+    scale, offset = fold_output(s_w, s_x, bias, xi, eta)
+    np.testing.assert_array_equal(scale, (xi * s_w) * s_x)
+    np.testing.assert_array_equal(offset, bias + eta)
     assert folded.st.tobytes() == scale.tobytes()
     assert folded.bt.tobytes() == offset.tobytes()
     neutral = fold_transform(np.ones(3), np.zeros(3), s_w, np.array(s_x), bias)

@@ -39,8 +39,13 @@ class BorderActivations(NearestActivations):
 
     @property
     def learnable(self) -> tuple[str, ...]:
-        """Names of the parameters a phase may learn or drive."""
-        return ("s_x", *BORDER, "a")
+        """Names of the parameters a phase may learn or drive, as the options leave them."""
+        gone = set()
+        if self.options.degree == 1:
+            gone.add("b2")
+        if self.options.fuse == "none" or self.options.fusion_weights == "fixed":
+            gone.add("fusion")
+        return ("s_x", *(name for name in BORDER if name not in gone), "a")
 
     def start(self, x: Array, taps: int = 1) -> Params:
         """Return the calibrated step, a border of 1/2 everywhere, and a = 1.

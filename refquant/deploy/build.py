@@ -21,11 +21,11 @@ from refquant._checks import check_finite, check_positive, check_shape, complain
 from refquant._types import Array
 from refquant.deploy import overflow
 from refquant.deploy.codes import narrow
-from refquant.deploy.epilogue import fold_epilogue
 from refquant.deploy.plan import EdgeCoder, HardLayer, IntegerLayer, Plan
 from refquant.network import INPUT, Network, Node, linear_nodes
 from refquant.network.lower import TRANSPARENT
 from refquant.quantizers.grid import Grid, make_qparams
+from refquant.quantizers.transform import fold_output
 
 CARRY_CODES = ("patches", *TRANSPARENT)
 NOT_LOWERED = ("conv2d", "linear", "batch_norm_train")
@@ -125,7 +125,7 @@ def _layer(
     reads = None if source is None else coders[source]
     # A real input is multiplied by dequantized weights, which contain the weight step already.
     s_w, s_x = (np.ones(channels), 1.0) if reads is None else (step, reads.step)
-    scale, offset = fold_epilogue(s_w, s_x, bias, xi, eta)
+    scale, offset = fold_output(s_w, s_x, bias, xi, eta)
     largest = 0 if reads is None else reads.largest
     bound = overflow.tight_bound(hard.codes, largest)
     overflow.check_accumulator(name, bound)

@@ -17,8 +17,8 @@ stores two numbers a channel, with the transform and without it.
 
 Edge cases: a transform per pixel is refused, as it cannot ride on a requantisation per channel.
 xi <= 0 is allowed (decision D33) but warned of: fixed-point epilogues want a positive scale.
-Not modelled: fixed point; that is the business of `refquant.deploy`, whose float epilogue has
-the same bits.
+Not modelled: fixed point; that is the business of `refquant.deploy`, whose float epilogue folds by
+the same function.
 """
 
 import warnings
@@ -28,6 +28,7 @@ import numpy as np
 
 from refquant._checks import check_array, check_finite, check_positive, complaint
 from refquant._types import Array
+from refquant.quantizers.transform import fold_output
 
 
 class FoldedTransform(NamedTuple):
@@ -77,8 +78,9 @@ def fold_transform(
     if (xi <= 0.0).any():
         warnings.warn(f"fold_transform(): {_first_negative(xi)}", stacklevel=2)
     wide = {k: np.broadcast_to(v.astype(np.float64), (channels,)) for k, v in given.items()}
-    st = wide["xi"] * wide["s_w"] * wide["s_x"]
-    return FoldedTransform(st, wide.get("bias", np.zeros(channels)) + wide["eta"])
+    step = float(s_x.astype(np.float64))
+    folded = fold_output(wide["s_w"], step, wide.get("bias"), wide["xi"], wide["eta"])
+    return FoldedTransform(*folded)
 
 
 def _first_negative(xi: Array) -> str:

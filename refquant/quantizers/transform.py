@@ -161,3 +161,30 @@ def _spread(name: str, value: Array, y0: Array) -> Array:
         expected = "of shape " + " or ".join(str(s) for s in dict.fromkeys(allowed))
         raise ValueError(complaint("output_transform_forward", name, got, expected))
     return spread_parameter(value.astype(y0.dtype, copy=False), y0.ndim)
+
+
+def fold_output(
+    s_w: Array, s_x: float, bias: Array | None, xi: Array | None, eta: Array | None
+) -> tuple[Array, Array]:
+    """Fold everything that follows a product of levels into a scale and an offset, AT eq. 9.
+
+    Unchecked: `refquant.optimal.fold` and `refquant.deploy` check what they are given.
+
+    Parameters
+    ----------
+    s_w : (c_out,) array
+        Dequantization step per output channel.
+    s_x : float
+        Step of the input's codes; 1 for an input in real numbers.
+    bias, xi, eta : (c_out,) array or None
+
+    Returns
+    -------
+    scale, offset : (c_out,) float64 arrays
+        ``xi * s_w * s_x`` and ``bias + eta``.
+    """
+    steps = np.asarray(s_w, dtype=np.float64)
+    zero = np.zeros(steps.shape)
+    scaled = steps if xi is None else xi.astype(np.float64) * steps
+    offset = zero if bias is None else bias.astype(np.float64)
+    return scaled * s_x, offset + (zero if eta is None else eta.astype(np.float64))
