@@ -25,6 +25,7 @@ FLOORS = (
     ("zoo",),
     ("network",),
     ("_bundle",),
+    ("kernels",),
     ("layers", "quantizers"),
     ("numerics",),
     ("_checks", "_types"),
