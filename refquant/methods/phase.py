@@ -4,17 +4,18 @@ What contradicts itself is refused when the phase is made, with the fix in the m
 learns what cannot move, or mixes what is equal, would only look like the method it names.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from refquant._checks import check_in, check_int, complaint
+from refquant.methods.gram import Gram, check_quadratic
 from refquant.methods.parts import Learn, Mix, Penalty, Term
 from refquant.network.units import GRANULARITIES
 
 ROLES = ("weights", "activations")
 SOURCES = ("float", "quantized")
 SAMPLINGS = ("permutation", "with_replacement")
-SOLVERS = ("minibatch",)
+SOLVERS = ("minibatch", "gram")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,11 @@ class Phase:
         Published values; a run may override the number of steps.
     sampling : {"permutation", "with_replacement"}
         How a batch is drawn from the calibration images.
-    solver : {"minibatch"}
+    solver : {"minibatch", "gram"}
+        Adam on batches, the papers' literal loop; or the layer's quadratic form, which draws
+        nothing and reads neither `batch` nor `sampling` (`refquant.methods.gram`).
+    gram : Gram
+        Options of the Gram solver.
     harden : tuple of {"weights", "activations"}
         What is rounded for good when the unit is finished.
     keep_best : bool
@@ -58,6 +63,7 @@ class Phase:
     batch: int = 32
     sampling: str = "permutation"
     solver: str = "minibatch"
+    gram: Gram = Gram()
     harden: tuple[str, ...] = ("weights",)
     keep_best: bool = False
 
@@ -73,6 +79,16 @@ class Phase:
         self._check_learn()
         self._check_penalty()
         self._check_mix()
+        if self.solver == "gram":
+            check_quadratic(self)
+        elif self.gram != Gram():
+            got, fix = f"set with solver={self.solver!r}", "Leave it out, or use solver='gram'."
+            raise ValueError(complaint("Phase", "gram", got, "the default", fix))
+
+    def taking(self, steps: int | None) -> "Phase":
+        """Return the phase with another number of steps, where it takes steps at all."""
+        direct = self.solver == "gram" and self.gram.start != "descent"
+        return replace(self, steps=1 if direct else steps or self.steps)
 
     def _check_learn(self) -> None:
         names = [name for name, _ in (*self.learn, *self.drive)]

@@ -20,11 +20,12 @@ from typing import Any
 
 from refquant._checks import check_in, complaint
 from refquant.methods.canonical import as_data
+from refquant.methods.gram import Gram
 from refquant.methods.parts import Learn, Mix, Penalty, Term
 from refquant.methods.phase import ROLES, Phase
 from refquant.network.lower import PLACEMENTS
 
-__all__ = ["ROLES", "Learn", "Mix", "Penalty", "Phase", "Setting", "Term"]
+__all__ = ["ROLES", "Gram", "Learn", "Mix", "Penalty", "Phase", "Setting", "Term"]
 
 ORDERS = ("unit-first", "phase-first")
 
@@ -69,6 +70,7 @@ class Setting:
         check_in("Setting", "order", self.order, ORDERS)
         for phase in self.phases:
             self._check_names(phase)
+            self._check_solver(phase)
         self._check_finish()
         if self.order == "unit-first" and len({phase.unit for phase in self.phases}) > 1:
             got = "phases over different units in unit-first order"
@@ -96,6 +98,14 @@ class Setting:
                 got = f"{name!r}, of real activations"
                 fix = f"Add 'activations' to quantize, or do not learn {name!r}."
                 raise ValueError(complaint(where, what, got, "a parameter in use", fix))
+
+    def _check_solver(self, phase: Phase) -> None:
+        learnt = [name for name, _ in phase.learn]
+        if phase.solver == "gram" and "s_x" in learnt and self.placement != "input":
+            got = "'s_x' by solver='gram', of a quantizer behind the loss of its layer"
+            fix = "Use placement='input', or learn s_x in a phase with solver='minibatch'."
+            where, expected = f"Setting {self.name!r}", "a step in front of the product"
+            raise ValueError(complaint(where, "a learnt parameter", got, expected, fix))
 
     def _check_finish(self) -> None:
         where = f"Setting {self.name!r}"
