@@ -13,6 +13,7 @@ PACKAGE = ROOT / "refquant"
 # and may not import each other unless they are the same room.
 FLOORS = (
     ("cli",),
+    ("oracle",),
     ("compare",),
     ("study",),
     ("sweep",),
@@ -59,15 +60,12 @@ def files() -> list[Path]:
 
 
 def not_downwards(room: str, names: list[str]) -> list[str]:
-    """Return the modules of ours among `names` that a file in `room` may not import.
-
-    The oracle has a rule of its own: its twins import the standard library only.
-    """
+    """Return the modules of ours among `names` that a file in `room` may not import."""
     found = []
     for name in names:
         other = room_of(name)
         inside = name.startswith("refquant.") and other not in ("__version__", room)
-        if not inside or room == "oracle" or (room, other) in ALLOWED_SIDEWAYS:
+        if not inside or (room, other) in ALLOWED_SIDEWAYS:
             continue
         if other not in FLOOR or FLOOR[other] <= FLOOR[room]:
             found.append(name)
@@ -76,9 +74,9 @@ def not_downwards(room: str, names: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_arrows_point_downwards(path: Path) -> None:
-    """A room imports only from rooms below it; the oracle's exact twins import nothing of ours."""
+    """A room imports only from rooms below it."""
     room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    assert room in FLOOR or room == "oracle", f"room {room!r} has no floor in the table"
+    assert room in FLOOR, f"room {room!r} has no floor in the table"
     assert not_downwards(room, imports(path)) == []
 
 

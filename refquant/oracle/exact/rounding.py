@@ -1,8 +1,8 @@
 """Scalar twin of the rounding functions: one number at a time, in exact rationals.
 
 Written from the column "exact meaning" of methods 1.1. A float is a rational number, so
-``Fraction(u)`` loses nothing and every comparison below is exact, for floats and Fractions
-alike. Imports the standard library only.
+``rational(u)`` loses nothing and every comparison below is exact, for floats, Fractions and
+tracked numbers alike. Imports the standard library only.
 
 Edge cases: NaN and the infinities return themselves (floats); everything else is an int, so
 there is no sign of zero here.
@@ -13,42 +13,41 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+from refquant.oracle.exact.tracked import rational, split
+
 HALF = Fraction(1, 2)
 
 
 def rint(u: Any) -> int:
     """The nearest integer; of two equally near ones, the even one."""
-    low = math.floor(Fraction(u))
-    twice = 2 * (Fraction(u) - low)
-    if twice == 1:
-        return low if low % 2 == 0 else low + 1
-    return low if twice < 1 else low + 1
+    return round(rational(u))
 
 
 def half_up(u: Any) -> int:
     """floor(u + 1/2)."""
-    return math.floor(Fraction(u) + HALF)
+    low, f = split(u)
+    return low + 1 if f >= HALF else low
 
 
 def half_down(u: Any) -> int:
     """ceil(u - 1/2)."""
-    return math.ceil(Fraction(u) - HALF)
+    low, f = split(u)
+    return low + 1 if f > HALF else low
 
 
 def half_away(u: Any) -> int:
     """sign(u) * floor(|u| + 1/2)."""
-    size = math.floor(abs(Fraction(u)) + HALF)
-    return size if u > 0 else -size
+    return half_up(u) if u > 0 else half_down(u)
 
 
 def floor(u: Any) -> int:
     """The largest integer that is not above u."""
-    return math.floor(Fraction(u))
+    return math.floor(rational(u))
 
 
 def ceil(u: Any) -> int:
     """The smallest integer that is not below u."""
-    return math.ceil(Fraction(u))
+    return math.ceil(rational(u))
 
 
 MODES: dict[str, Callable[[Any], int]] = {
@@ -76,5 +75,5 @@ def border_round(u: Any, border: Any) -> Any:
         return [border_round(v, b) for v, b in zip(u, border, strict=True)]
     if isinstance(u, float) and not math.isfinite(u):
         return u
-    low = math.floor(Fraction(u))
-    return low + 1 if Fraction(u) - low > Fraction(border) else low
+    low, f = split(u)
+    return low + 1 if f > rational(border) else low

@@ -1,0 +1,23 @@
+"""Dyadic random inputs: integers of the counter-based generator, scaled by a power of two."""
+
+import numpy as np
+
+from refquant._types import Array
+from refquant.numerics import counter
+
+
+def dyadic(
+    key: tuple[int | str, ...], shape: int | tuple[int, ...], bits: int, point: int
+) -> Array:
+    """Return k / 2^point with whole k, |k| < 2^bits, uniform and of both signs.
+
+    `bits` is the tier's (8, 11 or 24); the numbers lie in (-2^(bits - point), 2^(bits - point)).
+    """
+    span = (1 << (bits + 1)) - 1
+    whole = counter.integers(("oracle", *key), span, shape) - ((1 << bits) - 1)
+    return np.asarray(np.ldexp(whole.astype(np.float64), -point))
+
+
+def codes(key: tuple[int | str, ...], shape: int | tuple[int, ...], low: int, high: int) -> Array:
+    """Return int64 numbers in low..high, both included."""
+    return np.asarray(counter.integers(("oracle", *key), high - low + 1, shape) + low)

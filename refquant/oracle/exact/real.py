@@ -1,0 +1,139 @@
+"""exp, log, powers and roots for the twins: of floats by `math`, of exact numbers to 60 digits.
+
+    number              result                            error that a `Tracked` result records
+    float, int          float, by the standard library    --
+    Fraction            Fraction, right to 60 digits      --
+    Tracked             Tracked around that value         that of the argument times |f'|, plus
+                                                          ROUNDINGS of the function itself
+
+The decimal module computes exp and ln correctly rounded in its own arithmetic, the same on every
+machine; the result is cut to a dyadic number of 220 bits so that later sums stay short.
+Imports the standard library only.
+"""
+
+import math
+from collections.abc import Callable
+from decimal import Context, Decimal
+from fractions import Fraction
+from typing import Any
+
+from refquant.oracle.exact.tracked import Tracked, special
+
+CONTEXT = Context(prec=70)
+BITS = 220
+ROUNDINGS = 2  # one unit in the last place, what every maths library in use keeps
+POWER_ROUNDINGS = 4  # of pow(): two units in the last place
+
+
+def exp(x: Any) -> Any:
+    """e ** x."""
+    if special(x) or isinstance(x, float | int):
+        return math.exp(x) if not x > 709.78 else math.inf
+    value = _cut(Fraction(_decimal(_value(x)).exp(CONTEXT)))
+    return _around(x, value, lambda error: value * error, ROUNDINGS)
+
+
+def log(x: Any) -> Any:
+    """Natural logarithm of x > 0; log(1) is exactly 0."""
+    if special(x) or isinstance(x, float | int):
+        return math.log(x)
+    value = _cut(Fraction(_decimal(_value(x)).ln(CONTEXT)))
+    return _around(x, value, lambda error: error / abs(_value(x)), ROUNDINGS)
+
+
+def sqrt(x: Any) -> Any:
+    """Square root of x >= 0, exact where the root is a dyadic number of few bits."""
+    if special(x) or isinstance(x, float | int):
+        return math.sqrt(x)
+    value = _root(_value(x))
+    if isinstance(x, Tracked) and x.error == 0 and value * value == x.value:
+        return Tracked(x.ledger, value)
+    return _around(x, value, lambda error: error / (2 * value) if value else error, 1)
+
+
+def power(base: Any, exponent: Any) -> Any:
+    """base ** exponent for base >= 0; 0 ** 0 is 1. A whole exponent up to 4 is multiplied out."""
+    whole = isinstance(exponent, int) or (_plain(exponent) and float(exponent).is_integer())
+    if whole and 0 <= exponent <= 4:
+        return math.prod([base] * int(exponent)) if exponent else base * 0 + 1
+    if special(base) or (isinstance(base, float | int) and isinstance(exponent, float | int)):
+        return float(base) ** float(exponent)
+    b, e = _value(base), _value(exponent)
+    if b == 0:
+        return base * 0
+    log_b = _decimal(b).ln(CONTEXT)
+    value = _cut(Fraction(CONTEXT.multiply(log_b, _decimal(e)).exp(CONTEXT)))
+    source = base if isinstance(base, Tracked) else exponent
+    inherited = value * (abs(e) * _error(base) / b + abs(Fraction(log_b)) * _error(exponent))
+    return _around(source, value, lambda _: inherited, POWER_ROUNDINGS)
+
+
+def tanh(x: Any) -> Any:
+    """Hyperbolic tangent."""
+    if special(x) or isinstance(x, float | int):
+        return math.tanh(x)
+    e = Fraction(_decimal(2 * abs(_value(x))).exp(CONTEXT))
+    value = _cut((e - 1) / (e + 1)) * (1 if _value(x) >= 0 else -1)
+    return _around(x, value, lambda error: (1 - value * value) * error, ROUNDINGS)
+
+
+def cos(x: Any) -> Any:
+    """Cosine, for 0 <= x <= 2 pi, by its series."""
+    if special(x) or isinstance(x, float | int):
+        return math.cos(x)
+    square, term, total, k = _value(x) ** 2, Fraction(1), Fraction(1), 0
+    while abs(term) > Fraction(1, 2**BITS):
+        k += 2
+        term = _cut(-term * square / (k * (k - 1)))
+        total += term
+    value = _cut(total)
+    return _around(x, value, lambda error: error, ROUNDINGS)
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)), by the half that does not overflow."""
+    if x >= 0:
+        return 1 / (1 + exp(-x))
+    growing = exp(x)
+    return growing / (1 + growing)
+
+
+def _plain(number: Any) -> bool:
+    return isinstance(number, float | Fraction)
+
+
+def _value(number: Any) -> Fraction:
+    return number.value if isinstance(number, Tracked) else Fraction(number)
+
+
+def _error(number: Any) -> Fraction:
+    return number.error if isinstance(number, Tracked) else Fraction(0)
+
+
+def _around(x: Any, value: Fraction, inherited: Callable[[Fraction], Fraction], own: int) -> Any:
+    """`value` as a number of the kind of x, with its error if it has one."""
+    if not isinstance(x, Tracked):
+        return value
+    exact = x.error == 0 and value in (0, 1)  # exp(0), log(1): exact in every library
+    return Tracked(x.ledger, value, inherited(x.error), 0 if exact else own)
+
+
+def _decimal(value: Fraction) -> Decimal:
+    return CONTEXT.divide(Decimal(value.numerator), Decimal(value.denominator))
+
+
+def _cut(value: Fraction) -> Fraction:
+    """`value` rounded to BITS significant bits."""
+    if value == 0:
+        return value
+    shift = BITS - (value.numerator.bit_length() - value.denominator.bit_length())
+    return Fraction(round(value * Fraction(2) ** shift)) / Fraction(2) ** shift
+
+
+def _root(value: Fraction) -> Fraction:
+    """The square root, exact if rational, else to BITS bits."""
+    a, b = math.isqrt(value.numerator), math.isqrt(value.denominator)
+    if a * a == value.numerator and b * b == value.denominator:
+        return Fraction(a, b)
+    shift = 2 * BITS
+    return Fraction(math.isqrt(value.numerator * 2**shift // value.denominator), 2 ** (shift // 2))

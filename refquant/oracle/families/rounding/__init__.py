@@ -1,0 +1,1 @@
+"""Rounding to integers: six standard functions, and the movable border."""
