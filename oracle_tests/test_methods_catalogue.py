@@ -72,3 +72,17 @@ def test_the_published_settings():
     assert (amct.penalty.beta.curve, amct.penalty.beta.first_step) == ("cosine", 0)
     assert METHODS["adaround-amct"].weights == AdaRoundWeights(calibration=KlAmct())
     assert ADAQT.learnt == ("alpha", "s_x", "xi", "eta")
+
+
+@catalogue
+def test_parents_are_methods_and_lead_to_nearest(name):
+    """Every setting says what it was made from; none has merely inherited what its parent says."""
+    setting = METHODS[name]
+    assert (setting.parents == ()) == (name == "nearest")
+    for parent in setting.parents:
+        assert parent in METHODS or parent in METHODS.additions
+    line = [name]
+    while METHODS[line[-1]].parents:
+        line.append(METHODS[line[-1]].parents[0])
+        assert METHODS[line[-1]].parents[:1] != METHODS[line[-2]].parents[:1]
+    assert line[-1] == "nearest"

@@ -38,6 +38,9 @@ ADDED = (("xi", TRANSFORM), ("eta", TRANSFORM))
 LEARNING = [name for name in METHODS if METHODS[name].phases and METHODS[name].output is None]
 
 
+LABELS = ("name", "reference", "parents")  # what a setting is called and where it is from
+
+
 def differing(a, b):
     """Names of the fields in which two settings or phases differ."""
     return {f.name for f in fields(a) if getattr(a, f.name) != getattr(b, f.name)}
@@ -49,7 +52,7 @@ def test_a_composition_is_a_with_what_b_lists(name):
     base, whole = METHODS[name], resolve(f"{name}+adaqtransform")
     assert whole.name == f"{name}+adaqtransform" and whole.output == XiEta()
     assert base.reference in whole.reference and "AdaQTransform" in whole.reference
-    assert differing(base, whole) == {"name", "reference", "output", "phases"}
+    assert differing(base, whole) == {*LABELS, "output", "phases"}
     assert len(whole.phases) == len(base.phases)
     for before, after in zip(base.phases, whole.phases, strict=True):
         assert differing(before, after) == {"learn"} and after.learn == (*before.learn, *ADDED)
@@ -58,7 +61,7 @@ def test_a_composition_is_a_with_what_b_lists(name):
 def test_nwq_with_adaqtransform_is_adaqtransform_but_for_the_grid():
     """AdaQTransform is NWQ's pipeline with symmetric weights (AT eq. 1)."""
     whole = resolve("nwq+adaqtransform")
-    assert differing(whole, ADAQTRANSFORM) == {"name", "reference", "weights"}
+    assert differing(whole, ADAQTRANSFORM) == {*LABELS, "weights"}
     assert whole.phases == ADAQTRANSFORM.phases
 
 
@@ -87,6 +90,7 @@ def test_additions_apply_from_left_to_right():
         NEAREST,
         name="nearest+ols",
         reference=METHODS["nearest+ols"].reference,
+        parents=("nearest", "ols"),
         output=XiEta(),
         finish=(FitTransform(),),
     )
@@ -104,7 +108,7 @@ def test_a_redistribution_adds_its_preparing_step():
     ):
         setting = resolve(f"adaqtransform+{name}")
         assert setting.prepare == (*ADAQTRANSFORM.prepare, step)
-        assert differing(setting, ADAQTRANSFORM) == {"name", "reference", "prepare"}
+        assert differing(setting, ADAQTRANSFORM) == {*LABELS, "prepare"}
         with pytest.raises(ValueError, match=f"set {type(step).__name__}"):
             resolve(f"qdrop+{name}+{name}")
     both = resolve("nearest+cle+smoothquant+ols")
@@ -218,11 +222,11 @@ def test_the_weighted_losses_of_brecq_change_one_term():
     for kind in ("diag", "full"):
         setting = METHODS[f"brecq-fisher-{kind}"]
         first, second = setting.phases
-        assert differing(setting, BRECQ) == {"name", "reference", "phases"}
+        assert differing(setting, BRECQ) == {*LABELS, "phases"}
         assert differing(first, BRECQ.phases[0]) == {"terms"} and second == BRECQ.phases[1]
         assert first.terms == (Term(kind=f"fisher_{kind}"),)
     pd_quant, qdrop = METHODS["pd-quant"], METHODS["qdrop"]
-    assert differing(pd_quant, qdrop) == {"name", "reference", "phases"}
+    assert differing(pd_quant, qdrop) == {*LABELS, "phases"}
     (first,), (parent,) = pd_quant.phases, qdrop.phases
     assert differing(first, parent) == {"learn", "terms"}
     assert first.terms[1] == Term(kind="kl", at="logits", temperature=4.0, weight=10.0)

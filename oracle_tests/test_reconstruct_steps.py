@@ -67,13 +67,16 @@ def test_the_first_step_of_a_dialect_shifts_the_schedule():
         (Learn(lr=1e-3, keep_travel=False), [1e-3, 1e-3]),
         (Learn(lr=1e-3, schedule="cosine"), [2.0, 2.0 * (1 + np.cos(0.9 * np.pi)) / 2]),
         (Learn(lr=1e-3, relative=True), [2.0 * 1.5, 2.0 * 1.5]),
+        (Learn(lr=1e-3, schedule="steps", milestones=(0.5, 2 / 3)), [2.0, 2.0 / 100]),
+        (Learn(lr=1e-3, schedule="steps", milestones=(0.9,), factor=0.5), [2.0, 1.0]),
+        (Learn(lr=1e-3, schedule="steps", milestones=(0.95,), factor=0.5), [2.0, 1.0]),
     ],
 )
 def test_rates_follow_schedule_travel_and_unit(learn, expected):
     """methods.md 5.7: 20000 published steps in 10, cosine from the full rate, relative to 3/2."""
-    task, _ = task_of(dense(), images(dense()), adaround())
+    task, _ = task_of(dense(), images(dense()), adaround(learn=(("alpha", learn),)))
     start = np.array([-1.0, 2.0])
-    found = [rate(task, learn, start, step) for step in (1, 10)]
+    found = [rate(task, dict(task.phase.learn)["alpha"], start, step) for step in (1, 10)]
     np.testing.assert_allclose(found, expected, rtol=1e-14)
 
 

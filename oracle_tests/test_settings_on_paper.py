@@ -261,6 +261,7 @@ def test_adaround_differs_from_nearest_by_the_weights_and_one_phase() -> None:
             ADAROUND,
             name=NEAREST.name,
             reference=NEAREST.reference,
+            parents=NEAREST.parents,
             weights=NEAREST.weights,
             phases=(),
         )

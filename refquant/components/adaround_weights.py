@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from refquant._checks import check_in
 from refquant._types import Array
 from refquant.components.weights import NearestWeights, Params
 from refquant.quantizers import adaround
+from refquant.quantizers.rectified_sigmoid import EDGES
 
 BINARY_MARGIN = 0.999  # |2h - 1| above this counts as decided (methods.md 24)
 
@@ -28,15 +30,24 @@ class AdaRoundWeights(NearestWeights):
 
     Attributes
     ----------
-    alpha_init : {"ratio", "quotient"}
-        Closed form of the start; they differ by an ulp at exact ties (methods.md 6.3).
+    alpha_init : {"ratio", "quotient", "clipped"}
+        Closed form of the start (methods.md 6.3): the first two differ by an ulp at exact ties,
+        the third (onnxsim) starts no weight at an edge of h.
     edge : {"inclusive", "strict"}
         Whether the rectified sigmoid passes gradient at |alpha| = ln 11 (D37). "strict" freezes
         weights that lie on the grid.
+    tie : {"up", "down"}
+        The hard decision at h = 1/2: up in most released codes, down in Brevitas and onnxsim.
     """
 
     alpha_init: str = "ratio"
     edge: str = "inclusive"
+    tie: str = "up"
+
+    def __post_init__(self) -> None:
+        check_in("AdaRoundWeights", "alpha_init", self.alpha_init, adaround.INITS)
+        check_in("AdaRoundWeights", "edge", self.edge, EDGES)
+        check_in("AdaRoundWeights", "tie", self.tie, adaround.TIES)
 
     @property
     def learnable(self) -> tuple[str, ...]:
@@ -63,8 +74,8 @@ class AdaRoundWeights(NearestWeights):
         return value, {"alpha": adaround.rounding_regularizer_backward(1.0, cache)}
 
     def codes(self, w: Array, params: Params) -> Array:
-        """Return the hard-rounded levels in u-space: up iff alpha >= 0."""
-        codes = adaround.adaround_codes(w, params["alpha"], self.qparams(params))
+        """Return the hard-rounded levels in u-space: up iff alpha > 0, or is 0 and `tie` up."""
+        codes = adaround.adaround_codes(w, params["alpha"], self.qparams(params), self.tie)
         return codes - params["zero_point"]
 
     def share_binary(self, params: Params) -> float:

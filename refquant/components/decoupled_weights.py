@@ -35,6 +35,7 @@ class DecoupledWeights(AdaRoundWeights):
     case: str = "2.2"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_in("DecoupledWeights", "case", self.case, tuple(LEARNED))
 
     @property

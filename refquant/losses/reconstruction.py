@@ -4,32 +4,35 @@ Li et al., "BRECQ", ICLR 2021, arXiv:2102.05426 (with p = 2, and p = 2.4 for the
 learns activation steps); methods.md 5.1.
 
     L = mean over all axes but the channels of ( sum over the channels of |z - t|^p )
+    L = mean over all axes of |z - t|^p                               reduction="mean"
 
     paper    here     shape           meaning
     z        z        (n, c, h, w)    quantized output; (n, c) and tokens (n, tokens, c) too
     t        t        like z          float output, the target
     pp       p        number >= 1     exponent
     d        d        like z          z - t
-    --       places   number          numel / c, what the mean divides by
+    --       places   number          what the mean divides by: numel / c, or numel
     L        L        number          the loss
     Gz       d_z      like z          p |d|^(p-1) sign(d) / places
 
 Kink: for p = 1 at d = 0 the gradient is 0 (sign(0) = 0); for p > 1 it is continuous.
 Edge cases: NaN and infinities follow IEEE 754; an empty array is refused.
-Differs from: AdaQuant and most training frameworks take the mean over all elements, which is
-smaller by the factor c. The weight of a regulariser that is added is relative to this choice
-(P52): multiply it by 1/c where the plain mean is used.
+Differs from: AdaQuant, PPQ, PyTorch's experimental AdaRound and most training frameworks take the
+mean over all elements, which is smaller by the factor c. The weight of a regulariser that is added
+is relative to this choice (P52): multiply it by 1/c where the plain mean is used.
 """
 
 import numpy as np
 
 from refquant import numerics as nx
-from refquant._checks import check_array, check_int, check_operand, complaint
+from refquant._checks import check_array, check_in, check_int, check_operand, complaint
 from refquant._types import Array
+
+REDUCTIONS = ("channels", "mean")
 
 
 def reconstruction_loss(
-    z: Array, t: Array, p: float = 2.0, channel_axis: int = 1
+    z: Array, t: Array, p: float = 2.0, channel_axis: int = 1, reduction: str = "channels"
 ) -> tuple[float, Array]:
     """Return the loss of methods.md 5.1 and its gradient in `z`.
 
@@ -43,6 +46,9 @@ def reconstruction_loss(
         Exponent, at least 1. 1 and 2 (and no others) are computed without a power function.
     channel_axis : int
         The axis that is summed instead of averaged: 1 for maps and rows, -1 for tokens.
+    reduction : {"channels", "mean"}
+        "channels" sums over that axis (BRECQ, QDrop, AIMET, AMCT), "mean" averages over it too
+        (AdaQuant, PPQ, PyTorch).
 
     Returns
     -------
@@ -54,11 +60,14 @@ def reconstruction_loss(
     Raises
     ------
     ValueError
-        Unequal shapes, an empty array, p below 1 or not finite, an axis that `z` lacks.
+        Unequal shapes, an empty array, p below 1 or not finite, an axis that `z` lacks, another
+        reduction.
     TypeError
         Arrays that are not float32 or float64, or unequal dtypes.
     """
+    check_in("reconstruction_loss", "reduction", reduction, REDUCTIONS)
     places = mean_places("reconstruction_loss", z, t, channel_axis)
+    places = z.size if reduction == "mean" else places
     if not 1.0 <= p < float("inf"):
         raise ValueError(complaint("reconstruction_loss", "p", p, "a finite number from 1 on"))
     d = z - t

@@ -13,6 +13,7 @@ A_ROUNDING = replace(
     NEAREST,
     name="a-rounding",
     reference="AQuant, arXiv:2208.11945, table 1",
+    parents=("nearest",),
     weights=None,
     activations=ARoundingActivations(),
     placement="input",

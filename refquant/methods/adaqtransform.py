@@ -32,6 +32,7 @@ ADAQTRANSFORM = replace(
     NWQ,
     name="adaqtransform",
     reference=ADDS.reference,
+    parents=("nwq",),
     weights=WEIGHTS,
     output=ADDS.output,
     phases=(replace(NWQ.phases[0], learn=(*NWQ.phases[0].learn, *ADDS.learn)),),

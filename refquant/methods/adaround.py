@@ -26,6 +26,7 @@ ADAROUND = replace(
     NEAREST,
     name="adaround",
     reference="Nagel et al. 2020, arXiv:2004.10568",
+    parents=("nearest",),
     weights=AdaRoundWeights(),
     phases=(
         Phase(
@@ -44,6 +45,7 @@ ADAROUND_AMCT = replace(
     ADAROUND,
     name="adaround-amct",
     reference="hicann/amct ada_round; arXiv:2004.10568",
+    parents=("adaround",),
     weights=AdaRoundWeights(calibration=KlAmct()),
     phases=(
         replace(

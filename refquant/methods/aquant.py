@@ -43,6 +43,7 @@ AQUANT = replace(
     QDROP,
     name="aquant",
     reference="Li et al. 2022, arXiv:2208.11945",
+    parents=("qdrop",),
     placement="input",
     activations=BorderActivations(calibration=SEARCH),
     phases=(
@@ -64,6 +65,7 @@ AQUANT_RECOMMENDED = replace(
     AQUANT,
     name="aquant-recommended",
     reference="arXiv:2208.11945, gate of D17, slower border",
+    parents=("aquant",),
     activations=BorderActivations(calibration=SEARCH, options=BorderOptions(gate="support")),
     phases=(
         replace(

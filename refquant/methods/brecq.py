@@ -27,6 +27,7 @@ BRECQ = replace(
     ADAROUND,
     name="brecq",
     reference="Li et al. 2021, arXiv:2102.05426",
+    parents=("adaround",),
     weights=AdaRoundWeights(grid="affine", calibration=MseSearch("grid100_1d", p=2.4)),
     activations=NearestActivations(calibration=MseSearch("grid100_1d", p=2.4)),
     order="phase-first",
@@ -55,7 +56,8 @@ def _weighted(name: str, kind: str) -> Setting:
     """Return BRECQ with Fisher weights in the loss of the weights' stage."""
     first, *rest = BRECQ.phases
     phases = (replace(first, terms=(Term(kind=kind),)), *rest)
-    return replace(BRECQ, name=name, reference=f"{BRECQ.reference}, eq. 10", phases=phases)
+    reference = f"{BRECQ.reference}, eq. 10"
+    return replace(BRECQ, name=name, reference=reference, parents=("brecq",), phases=phases)
 
 
 BRECQ_FISHER_DIAG = _weighted("brecq-fisher-diag", "fisher_diag")

@@ -76,6 +76,7 @@ def compose(base: Setting, name: str, adds: Adds) -> Setting:
         base,
         name=whole,
         reference=f"{base.reference}; {adds.reference}",
+        parents=(base.name, name),
         output=base.output if adds.output is None else adds.output,
         prepare=(*base.prepare, *adds.prepare),
         finish=(*base.finish, *adds.finish),

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from refquant._checks import check_in, check_int, complaint
+from refquant.methods.parts import Term
 
 STARTS = ("descent", "plane", "nearest")
 FINISHES = ("none", "flips", "tabu")
@@ -80,7 +81,7 @@ def check_quadratic(phase: Any) -> None:
         With the reason and what to change.
     """
     (term, *more) = phase.terms
-    plain = (term.kind, term.at, term.p, term.normalize) == ("lp", "layers", 2.0, "none")
+    plain = term == Term(at="layers", weight=term.weight)
     if phase.unit != "layer":
         _refuse("unit", phase.unit, "'layer': across layers the loss is no quadratic form")
     if more or not plain:

@@ -23,5 +23,6 @@ LSQ = replace(
     NEAREST,
     name="lsq",
     reference="Esser et al. 2020, arXiv:1902.08153",
+    parents=("nearest",),
     phases=(Phase(learn=(("s_w", S_W), ("s_x", S_X)), unit="block", steps=20_000),),
 )

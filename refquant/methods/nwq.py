@@ -22,6 +22,7 @@ NWQ = replace(
     QDROP,
     name="nwq",
     reference="NWQ 2022, reconstructed (D14)",
+    parents=("qdrop",),
     phases=(
         replace(
             QDROP.phases[0],

@@ -35,19 +35,22 @@ REFERENCE = "AdaQTransform 2025, Table 1"
 def _decoupled(case: str, *learn: tuple[str, Learn]) -> Setting:
     weights = DecoupledWeights(grid=WEIGHTS.grid, calibration=WEIGHTS.calibration, case=case)
     phases = (replace(JOINT, learn=learn),)
-    return replace(CASE_112, name=f"case-{case}", weights=weights, phases=phases)
+    name, parents = f"case-{case}", (CASE_112.name,)
+    return replace(CASE_112, name=name, parents=parents, weights=weights, phases=phases)
 
 
 CASE_112 = replace(
     ADAQTRANSFORM,
     name="case-1.1.2",
     reference=REFERENCE,
+    parents=(ADAQTRANSFORM.name,),
     output=None,
     phases=(replace(JOINT, learn=(ALPHA, STEP_X)),),
 )
 CASE_111 = replace(
     CASE_112,
     name="case-1.1.1",
+    parents=(CASE_112.name,),
     phases=(
         replace(JOINT, learn=(ALPHA,), quantize=("weights",), mix=()),
         replace(JOINT, learn=(STEP_X,), penalty=None),
@@ -56,6 +59,7 @@ CASE_111 = replace(
 CASE_12 = replace(
     CASE_112,
     name="case-1.2",
+    parents=(CASE_112.name,),
     weights=NearestWeights(grid=WEIGHTS.grid, calibration=WEIGHTS.calibration),
     phases=(replace(JOINT, learn=(STEP_IN, STEP_X), penalty=None),),
 )

@@ -7,10 +7,11 @@
 Frozen dataclasses of plain values; a contradiction is refused when one is made, with the fix.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from refquant._checks import check_in, complaint
-from refquant.optim.schedules import BetaSchedule
+from refquant.losses.reconstruction import REDUCTIONS
+from refquant.optim.schedules import BetaSchedule, check_milestones
 
 LOSSES = ("lp", "fisher_diag", "fisher_full", "kl")
 LOSS_SITES = ("unit", "layers", "logits")
@@ -23,7 +24,7 @@ SITES_OF = {
 NORMALIZERS = ("none", "power")
 MIX_SITES = ("input", "quantizers")
 MIX_RULES = ("bernoulli", "uniform", "anneal")
-RATE_CURVES = ("constant", "cosine")
+RATE_CURVES = ("constant", "cosine", "steps")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +35,13 @@ class Learn:
     ----------
     lr : float
         Adam's learning rate at the phase's published number of steps.
-    schedule : {"constant", "cosine"}
-        Cosine falls to zero over the phase (methods.md 5.7).
+    schedule : {"constant", "cosine", "steps"}
+        Cosine falls to zero over the phase (methods.md 5.7); "steps" is multiplied by `factor`
+        at each of the `milestones`.
+    milestones : tuple of float
+        Of "steps": rising shares of the phase, in (0, 1); PPQ tunes steps with 1/2 and 2/3.
+    factor : float
+        Of "steps", at each milestone.
     keep_travel : bool
         Scale `lr` by published steps / actual steps, so that a shorter run can move a parameter
         just as far; with Adam that distance is about lr * steps (methods.md 5.7, travel budget).
@@ -50,14 +56,24 @@ class Learn:
     keep_travel: bool = True
     relative: bool = False
     project: tuple[float, float] | None = None
+    milestones: tuple[float, ...] = ()
+    factor: float = 0.1
 
     def __post_init__(self) -> None:
         check_in("Learn", "schedule", self.schedule, RATE_CURVES)
+        if bool(self.milestones) != (self.schedule == "steps"):
+            expected = "given with schedule='steps', and only there"
+            raise ValueError(complaint("Learn", "milestones", self.milestones, expected))
+        check_milestones("Learn", self.milestones)
         if not self.lr >= 0.0:
             raise ValueError(complaint("Learn", "lr", self.lr, "a rate of at least 0"))
         if self.project is not None and not self.project[0] <= self.project[1]:
             expected = "(low, high) with low <= high"
             raise ValueError(complaint("Learn", "project", self.project, expected))
+
+    def over(self, published: int, steps: int) -> "Learn":
+        """Return how it is learnt in `steps` steps where `published` is what `lr` refers to."""
+        return replace(self, lr=self.lr * (published / steps)) if self.keep_travel else self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +91,10 @@ class Term:
         to the unit's output, "kl" to the logits.
     p : float
         Exponent of "lp".
+    reduction : {"channels", "mean"}
+        Of "lp": summed over the channels and averaged over the rest (BRECQ, AIMET, AMCT), or
+        averaged over everything (AdaQuant, PPQ, PyTorch; methods.md 5.1). Lambda is relative to
+        it (P52).
     weight : float
         Factor of this term.
     temperature : float
@@ -90,11 +110,13 @@ class Term:
     weight: float = 1.0
     temperature: float = 1.0
     normalize: str = "none"
+    reduction: str = "channels"
 
     def __post_init__(self) -> None:
         check_in("Term", "kind", self.kind, LOSSES)
         check_in("Term", "at", self.at, LOSS_SITES)
         check_in("Term", "normalize", self.normalize, NORMALIZERS)
+        check_in("Term", "reduction", self.reduction, REDUCTIONS)
         if not 1.0 <= self.p < float("inf"):
             raise ValueError(complaint("Term", "p", self.p, "an exponent of at least 1"))
         if not 0.0 <= self.weight < float("inf"):
@@ -123,7 +145,7 @@ class Term:
 
 
 # The kinds that read a field; with any other kind its value must be the default.
-READERS = {"p": ("lp",), "normalize": ("lp",), "temperature": ("kl",)}
+READERS = {"p": ("lp",), "normalize": ("lp",), "reduction": ("lp",), "temperature": ("kl",)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ PD_QUANT = replace(
     QDROP,
     name="pd-quant",
     reference="Liu et al. 2023, arXiv:2212.07048, no BN correction",
+    parents=("qdrop",),
     phases=(
         replace(
             QDROP.phases[0],

@@ -14,7 +14,7 @@ from refquant.network.units import GRANULARITIES
 
 ROLES = ("weights", "activations")
 SOURCES = ("float", "quantized")
-SAMPLINGS = ("permutation", "with_replacement")
+SAMPLINGS = ("permutation", "with_replacement", "epochs", "blocks", "cycle", "full")
 SOLVERS = ("minibatch", "gram")
 
 
@@ -27,6 +27,9 @@ class Phase:
     learn : tuple of (parameter, Learn)
         What moves; everything else is returned unchanged.
     unit : {"layer", "block", "network"}
+    merge : tuple of int
+        Of blocks: how many neighbours, in running order, are reconstructed as one; (1, 2) leaves
+        the first alone, joins the next two, and leaves the rest as they are (MRECG).
     quantize : tuple of {"weights", "activations"}
         What is quantized while this phase runs, in the unit and in its prefix.
     source : {"quantized", "float"}
@@ -38,8 +41,9 @@ class Phase:
     penalty : Penalty or None
     steps, batch : int
         Published values; a run may override the number of steps.
-    sampling : {"permutation", "with_replacement"}
-        How a batch is drawn from the calibration images.
+    sampling : {"permutation", "with_replacement", "epochs", "blocks", "cycle", "full"}
+        How a batch is drawn from the calibration images, see
+        `refquant.reconstruct.batches.batch_indices`.
     solver : {"minibatch", "gram"}
         Adam on batches, the papers' literal loop; or the layer's quadratic form, which draws
         nothing and reads neither `batch` nor `sampling` (`refquant.methods.gram`).
@@ -53,6 +57,7 @@ class Phase:
 
     learn: tuple[tuple[str, Learn], ...]
     unit: str = "layer"
+    merge: tuple[int, ...] = ()
     quantize: tuple[str, ...] = ROLES
     source: str = "quantized"
     mix: tuple[Mix, ...] = ()
@@ -76,6 +81,11 @@ class Phase:
             check_in("Phase", "quantize and harden", role, ROLES)
         check_int("Phase", "steps", self.steps, 1)
         check_int("Phase", "batch", self.batch, 1)
+        for size in self.merge:
+            check_int("Phase", "merge", size, 1)
+        if self.merge and self.unit != "block":
+            fix = "Use unit='block', or leave merge out."
+            raise ValueError(complaint("Phase", "merge", f"set for {self.unit}s", "blocks", fix))
         self._check_learn()
         self._check_penalty()
         self._check_mix()
@@ -86,9 +96,14 @@ class Phase:
             raise ValueError(complaint("Phase", "gram", got, "the default", fix))
 
     def taking(self, steps: int | None) -> "Phase":
-        """Return the phase with another number of steps, where it takes steps at all."""
+        """Return the phase as it runs in so many steps, where it takes steps at all.
+
+        Learning rates are those of this number of steps (methods.md 5.7, travel budget).
+        """
         direct = self.solver == "gram" and self.gram.start != "descent"
-        return replace(self, steps=1 if direct else steps or self.steps)
+        count = 1 if direct else steps or self.steps
+        learn = tuple((name, how.over(self.steps, count)) for name, how in self.learn)
+        return replace(self, steps=count, learn=learn)
 
     def _check_learn(self) -> None:
         names = [name for name, _ in (*self.learn, *self.drive)]

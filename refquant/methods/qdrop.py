@@ -22,6 +22,7 @@ QDROP = replace(
     BRECQ,
     name="qdrop",
     reference="Wei et al. 2022, arXiv:2203.05740",
+    parents=("brecq",),
     order="unit-first",
     phases=(
         Phase(

@@ -15,7 +15,7 @@ also say which parameters are tied to another one, and cannot be learnt beside i
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from refquant._checks import check_in, complaint
@@ -38,6 +38,8 @@ class Setting:
     ----------
     name, reference : str
         As shown in tables; the reference is an arXiv id or a short citation.
+    parents : tuple of str
+        Names of the settings it was made from: what `replace` changed is what is new.
     weights, activations, output : component or None
         How weights and activations are quantized, and what stands behind the product. None
         leaves them real (`output`: the bias alone).
@@ -56,6 +58,7 @@ class Setting:
 
     name: str
     reference: str
+    parents: tuple[str, ...] = ()
     weights: Any = None
     activations: Any = None
     output: Any = None
@@ -72,7 +75,8 @@ class Setting:
             self._check_names(phase)
             self._check_solver(phase)
         self._check_finish()
-        if self.order == "unit-first" and len({phase.unit for phase in self.phases}) > 1:
+        units = {(phase.unit, phase.merge) for phase in self.phases}
+        if self.order == "unit-first" and len(units) > 1:
             got = "phases over different units in unit-first order"
             fix = "Use order='phase-first', or give all phases the same unit."
             raise ValueError(complaint(f"Setting {self.name!r}", "phases", got, "one unit", fix))
@@ -141,6 +145,10 @@ class Setting:
     def fitted(self) -> tuple[str, ...]:
         """Names of the parameters its finishing steps write."""
         return tuple(dict.fromkeys(name for step in self.finish for name in step.writes))
+
+    def taking(self, steps: int | None) -> "Setting":
+        """Return the setting as it runs with so many steps a phase; None: as published."""
+        return replace(self, phases=tuple(phase.taking(steps) for phase in self.phases))
 
     def to_json(self, indent: int | None = None) -> str:
         """Return the setting as canonical JSON: equal settings, equal text."""

@@ -13,5 +13,6 @@ SQUANT = replace(
     NEAREST,
     name="squant",
     reference="Guo et al. 2022, arXiv:2202.07471",
+    parents=("nearest",),
     weights=SQuantWeights(),
 )

@@ -3,6 +3,7 @@
 layer    patches, product and output of one linear node, with the batch norm, the activation
          function and the quantizer behind it where nothing else reads the edge in between.
 block    the blocks the network declares; linear nodes in no block are layer units of their own.
+         A scheme of sizes merges neighbours (MRECG, methods.md 9.1).
 network  everything at once.
 
 Nodes without weights that stand between units (an addition of the skip path, a pooling) belong to
@@ -11,6 +12,7 @@ follows those whose values it needs. methods.md section 9.
 """
 
 from dataclasses import dataclass
+from itertools import islice
 
 from refquant._checks import check_in, complaint
 from refquant.network.graph import Network, consumers
@@ -45,17 +47,24 @@ class Unit:
     layers: tuple[str, ...]
 
 
-def cut(network: Network, granularity: str) -> tuple[Unit, ...]:
+def cut(network: Network, granularity: str, merge: tuple[int, ...] = ()) -> tuple[Unit, ...]:
     """Return the units of a lowered network in running order.
 
     Parts without a linear layer are left out; without any declared block, ``"block"`` gives the
     layer units.
 
+    Parameters
+    ----------
+    network : Network
+    granularity : {"layer", "block", "network"}
+    merge : tuple of int
+        Sizes of the first groups of neighbours to make one unit of; the rest stays as it is.
+
     Raises
     ------
     ValueError
-        If the granularity is unknown, the network is not lowered, or a block is read from
-        outside elsewhere than at its last node.
+        If the granularity is unknown, the network is not lowered, a unit is read from outside
+        elsewhere than at its last node, or `merge` has more units than there are.
     """
     check_in("cut", "granularity", granularity, GRANULARITIES)
     layers = linear_nodes(network)
@@ -69,7 +78,33 @@ def cut(network: Network, granularity: str) -> tuple[Unit, ...]:
             units.append(_unit(network, layer, _layer_nodes(network, layer, taken)))
     place = {node.name: index for index, node in enumerate(network.nodes)}
     # A unit needs others through their outputs alone, so the order of the outputs will do.
-    return tuple(sorted((u for u in units if u.layers), key=lambda unit: place[unit.output]))
+    found = sorted((u for u in units if u.layers), key=lambda unit: place[unit.output])
+    return _merged(network, tuple(found), merge)
+
+
+def _merged(network: Network, units: tuple[Unit, ...], sizes: tuple[int, ...]) -> tuple[Unit, ...]:
+    """Return `units` with neighbours joined in groups of the given sizes."""
+    left = len(units) - sum(sizes)
+    if left < 0:
+        got, fix = f"{sizes}, {sum(sizes)} units", "Give a scheme of this network's units."
+        expected = f"at most the {len(units)} of {[unit.name for unit in units]}"
+        raise ValueError(complaint("cut", "merge", got, expected, fix))
+    rest = iter(units)
+    groups = [tuple(islice(rest, size)) for size in (*sizes, *[1] * left)]
+    return tuple(g[0] if len(g) == 1 else _joined(network, g) for g in groups)
+
+
+def _joined(network: Network, group: tuple[Unit, ...]) -> Unit:
+    """Return one unit of several: their nodes, and those that stand between them."""
+    own = {name for unit in group for name in unit.nodes}
+    behind, before = set(own), set(own)
+    for node in network.nodes:
+        if behind & set(node.inputs):
+            behind.add(node.name)
+    for node in reversed(network.nodes):
+        if node.name in before:
+            before.update(node.inputs)
+    return _unit(network, "+".join(unit.name for unit in group), behind & before)
 
 
 def _layer_nodes(network: Network, layer: str, taken: set[str]) -> set[str]:

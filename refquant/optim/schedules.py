@@ -17,6 +17,7 @@ That is why the divisor is written Tm - w Tm and not (1 - w) Tm, which may round
 Numbers are Python floats; the cosine is `nx.cos`.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -48,6 +49,13 @@ class BetaSchedule:
     first_step : {1, 0}
         Number of the first step: 1 in BRECQ and QDrop, 0 in AIMET and AMCT. Counted from 0 the
         last step is total - 1 and ends just short of b1.
+    arrive : {"total", "last"}
+        The step number at which b1 is reached: Tm in all but onnxsim, whose divisor ends at its
+        last step, Tm - 1.
+    after : {"refuse", "hold", "continue"}
+        What a step number beyond the last one gives: an error (AIMET and PyTorch assert), b1
+        (BRECQ, QDrop, MQBench, Brevitas), or the curve as it goes on (PPQ, whose cosine rises
+        again). No run takes such a step; code that is called with its own counter may.
     """
 
     curve: str = "linear"
@@ -55,11 +63,15 @@ class BetaSchedule:
     end: float = 2.0
     warm_up: float = 0.2
     first_step: int = 1
+    arrive: str = "total"
+    after: str = "refuse"
 
     def __post_init__(self) -> None:
         """Refuse fields outside their ranges."""
         check_in("BetaSchedule", "curve", self.curve, ("linear", "cosine"))
         check_in("BetaSchedule", "first_step", self.first_step, (0, 1))
+        check_in("BetaSchedule", "arrive", self.arrive, ("total", "last"))
+        check_in("BetaSchedule", "after", self.after, ("refuse", "hold", "continue"))
         _check_share("BetaSchedule", "warm_up", self.warm_up)
         for name in ("start", "end"):
             if not math.isfinite(getattr(self, name)):
@@ -83,7 +95,8 @@ def beta_schedule(t: int, total: int, schedule: BetaSchedule = DEFAULT_BETA) -> 
     Parameters
     ----------
     t : int
-        Step number, from ``schedule.first_step`` on: 1..total or 0..total - 1.
+        Step number, from ``schedule.first_step`` on: 1..total or 0..total - 1; beyond it as
+        ``schedule.after`` says.
     total : int
         Number of steps.
     schedule : BetaSchedule
@@ -95,10 +108,12 @@ def beta_schedule(t: int, total: int, schedule: BetaSchedule = DEFAULT_BETA) -> 
         (start, False) for t < warm_up * total; then start to end, True.
     """
     s = schedule
-    _check_step("beta_schedule", t, total, s.first_step)
+    _check_step("beta_schedule", t, total, s.first_step, beyond=s.after != "refuse")
     if t < s.warm_up * total:
         return Beta(float(s.start), False)
-    progress = _progress(t, total, s.warm_up)
+    end = total if s.arrive == "total" else s.first_step + total - 1
+    progress = _progress(t, total, s.warm_up, end)
+    progress = min(1.0, progress) if s.after == "hold" else progress
     left = 1.0 - progress if s.curve == "linear" else _half_cosine(progress)
     return Beta(s.end + (s.start - s.end) * left, True)
 
@@ -128,6 +143,43 @@ def cosine_lr(t: int, total: int, rate: float) -> float:
     """
     _check_step("cosine_lr", t, total, 0)
     return float(rate) * _half_cosine(t / total)
+
+
+def step_lr(
+    t: int, total: int, rate: float, milestones: tuple[float, ...], factor: float = 0.1
+) -> float:
+    """Return `rate` times `factor` for every milestone that step t has reached.
+
+    Parameters
+    ----------
+    t : int
+        Step number, 0..total - 1.
+    total : int
+        Number of steps.
+    rate : float
+        Learning rate at t = 0.
+    milestones : tuple of float
+        Rising shares of the steps, in (0, 1); the step numbers are rounded down, as PPQ does.
+    factor : float
+        What each of them multiplies the rate by.
+
+    Returns
+    -------
+    float
+        Learning rate of step t.
+    """
+    _check_step("step_lr", t, total, 0)
+    check_milestones("step_lr", milestones)
+    passed = [factor for share in milestones if t >= int(share * total)]
+    return math.prod(passed, start=float(rate))
+
+
+def check_milestones(function: str, milestones: tuple[float, ...]) -> None:
+    """Refuse shares that are not rising numbers in (0, 1)."""
+    ends = (0.0, *milestones, 1.0)
+    if not all(low < high for low, high in itertools.pairwise(ends)):
+        expected = "rising shares of the steps, in (0, 1)"
+        raise ValueError(complaint(function, "milestones", milestones, expected))
 
 
 def rounding_schedule(t: int, total: int, hold: float = 0.2) -> float:
@@ -174,9 +226,10 @@ class RoundingSchedule:
         return rounding_schedule(t, total, self.hold)
 
 
-def _progress(t: int, total: int, hold: float) -> float:
-    """Return the share of the steps after the hold that are done, 0 during the hold."""
-    return max(0.0, (t - hold * total) / (total - hold * total))
+def _progress(t: int, total: int, hold: float, end: int | None = None) -> float:
+    """Return the share of the steps from the hold to `end` that are done, 0 during the hold."""
+    length = (total if end is None else end) - hold * total
+    return max(0.0, (t - hold * total) / length) if length > 0.0 else 1.0
 
 
 def _half_cosine(share: float) -> float:
@@ -184,6 +237,6 @@ def _half_cosine(share: float) -> float:
     return (1.0 + float(nx.cos(np.asarray(math.pi * share)))) / 2.0
 
 
-def _check_step(function: str, t: int, total: int, first: int) -> None:
+def _check_step(function: str, t: int, total: int, first: int, beyond: bool = False) -> None:
     check_int(function, "total", total, 1)
-    check_int(function, "t", t, first, first + total - 1)
+    check_int(function, "t", t, first, None if beyond else first + total - 1)

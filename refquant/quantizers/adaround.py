@@ -28,8 +28,10 @@ F is one lower and f nearly 1: carry codes, do not recompute them.
 
 Differs from: released codes start at -log((zeta - gamma) / (f - gamma) - 1), the same function
 with other rounding errors: in float64 it gives -4e-16 at f = 1/2 and rounds ties down. It is
-offered as `alpha_init="quotient"`. AMCT leaves the soft weight and lets a later rint decide;
-here the hard decision is explicit (decision D12).
+offered as `alpha_init="quotient"`. onnxsim keeps f and the sigmoid 1e-4 away from 0 and 1, so
+that no weight starts at an edge of h: `alpha_init="clipped"`. AMCT leaves the soft weight and lets
+a later rint decide; here the hard decision is explicit (decision D12). Brevitas and onnxsim round
+h = 1/2 down: `tie="down"`.
 """
 
 from typing import NamedTuple
@@ -57,7 +59,9 @@ from refquant.quantizers.rounding_regularizer import (
     rounding_regularizer_forward as rounding_regularizer_forward,
 )
 
-INITS = ("ratio", "quotient")
+INITS = ("ratio", "quotient", "clipped")
+TIES = ("up", "down")
+CLIP = 1e-4  # onnxsim
 
 
 class AdaRoundCache(NamedTuple):
@@ -90,9 +94,10 @@ def init_alpha(w: Array, qparams: QParams, alpha_init: str = "ratio") -> Array:
         float32 or float64, any shape.
     qparams : QParams
         The step broadcasts to `w`.
-    alpha_init : {"ratio", "quotient"}
+    alpha_init : {"ratio", "quotient", "clipped"}
         "ratio": log((1 + 10 f) / (11 - 10 f)), and -LN11 exactly where f = 0. "quotient": the
-        released -log((zeta - gamma) / (f - gamma) - 1), float errors included.
+        released -log((zeta - gamma) / (f - gamma) - 1), float errors included. "clipped": the
+        logit of (f - gamma) / (zeta - gamma), f clipped to [1e-4, 1 - 1e-4].
 
     Returns
     -------
@@ -110,6 +115,9 @@ def init_alpha(w: Array, qparams: QParams, alpha_init: str = "ratio") -> Array:
     frac = finite - np.floor(finite)
     if alpha_init == "quotient":
         return -nx.log((ZETA - GAMMA) / (frac - GAMMA) - 1.0)
+    if alpha_init == "clipped":
+        sigmoid = (np.clip(frac, CLIP, 1.0 - CLIP) - GAMMA) / (ZETA - GAMMA)
+        return nx.log(sigmoid / (1.0 - sigmoid))
     alpha = nx.log((1.0 + 10.0 * frac) / (11.0 - 10.0 * frac))
     edge = np.where(frac > 0.5, LN11, -LN11).astype(w.dtype)
     return np.where((frac == 0.0) | (frac == 1.0), edge, np.clip(alpha, -LN11, LN11))
@@ -159,7 +167,7 @@ def adaround_backward(d_w_hat: Array, cache: AdaRoundCache) -> Array:
     return np.asarray(d_w_hat * cache.step * slope)
 
 
-def adaround_codes(w: Array, alpha: Array, qparams: QParams) -> Array:
+def adaround_codes(w: Array, alpha: Array, qparams: QParams, tie: str = "up") -> Array:
     """Hard codes clip(F + [alpha >= 0], n, p) + zero_point, methods 6.5.
 
     Parameters
@@ -168,6 +176,8 @@ def adaround_codes(w: Array, alpha: Array, qparams: QParams) -> Array:
         float32 or float64, equal shapes; `alpha` finite.
     qparams : QParams
         The step broadcasts to `w`.
+    tie : {"up", "down"}
+        Where h = 1/2, which is alpha = 0.
 
     Returns
     -------
@@ -177,10 +187,12 @@ def adaround_codes(w: Array, alpha: Array, qparams: QParams) -> Array:
     Raises
     ------
     TypeError, ValueError
-        If a dtype or shape does not fit, or `alpha` is not finite.
+        If a dtype or shape does not fit, `alpha` is not finite, or `tie` is unknown.
     """
+    check_in("adaround_codes", "tie", tie, TIES)
     _, base, low, high = _base("adaround_codes", w, alpha, qparams)
-    levels = clip_levels(base + (alpha >= 0.0), low, high)
+    up = alpha >= 0.0 if tie == "up" else alpha > 0.0
+    levels = clip_levels(base + up, low, high)
     return np.asarray(levels.astype(np.int64) + qparams.zero_point)
 
 

@@ -18,12 +18,31 @@ Key = tuple[int | str, ...]
 def batch_indices(key: Key, count: int, batch: int, sampling: str) -> Array:
     """Return the sample numbers of one step, int64.
 
-    "permutation": a fresh random order, its first min(batch, count) entries, no repeats (BRECQ).
-    "with_replacement": `batch` independent draws (QDrop).
+    sampling           batch of a step                                        released in
+    permutation        the first of a fresh random order, no repeats          BRECQ, AIMET
+    with_replacement   independent draws                                      QDrop, PD-Quant
+    epochs             the next of an order drawn anew once it is used up     PyTorch
+    blocks             one of the consecutive blocks of samples, at random    MQBench, MRECG
+    cycle              these blocks in turn                                   PPQ
+    full               all samples                                            onnxsim
+
+    The last entry of `key` is the step number, from 1. A batch is shorter than `batch` where the
+    samples, or those of the last block, do not suffice.
     """
     if sampling == "permutation":
         return nx.counter.permutation((*key, "batch"), count)[:batch]
-    return nx.counter.integers((*key, "batch"), count, (batch,))
+    if sampling == "with_replacement":
+        return nx.counter.integers((*key, "batch"), count, (batch,))
+    order = np.arange(count, dtype=np.int64)
+    if sampling == "full":
+        return order
+    blocks, turn = -(-count // batch), int(key[-1]) - 1
+    if sampling == "epochs":
+        order = nx.counter.permutation((*key[:-1], "epoch", turn // blocks), count)
+    elif sampling == "blocks":
+        turn = int(nx.counter.integers((*key, "batch"), blocks, (1,))[0])
+    begin = turn % blocks * batch
+    return order[begin : begin + batch]
 
 
 def mixed_inputs(

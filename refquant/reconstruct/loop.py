@@ -80,10 +80,10 @@ def reconstruct(
 
 def jobs(network: Network, setting: Setting) -> Iterator[tuple[int, Phase, int, Unit]]:
     """Yield (phase number, phase, unit number, unit) in running order."""
-    plans = [
-        [(number, phase, index, unit) for index, unit in enumerate(cut(network, phase.unit))]
-        for number, phase in enumerate(setting.phases)
-    ]
+    plans = []
+    for number, phase in enumerate(setting.phases):
+        units = cut(network, phase.unit, phase.merge)
+        plans.append([(number, phase, index, unit) for index, unit in enumerate(units)])
     if setting.order == "phase-first":
         yield from (job for plan in plans for job in plan)
     else:
@@ -137,8 +137,7 @@ class Supply:
         float_inputs = {edge: real[edge] for edge in unit.inputs}
         return UnitTask(
             model=model,
-            phase=replace(self.phase, steps=run.steps or self.phase.steps),
-            published_steps=self.phase.steps,
+            phase=self.phase.taking(run.steps),
             network=network,
             unit=unit,
             inputs={edge: source[edge] for edge in unit.inputs},

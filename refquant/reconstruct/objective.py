@@ -28,7 +28,7 @@ class Goal(NamedTuple):
         Float values at the sites.
     felt : mapping of edge name to array
         Fisher weights at the unit's output; empty where no term reads them.
-    powers : mapping of (edge name, p) to float
+    powers : mapping of (edge name, term) to float
         What a normalised term divides by, of the whole calibration set.
     logits : str
         The edge that holds the network's output.
@@ -36,7 +36,7 @@ class Goal(NamedTuple):
 
     targets: Mapping[str, Array]
     felt: Mapping[str, Array]
-    powers: Mapping[tuple[str, float], float]
+    powers: Mapping[tuple[str, Term], float]
     logits: str
 
 
@@ -81,8 +81,8 @@ def _measured(term: Term, edge: str, z: Array, goal: Goal) -> tuple[float, Array
         return kl_logits_loss(z, target, term.temperature)
     if term.kind in FISHER:
         return FISHER[term.kind](z, target, goal.felt[edge])
-    loss, d_z = reconstruction_loss(z, target, term.p)
+    loss, d_z = reconstruction_loss(z, target, term.p, reduction=term.reduction)
     if term.normalize == "none":
         return loss, d_z
-    power = goal.powers[(edge, term.p)]
+    power = goal.powers[(edge, term)]
     return loss / power, d_z / power

@@ -8,7 +8,7 @@ import numpy as np
 
 from refquant._types import Array
 from refquant.losses.reconstruction import reconstruction_loss
-from refquant.methods.setting import Phase
+from refquant.methods.setting import Phase, Term
 from refquant.network.graph import Network
 from refquant.network.run import forward
 from refquant.network.units import Unit
@@ -24,9 +24,7 @@ class UnitTask:
     ----------
     model : Model
     phase : Phase
-        With the number of steps of this run.
-    published_steps : int
-        The phase's own number, to which learning rates refer.
+        With the number of steps of this run, and learning rates for it.
     network : Network
         With the quantizers this phase leaves out bypassed.
     unit : Unit
@@ -47,7 +45,6 @@ class UnitTask:
 
     model: Model
     phase: Phase
-    published_steps: int
     network: Network
     unit: Unit
     inputs: Mapping[str, Array]
@@ -69,15 +66,16 @@ class UnitTask:
         return self.network.nodes[-1].name
 
     @cached_property
-    def powers(self) -> dict[tuple[str, float], float]:
+    def powers(self) -> dict[tuple[str, Term], float]:
         """What normalised terms divide by: the loss of the output 0; 1 where that is 0."""
-        found: dict[tuple[str, float], float] = {}
+        found: dict[tuple[str, Term], float] = {}
         for term in self.phase.terms:
             if term.normalize == "power":
                 for edge in sites(self.unit, (term,), self.logits):
                     target = self.targets[edge]
-                    power, _ = reconstruction_loss(np.zeros_like(target), target, term.p)
-                    found[(edge, term.p)] = power or 1.0
+                    zero = np.zeros_like(target)
+                    power, _ = reconstruction_loss(zero, target, term.p, reduction=term.reduction)
+                    found[(edge, term)] = power or 1.0
         return found
 
     def goal(self, rows: Array | slice) -> Goal:

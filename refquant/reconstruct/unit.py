@@ -18,7 +18,7 @@ from refquant.methods.setting import Learn
 from refquant.network.graph import Key
 from refquant.network.run import backward, forward, group_by_node
 from refquant.optim.adam import adam_init, adam_step
-from refquant.optim.schedules import beta_schedule, cosine_lr
+from refquant.optim.schedules import beta_schedule, cosine_lr, step_lr
 from refquant.reconstruct.batches import batch_indices, mixed_inputs, share
 from refquant.reconstruct.model import State, weight_params
 from refquant.reconstruct.objective import loss_and_cotangents
@@ -174,10 +174,10 @@ def learnt_keys(task: UnitTask, own: State) -> dict[Key, Learn]:
 def rate(task: UnitTask, learn: Learn, start: Array, step: int) -> float:
     """Return the learning rate at `step`, counted from 1 (methods.md 5.7)."""
     lr = learn.lr
-    if learn.keep_travel:
-        lr *= task.published_steps / task.phase.steps
     if learn.relative:
         lr *= float(nx.mean(np.abs(start)))
+    if learn.schedule == "steps":
+        return step_lr(step - 1, task.phase.steps, lr, learn.milestones, learn.factor)
     return cosine_lr(step - 1, task.phase.steps, lr) if learn.schedule == "cosine" else lr
 
 
