@@ -14,7 +14,7 @@ PACKAGE = ROOT / "refquant"
 FLOORS = (
     ("cli",),
     ("oracle",),
-    ("compare",),
+    ("bench", "compare"),
     ("study",),
     ("sweep",),
     ("pipeline",),

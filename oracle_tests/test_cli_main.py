@@ -17,7 +17,7 @@ from refquant.cli import methods as methods_command
 from refquant.cli.main import COMMANDS, build_parser, main
 
 ROOT = Path(__file__).parent.parent
-NAMES = ("demo", "quantize", "compare", "methods", "train", "env")
+NAMES = ("demo", "quantize", "compare", "methods", "train", "bench", "env")
 Capture = pytest.CaptureFixture[str]
 
 

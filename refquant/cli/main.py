@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from refquant import __version__
-from refquant.cli import compare, demo, env, methods, quantize, train
+from refquant.cli import bench, compare, demo, env, methods, quantize, train
 from refquant.cli.output import fail, flush, note
 
 OK, MISMATCH, INTERRUPTED, INTERNAL, USAGE, NOTHING = 0, 1, 2, 3, 4, 5
-COMMANDS = (demo, quantize, compare, methods, train, env)
+COMMANDS = (demo, quantize, compare, methods, train, bench, env)
 EPILOG = """\
 exit codes:
   0 ok   1 mismatch   2 interrupted   3 internal error   4 usage   5 nothing ran

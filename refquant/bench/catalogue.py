@@ -1,0 +1,26 @@
+"""All cases of `refquant bench`, in the order they are printed."""
+
+from refquant._checks import complaint
+from refquant.bench import gram_steps
+from refquant.bench.case import Case
+
+
+def catalogue() -> tuple[Case, ...]:
+    """Return all cases; their names are unique."""
+    return gram_steps.cases()
+
+
+def chosen(only: str | None, quick: bool) -> tuple[Case, ...]:
+    """Return the cases whose name contains `only`, and of these the quick ones if asked.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    cases = catalogue()
+    found = tuple(c for c in cases if (only or "") in c.name and (c.quick or not quick))
+    if not found:
+        names = "; ".join(c.name for c in cases)
+        raise ValueError(complaint("bench", "only", repr(only), f"a part of one of: {names}"))
+    return found
