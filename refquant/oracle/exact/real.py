@@ -1,4 +1,4 @@
-"""exp, log, powers and roots for the twins: of floats by `math`, of exact numbers to 60 digits.
+"""exp, log, powers, roots and limits for the twins: floats by `math`, exact numbers to 60 digits.
 
     number              result                            error that a `Tracked` result records
     float, int          float, by the standard library    --
@@ -17,7 +17,7 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Any
 
-from refquant.oracle.exact.tracked import Tracked, special
+from refquant.oracle.exact.tracked import SLACK, Tracked, special
 
 CONTEXT = Context(prec=70)
 BITS = 220
@@ -96,6 +96,33 @@ def sigmoid(x: Any) -> Any:
         return 1 / (1 + exp(-x))
     growing = exp(x)
     return growing / (1 + growing)
+
+
+def larger(a: Any, b: Any) -> Any:
+    """The larger of two numbers, neither of them NaN.
+
+    It has no jump, so nothing is in doubt: where two tracked numbers are closer than their errors,
+    either answer is near, and the error says how near.
+    """
+    if not (isinstance(a, Tracked) or isinstance(b, Tracked)):
+        return max(a, b)
+    if special(a) or special(b):
+        return a if a >= b else b
+    winner, loser = (a, b) if _value(a) >= _value(b) else (b, a)
+    ledger = a.ledger if isinstance(a, Tracked) else b.ledger
+    gap = _value(winner) - _value(loser)
+    left = _error(loser) - gap * Fraction(2) ** ledger.precision / SLACK
+    return winner if left <= _error(winner) else Tracked(ledger, _value(winner), left)
+
+
+def smaller(a: Any, b: Any) -> Any:
+    """The smaller of two numbers, as `larger`."""
+    return -larger(-a, -b)
+
+
+def clip(x: Any, low: Any, high: Any) -> Any:
+    """x limited to [low, high], as `larger`."""
+    return smaller(high, larger(low, x))
 
 
 def _plain(number: Any) -> bool:
