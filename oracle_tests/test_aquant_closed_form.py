@@ -173,6 +173,18 @@ def test_regression_of_polynomials_and_of_degenerate_samples(dtype):
         assert regress_error(one, np.arange(7, dtype=dtype)) == (3.0, 0.0, 0.0)
 
 
+@pytest.mark.parametrize("degree", [1, 2])
+def test_weights_of_the_regression_count_samples(degree):
+    """A weight of 2 is a sample twice, one of 0 a sample left out; with none all is 0."""
+    rng = np.random.default_rng(5)
+    u, e = rng.normal(1, 1, (3, 50)), rng.normal(0, 1, (3, 50))
+    weights = rng.integers(0, 3, 50).astype(float)
+    found = regress_error(u, e, degree, np.broadcast_to(weights, u.shape))
+    repeated = [np.repeat(v, weights.astype(int), axis=-1) for v in (u, e)]
+    np.testing.assert_allclose(found, regress_error(*repeated, degree), rtol=1e-9, atol=1e-12)
+    assert not np.any(regress_error(u, e, degree, np.zeros_like(u)))
+
+
 def test_figure_2_profile():
     """AQ Fig 2: noise that drifts and then falls is fitted better by a parabola than a line."""
     rng = np.random.default_rng(0)
@@ -209,3 +221,7 @@ def test_bad_input_is_refused():
         regress_error(w, w[0])
     with pytest.raises(ValueError, match="u is nan"):
         regress_error(w * np.nan, w)
+    with pytest.raises(ValueError, match="weights is of shape"):
+        regress_error(w, w, 2, w[0])
+    with pytest.raises(ValueError, match="weights is -1"):
+        regress_error(w, w, 2, -w)

@@ -106,6 +106,10 @@ def test_what_is_not_learnt_comes_back_unchanged(name):
 def test_the_integer_network_equals_the_fake_quantized_one(name, placement):
     """P42: every code and every logit with ==, at both placements of the quantizers."""
     there = EVERY[name].placement == placement
+    if not there and any(step.at == "patches" for step in EVERY[name].finish):
+        with pytest.raises(ValueError, match="looks at the inputs of layers"):
+            replace(EVERY[name], placement=placement)
+        return
     result = plainly(name) if there else run(replace(EVERY[name], placement=placement))
     x = images(residual(), 9, seed=4)
     fake, integer = run_fake(result.plan, x), run_integer(result.plan, x)

@@ -20,7 +20,7 @@ from refquant.methods.finish import CorrectBias, FitTransform
 from refquant.methods.nearest import NEAREST
 from refquant.network import Network, forward
 from refquant.pipeline import quantize
-from refquant.reconstruct.finish import finished
+from refquant.reconstruct.fit import finished
 from refquant.reconstruct.model import build_model, harden
 
 

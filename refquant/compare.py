@@ -108,7 +108,7 @@ def means(
         "method": method,
         "runs": len(every),
         **mean,
-        "integer_equals_fake": all(row["integer_equals_fake"] for row in every),
+        "integer_equals_fake": all(row["integer_equals_fake"] is not False for row in every),
         "phases": convergence(every),
     }
 

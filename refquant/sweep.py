@@ -34,7 +34,7 @@ from refquant.metrics import (
 from refquant.network import predict
 from refquant.pipeline import quantize
 from refquant.reconstruct.history import Record
-from refquant.result import Result, deployed
+from refquant.result import Result
 from refquant.rows import SCHEMA
 from refquant.rows import Row as Row
 from refquant.workers import one_thread_each, pool
@@ -213,9 +213,14 @@ def sweep(
     return [done[config] for config in todo]
 
 
-def integer_equals_fake(result: Result, x: Array, batch: int = 256) -> bool:
-    """Return whether all codes and logits of the integer network equal the fake-quantized ones."""
-    plan = deployed(result)
+def integer_equals_fake(result: Result, x: Array, batch: int = 256) -> bool | None:
+    """Return whether all codes and logits of the integer network equal the fake-quantized ones.
+
+    None where there is no integer network: weights, or the inputs of a layer, are real numbers.
+    """
+    plan = result.plan
+    if plan is None or any(layer.source is None for layer in plan.layers.values()):
+        return None
     for begin in range(0, len(x), batch):
         part = x[begin : begin + batch]
         fake, real = run_fake(plan, part), run_integer(plan, part)

@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json(report)
     else:
         show(readable(report))
-    return 0 if all(row["integer_equals_fake"] for row in rows) else 1
+    return 0 if all(row["integer_equals_fake"] is not False for row in rows) else 1
 
 
 def study(arguments: argparse.Namespace) -> Study:

@@ -111,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({**report, "units": units, "environment": surroundings})
     else:
         show(readable(report, result.history))
-    return 0 if report["integer_equals_fake"] else 1
+    return 1 if report["integer_equals_fake"] is False else 0
 
 
 def measure(network: Network, result: Result) -> dict[str, Any]:
@@ -149,6 +149,8 @@ def unit(record: Record) -> dict[str, Any]:
 def readable(report: dict[str, Any], history: tuple[Record, ...]) -> str:
     """Return the report as lines of name and value, and the units as a table."""
     shown = {key: "as published" if value is None else value for key, value in report.items()}
+    if report["integer_equals_fake"] is None:
+        shown["integer_equals_fake"] = "no integer network: some operands are real numbers"
     shown["first_last_bits"] = report["first_last_bits"] or "like the others"
     shown |= {key: percent(report[key]) for key in ("fp32_accuracy", "accuracy")}
     shown["sqnr_db"], shown["kl"] = f"{report['sqnr_db']:.2f}", f"{report['kl']:.4f}"

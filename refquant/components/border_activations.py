@@ -18,9 +18,17 @@ import numpy as np
 from refquant._checks import complaint
 from refquant._types import Array
 from refquant.components.activations import NearestActivations, Params
+from refquant.components.seen import Seen
 from refquant.quantizers.aquant import AQuantCache, aquant_backward, aquant_codes, aquant_forward
 from refquant.quantizers.border import BorderParams, init_border
+from refquant.quantizers.border_closed_form import (
+    NO_ERROR,
+    ErrorPolynomial,
+    border_shared_closed,
+    border_start,
+)
 from refquant.quantizers.border_options import BorderOptions
+from refquant.quantizers.border_regression import regress_error
 
 BORDER = ("b0", "b1", "b2", "fusion")
 
@@ -73,6 +81,35 @@ class BorderActivations(NearestActivations):
     def codes(self, x: Array, params: Params) -> Array:
         """Return int64 codes in code space: what is deployed, whatever `a` was."""
         return aquant_codes(x, self.qparams(params), _border(params), self.options)
+
+    def closed_form(self, seen: Seen, error_degree: int) -> Params:
+        """Return b0, b1 and b2 of the best shared border of one layer (methods.md 13.2).
+
+        `error_degree` is that of the polynomial that stands for the noise of the input; 0 leaves
+        the noise out.
+        """
+        taps = seen.own["b0"].shape[1]
+        error = self._noise(seen, error_degree) if error_degree else NO_ERROR
+        closed = border_shared_closed(seen.w, seen.w_hat, taps, seen.groups, error)
+        started = border_start(closed, self.options)._asdict()
+        return {name: started[name] for name in ("b0", "b1", "b2") if started[name] is not None}
+
+    def _noise(self, seen: Seen, degree: int) -> ErrorPolynomial:
+        """The noise e = (x' - x) / s of each position as a polynomial in u = x' / s.
+
+        Regressed where a border has an effect, n < u < p (P08).
+        """
+        step, shape = seen.own["s_x"], seen.own["b0"].shape
+        low, high = self.qparams(dict(seen.own)).grid.limits(int(seen.own["zero_point"]))
+        u, clean = (_by_position(x / step, shape) for x in (seen.given, seen.wanted))
+        live = ((u > low) & (u < high)).astype(u.dtype)
+        return regress_error(u, u - clean, min(degree, self.options.degree), live)
+
+
+def _by_position(x: Array, shape: tuple[int, ...]) -> Array:
+    """Patches (n, c k, ...) as (c, k, samples)."""
+    rows = x.reshape(len(x), x.shape[1], -1)
+    return np.moveaxis(rows, 0, 1).reshape(*shape, -1)
 
 
 def _border(params: Params) -> BorderParams:

@@ -10,9 +10,10 @@ from refquant.methods.a_rounding import A_ROUNDING
 from refquant.methods.adaqtransform import ADAQTRANSFORM
 from refquant.methods.adaqtransform import ADDS as XI_ETA
 from refquant.methods.adaround import ADAROUND, ADAROUND_AMCT
-from refquant.methods.aquant import AQUANT, AQUANT_RECOMMENDED
+from refquant.methods.aquant import AQUANT, AQUANT_RECOMMENDED, CLOSED_FORM, EQUAL_PENALTY
 from refquant.methods.brecq import BRECQ, BRECQ_FISHER_DIAG, BRECQ_FISHER_FULL
 from refquant.methods.catalogue import Catalogue
+from refquant.methods.closed_border import NEAREST_BORDER
 from refquant.methods.closed_form import (
     BIAS_CORRECTION,
     NEAREST_BIAS_CORRECTION,
@@ -20,6 +21,7 @@ from refquant.methods.closed_form import (
     OLS,
 )
 from refquant.methods.compose import Adds, compose
+from refquant.methods.controls import AQUANT_FIXED_BORDER, QDROP_INPUT
 from refquant.methods.describe import describe
 from refquant.methods.lsq import LSQ
 from refquant.methods.nearest import NEAREST
@@ -27,6 +29,12 @@ from refquant.methods.nwq import NWQ
 from refquant.methods.paradigm import CASES
 from refquant.methods.pd_quant import PD_QUANT
 from refquant.methods.qdrop import QDROP
+from refquant.methods.real_weights import (
+    AQUANT_W32,
+    NEAREST_W32,
+    QDROP_W32,
+    with_real_weights,
+)
 from refquant.methods.redistribution import CLE, OS_PLUS, SMOOTHQUANT
 from refquant.methods.setting import Learn, Mix, Penalty, Phase, Setting, Term
 from refquant.methods.squant import SQUANT
@@ -35,6 +43,7 @@ CATALOGUE = (
     NEAREST,
     NEAREST_OLS,
     NEAREST_BIAS_CORRECTION,
+    NEAREST_BORDER,
     SQUANT,
     A_ROUNDING,
     ADAROUND,
@@ -48,6 +57,11 @@ CATALOGUE = (
     NWQ,
     AQUANT,
     AQUANT_RECOMMENDED,
+    AQUANT_FIXED_BORDER,
+    QDROP_INPUT,
+    NEAREST_W32,
+    QDROP_W32,
+    AQUANT_W32,
     ADAQTRANSFORM,
     *CASES,
 )
@@ -55,6 +69,8 @@ ADDITIONS = {
     "adaqtransform": XI_ETA,
     "ols": OLS,
     "bias-correction": BIAS_CORRECTION,
+    "closed-form": CLOSED_FORM,
+    "equal-penalty": EQUAL_PENALTY,
     "smoothquant": SMOOTHQUANT,
     "os-plus": OS_PLUS,
     "cle": CLE,
@@ -98,4 +114,5 @@ __all__ = [
     "compose",
     "describe",
     "resolve",
+    "with_real_weights",
 ]

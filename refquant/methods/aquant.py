@@ -11,6 +11,11 @@ arXiv:2208.11945 (methods.md 13). The border's formula is in `refquant.quantizer
     input drop                Mix(at="input")                0.5; no drop inside the block
     lambda, beta              Penalty                        0.05, 16 -> 2
 
+Beyond the paper, ``aquant+closed-form`` starts every border at the best shared one instead of 1/2
+(methods.md 13.2), and ``+equal-penalty`` gives another method this lambda and beta: joint methods
+are compared at an equal penalty or not at all. `real_weights` has AQuant for activations alone,
+`controls` what a comparison must hold against it.
+
 `AQUANT` is the paper as read in methods.md 13.3. `AQUANT_RECOMMENDED` sends gradient to the border
 only where the border matters (D17), and moves it more slowly: at a few hundred steps the published
 rate, scaled to keep its travel, is 20 / steps, and ends above the loss of a border that is not
@@ -28,6 +33,8 @@ from dataclasses import replace
 
 from refquant.calibrate.mse_search import MseSearch
 from refquant.components import BorderActivations
+from refquant.methods.compose import Adds
+from refquant.methods.finish import FitBorder
 from refquant.methods.lsq import S_X
 from refquant.methods.qdrop import QDROP
 from refquant.methods.setting import Learn, Mix, Penalty
@@ -38,6 +45,10 @@ BORDER = Learn(lr=1e-3)
 SLOW_BORDER = Learn(lr=1.5e-4)  # 3 / steps
 BORDER_NAMES = ("b0", "b1", "b2", "fusion")
 SEARCH = MseSearch("grid100_1d", p=2.4)
+
+PENALTY = Penalty(lam=0.05, beta=BetaSchedule(start=16.0, end=2.0))
+CLOSED_FORM = Adds(reference="closed-form border, methods.md 13.2", begin=(FitBorder(),))
+EQUAL_PENALTY = Adds(reference="AQuant's penalty, arXiv:2208.11945", penalty=PENALTY)
 
 AQUANT = replace(
     QDROP,
@@ -56,7 +67,7 @@ AQUANT = replace(
             ),
             drive=(("a", RoundingSchedule(hold=0.2)),),
             mix=(Mix(at="input", keep=0.5),),
-            penalty=Penalty(lam=0.05, beta=BetaSchedule(start=16.0, end=2.0)),
+            penalty=PENALTY,
         ),
     ),
 )

@@ -2,7 +2,8 @@
 
     from a    everything: preparation, quantizers, placement, phases, steps, learning rates
     from b    only what its file lists in an `Adds`: AdaQTransform its xi and eta, a closed form
-              its finishing step, a redistribution of ranges its preparing step
+              its finishing step, a redistribution of ranges its preparing step, the border in
+              closed form the step that starts each unit
 
 Learnt additions join *every* phase of a. A phase learns weights, or the steps of activations, or
 both; xi and eta stand behind the product of both, so there is no phase that has nothing to do with
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from refquant._checks import complaint
-from refquant.methods.parts import Learn
+from refquant.methods.parts import Learn, Penalty
 from refquant.methods.phase import Phase
 from refquant.methods.setting import Setting
 
@@ -35,6 +36,10 @@ class Adds:
         Joins every phase.
     prepare, finish : tuple of steps
         Appended to those of the other method.
+    begin : tuple of steps
+        Start every unit, in every phase that quantizes activations.
+    penalty : Penalty or None
+        Takes the place of the penalty of every phase that has one.
     """
 
     reference: str
@@ -42,6 +47,13 @@ class Adds:
     learn: tuple[tuple[str, Learn], ...] = ()
     prepare: tuple[Any, ...] = ()
     finish: tuple[Any, ...] = ()
+    begin: tuple[Any, ...] = ()
+    penalty: Penalty | None = None
+
+    @property
+    def in_phases(self) -> tuple[str, ...]:
+        """Names of the fields that need a phase to join."""
+        return tuple(name for name in ("learn", "begin", "penalty") if getattr(self, name))
 
 
 def compose(base: Setting, name: str, adds: Adds) -> Setting:
@@ -68,7 +80,10 @@ def compose(base: Setting, name: str, adds: Adds) -> Setting:
     """
     whole = f"{base.name}+{name}"
     _check_overlap(whole, base, adds)
-    if adds.learn and not base.phases:
+    if adds.penalty and not any(phase.penalty for phase in base.phases):
+        got, fix = f"{name!r} behind {base.name!r}", f"Use {base.name!r} as it is."
+        raise ValueError(complaint("resolve", "method", got, "a method with a penalty", fix))
+    if adds.in_phases and not base.phases:
         got = f"{name!r} behind {base.name!r}, which learns nothing"
         fix = f"Start with a method that learns, as 'qdrop+{name}', or use '{base.name}+ols'."
         raise ValueError(complaint("resolve", "method", got, "a phase to learn it in", fix))
@@ -85,7 +100,13 @@ def compose(base: Setting, name: str, adds: Adds) -> Setting:
 
 
 def _joined(phase: Phase, adds: Adds) -> Phase:
-    return replace(phase, learn=(*phase.learn, *adds.learn)) if adds.learn else phase
+    rounds = "activations" in phase.quantize
+    return replace(
+        phase,
+        learn=(*phase.learn, *adds.learn),
+        begin=(*phase.begin, *(adds.begin if rounds else ())),
+        penalty=adds.penalty if adds.penalty and phase.penalty else phase.penalty,
+    )
 
 
 def _check_overlap(whole: str, base: Setting, adds: Adds) -> None:
@@ -94,8 +115,10 @@ def _check_overlap(whole: str, base: Setting, adds: Adds) -> None:
         both.append("the output component")
     taken = {name for phase in base.phases for name, _ in (*phase.learn, *phase.drive)}
     both += [name for name, _ in adds.learn if name in taken]
-    steps = (*base.prepare, *base.finish)
-    both += [type(step).__name__ for step in (*adds.prepare, *adds.finish) if step in steps]
+    steps = (*base.prepare, *base.finish, *(s for phase in base.phases for s in phase.begin))
+    both += [
+        type(step).__name__ for step in (*adds.prepare, *adds.finish, *adds.begin) if step in steps
+    ]
     if both:
         got = f"{whole!r}, in which both sides of the last plus set {', '.join(both)}"
         fix = f"Leave one of them out, as in {base.name!r}."

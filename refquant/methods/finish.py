@@ -1,26 +1,33 @@
-"""Steps that run once everything is rounded for good: closed forms, layer by layer, as data.
+"""Closed forms as steps of a setting: layer by layer, as data.
 
 Each is a frozen dataclass with
 
+    at                    -> "product" or "patches", where it looks
     writes                -> names of the parameters it sets
-    needs                 -> those of them that an output component must have started
-    fit(y, y0, own)       -> {parameter: array} of one layer
+    needs, hint           -> those of them that a component must declare, and which one does
+    fit(seen)             -> {parameter: array} of one layer
 
-where y is the layer's float output and y0 the product of its codes with its quantized input, both
-on the whole calibration set, and `own` holds the layer's parameters: bias, xi and eta if present.
-The loop walks the layers in running order and makes y0 with the layers before already fitted, so
-a fit also repairs what reaches the layer (`refquant.reconstruct.finish`). Codes, steps and borders
-stay as they are. Like `prepare`, a step is printed, hashed and compared with its setting.
+and stands in a setting's `finish`, to run once everything is rounded for good, or in a phase's
+`begin`, to start a unit. The loop walks the layers in running order, with those before already
+fitted, so a fit also answers what reaches the layer (`refquant.reconstruct.fit`):
 
-Reference: methods.md 15.3 (P44) and 8 (P50).
+    at        given by the quantized network                  wanted              writes to
+    product   y0, product of codes and quantized input        y, float output     the layer
+    patches   x', input of the layer before it is quantized   x, float patches    its quantizer
+
+Codes and steps stay as they are. Like `prepare`, a step is printed, hashed and compared with its
+setting.
+
+References: methods.md 15.3 (P44), 8 (P50) and 13.2 (the border).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from refquant._checks import check_in, check_int
 from refquant._types import Array
+from refquant.components.seen import Seen
 from refquant.optimal.bias_correction import correct_bias
 from refquant.optimal.least_squares import fit_transform
 from refquant.quantizers.transform import output_transform_forward
@@ -30,6 +37,9 @@ from refquant.quantizers.transform import output_transform_forward
 class FitTransform:
     """The xi and eta of each channel that bring ``xi y0 + b + eta`` closest to y."""
 
+    at = "product"
+    hint = "Use output=XiEta()."
+
     @property
     def writes(self) -> tuple[str, ...]:
         """Names of the parameters it sets."""
@@ -37,18 +47,21 @@ class FitTransform:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Names an output component must have."""
+        """Names a component must declare."""
         return self.writes
 
-    def fit(self, y: Array, y0: Array, own: Mapping[str, Array]) -> dict[str, Array]:
+    def fit(self, seen: Seen) -> dict[str, Array]:
         """Return ordinary least squares xi and eta (methods.md 15.3)."""
-        found = fit_transform(y, y0, own.get("bias"))
+        found = fit_transform(seen.wanted, seen.given, seen.own.get("bias"))
         return {"xi": found.xi, "eta": found.eta}
 
 
 @dataclass(frozen=True, kw_only=True)
 class CorrectBias:
     """Empirical bias correction: b <- b + mean(y - y_hat) of each channel."""
+
+    at = "product"
+    hint = ""
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -57,14 +70,55 @@ class CorrectBias:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Names an output component must have: none, every layer may have a bias."""
+        """Names a component must declare: none, every layer may have a bias."""
         return ()
 
-    def fit(self, y: Array, y0: Array, own: Mapping[str, Array]) -> dict[str, Array]:
+    def fit(self, seen: Seen) -> dict[str, Array]:
         """Return the corrected bias (methods.md 8); a layer without one gets one."""
-        channels = y0.shape[1]
+        y0, own, channels = seen.given, seen.own, seen.given.shape[1]
         bias = own.get("bias", np.zeros(channels, y0.dtype))
         xi = own.get("xi", np.ones(channels, y0.dtype))
         eta = own.get("eta", np.zeros(channels, y0.dtype))
         y_hat, _ = output_transform_forward(y0, bias, xi, eta)
-        return {"bias": correct_bias(y, y_hat, bias)}
+        return {"bias": correct_bias(seen.wanted, y_hat, bias)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitBorder:
+    """The border that a layer's weights, their errors and the noise of its input dictate.
+
+    methods.md 13.2, beyond the paper. For the clip it is b*, for the sigmoid (4 / kappa) b*, equal
+    in value and slope at 1/2; fusion weights stay as they are.
+
+    Attributes
+    ----------
+    error_degree : {0, 1, 2}
+        Of the polynomial in u that stands for the noise, regressed where the border matters; 0
+        counts the errors of the weights alone. A linear border takes 1 at most.
+    samples : int
+        How many calibration inputs, from the first, the noise is regressed on.
+    """
+
+    error_degree: int = 2
+    samples: int = 256
+    at = "patches"
+    hint = "Use placement='input' and activations=BorderActivations()."
+
+    def __post_init__(self) -> None:
+        check_in("FitBorder", "error_degree", self.error_degree, (0, 1, 2))
+        check_int("FitBorder", "samples", self.samples, 1)
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Names of the parameters it sets; b2 where the border has one."""
+        return ("b0", "b1", "b2")
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names a component must declare."""
+        return ("b0", "b1")
+
+    def fit(self, seen: Seen) -> dict[str, Array]:
+        """Return the coefficients of the closed form."""
+        found: dict[str, Array] = seen.quantizer.closed_form(seen, self.error_degree)
+        return found

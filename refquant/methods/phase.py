@@ -35,6 +35,8 @@ class Phase:
     source : {"quantized", "float"}
         Whether the unit's inputs come from the quantized prefix (D30) or the float network.
     mix : tuple of Mix
+    begin : tuple of steps
+        Closed forms that start a unit before anything of it is learnt (`refquant.methods.finish`).
     drive : tuple of (parameter, schedule)
         Parameters that follow a schedule instead of a gradient (AQuant's rounding schedule).
     terms : tuple of Term
@@ -61,6 +63,7 @@ class Phase:
     quantize: tuple[str, ...] = ROLES
     source: str = "quantized"
     mix: tuple[Mix, ...] = ()
+    begin: tuple[Any, ...] = ()
     drive: tuple[tuple[str, Any], ...] = ()
     terms: tuple[Term, ...] = (Term(),)
     penalty: Penalty | None = None
@@ -89,6 +92,7 @@ class Phase:
         self._check_learn()
         self._check_penalty()
         self._check_mix()
+        self._check_begin()
         if self.solver == "gram":
             check_quadratic(self)
         elif self.gram != Gram():
@@ -139,3 +143,10 @@ class Phase:
         if "input" in at and self.source == "float":
             got, fix = "set at inputs that are float already", "Use source='quantized'."
             raise ValueError(complaint("Phase", "mix", got, "a mix of two different values", fix))
+
+    def _check_begin(self) -> None:
+        for step in self.begin:
+            if getattr(step, "at", "") == "patches" and "activations" not in self.quantize:
+                got = f"{type(step).__name__}, while activations are real"
+                fix = "Add 'activations' to quantize, or drop the step."
+                raise ValueError(complaint("Phase", "begin", got, "a parameter in use", fix))

@@ -74,6 +74,8 @@ class Setting:
         for phase in self.phases:
             self._check_names(phase)
             self._check_solver(phase)
+            for step in phase.begin:
+                self._check_step("begin", step)
         self._check_finish()
         units = {(phase.unit, phase.merge) for phase in self.phases}
         if self.order == "unit-first" and len(units) > 1:
@@ -112,23 +114,30 @@ class Setting:
             raise ValueError(complaint(where, "a learnt parameter", got, expected, fix))
 
     def _check_finish(self) -> None:
-        where = f"Setting {self.name!r}"
         moved = {name for phase in self.phases for name, _ in (*phase.learn, *phase.drive)}
         for step in self.finish:
-            kind = type(step).__name__
-            if not callable(getattr(step, "fit", None)):
-                fix = "See refquant.methods.finish for the steps there are."
-                raise TypeError(complaint(where, "finish", kind, "a step with fit", fix))
+            self._check_step("finish", step)
             for name in step.writes:
                 if name in moved:
+                    where, kind = f"Setting {self.name!r}", type(step).__name__
                     got, fix = f"{kind}, which overwrites {name!r}", f"Do not learn {name!r}."
                     expected = "a step that keeps what was learnt"
                     raise ValueError(complaint(where, "finish", got, expected, fix))
-            missing = set(step.needs) - set(_learnable(self.output))
-            if missing:
-                got = f"{kind}, which needs {', '.join(sorted(missing))}"
-                fix = "Use output=XiEta()."
-                raise ValueError(complaint(where, "finish", got, "an output component", fix))
+
+    def _check_step(self, field: str, step: Any) -> None:
+        """Refuse a step of `begin` or `finish` that is none, or lacks a component."""
+        where, kind = f"Setting {self.name!r}", type(step).__name__
+        if not callable(getattr(step, "fit", None)):
+            fix = "See refquant.methods.finish for the steps there are."
+            raise TypeError(complaint(where, field, kind, "a step with fit", fix))
+        if getattr(step, "at", "") == "patches" and self.placement != "input":
+            got = f"{kind}, which looks at the inputs of layers"
+            expected = "a setting that quantizes there"
+            raise ValueError(complaint(where, field, got, expected, step.hint))
+        missing = sorted(set(step.needs) - set(self.learnable))
+        if missing:
+            got = f"{kind}, which needs {', '.join(missing)}"
+            raise ValueError(complaint(where, field, got, "components that have them", step.hint))
 
     @property
     def learnable(self) -> tuple[str, ...]:

@@ -6,14 +6,18 @@ bends with their magnitude). The result feeds `border_shared_closed`.
     symbol   here     shape           meaning
     u        u        (..., samples)  noised inputs x' / s
     e        e        (..., samples)  noise (x' - x) / s
+    m        weights  (..., samples)  how much a sample counts; all alike by default
     e_j      result   (...)           coefficients
 
 Computed in the basis 1, t = u - mean(u), t^2 - (sum t^3 / sum t^2) t - mean(t^2), which is
-orthogonal on the samples, so that each coefficient is one quotient.
+orthogonal on the samples, so that each coefficient is one quotient. Means and sums are weighted.
 
 Edge cases: a basis polynomial that vanishes on the samples up to rounding (fewer than three
-different values of u: no parabola; one: no line) gets the coefficient 0.
+different values of u: no parabola; one: no line) gets the coefficient 0. Where no sample counts all
+coefficients are 0.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -23,7 +27,9 @@ from refquant._types import Array
 from refquant.quantizers.border_closed_form import ErrorPolynomial
 
 
-def regress_error(u: Array, e: Array, degree: int = 2) -> ErrorPolynomial:
+def regress_error(
+    u: Array, e: Array, degree: int = 2, weights: Array | None = None
+) -> ErrorPolynomial:
     """Least-squares fit of e on powers of u along the last axis, methods 13.2.
 
     Parameters
@@ -33,6 +39,8 @@ def regress_error(u: Array, e: Array, degree: int = 2) -> ErrorPolynomial:
     e : array like `u`
     degree : {1, 2}
         1 leaves e2 at 0.
+    weights : array like `u` or None
+        At least 0; a sample of weight 0 is left out. None counts all alike.
 
     Returns
     -------
@@ -46,22 +54,39 @@ def regress_error(u: Array, e: Array, degree: int = 2) -> ErrorPolynomial:
         If shapes or dtypes do not fit, there is no sample, or an entry is not finite.
     """
     _check(u, e, degree)
-    middle = nx.mean(u, axis=-1, keepdims=True)
+    mean = _weighted_mean(u, weights)
+    middle = mean(u)
     t = u - middle
-    width = nx.mean(t * t, axis=-1, keepdims=True)
-    line = _quotient(nx.mean(e * t, axis=-1, keepdims=True), width, u * u)
-    skew = _quotient(nx.mean(t * t * t, axis=-1, keepdims=True), width, u * u)
+    width, size_of_u = mean(t * t), _counted(u * u, weights)
+    line = _quotient(mean(e * t), width, size_of_u)
+    skew = _quotient(mean(t * t * t), width, size_of_u)
     bent = t * t - skew * t - width
     curve = np.zeros_like(line)
     if degree == 2:
-        size = nx.mean(bent * bent, axis=-1, keepdims=True)
-        scale = np.square(u * u)
-        curve = _quotient(nx.mean(e * bent, axis=-1, keepdims=True), size, scale)
+        curve = _quotient(mean(e * bent), mean(bent * bent), np.square(size_of_u))
     e2 = curve
     e1 = line - curve * (skew + 2.0 * middle)
-    level = nx.mean(e, axis=-1, keepdims=True)
-    e0 = level - line * middle + curve * (middle * middle + skew * middle - width)
+    e0 = mean(e) - line * middle + curve * (middle * middle + skew * middle - width)
     return ErrorPolynomial(*(np.squeeze(part, axis=-1) for part in (e0, e1, e2)))
+
+
+def _weighted_mean(u: Array, weights: Array | None) -> Callable[[Array], Array]:
+    """The mean along the last axis, kept; weighted where weights are given."""
+    if weights is None:
+        return lambda v: np.asarray(nx.mean(v, axis=-1, keepdims=True))
+    check_operand("regress_error", "weights", weights, u.shape, u.dtype)
+    check_finite("regress_error", "weights", weights)
+    if (weights < 0.0).any():
+        got, expected = weights.min(), "numbers of at least 0"
+        raise ValueError(complaint("regress_error", "weights", got, expected))
+    whole = np.asarray(nx.sum(weights, axis=-1, keepdims=True))
+    share = weights / np.where(whole == 0.0, np.ones_like(whole), whole)
+    return lambda v: np.asarray(nx.sum(share * v, axis=-1, keepdims=True))
+
+
+def _counted(v: Array, weights: Array | None) -> Array:
+    """`v`, 0 where a sample does not count."""
+    return v if weights is None else np.where(weights > 0.0, v, np.zeros_like(v))
 
 
 def _quotient(top: Array, norm: Array, scale: Array) -> Array:

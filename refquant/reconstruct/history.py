@@ -21,7 +21,7 @@ class Record(NamedTuple):
     binary : tuple of float
         Share of rounding variables that are decided.
     hard_start, hard_end : float
-        Loss on the whole calibration set with weights rounded for good, before the phase and of
+        Loss on the whole calibration set with weights rounded for good, as the phase starts and of
         what it returned. AdaRound starts at nearest rounding (ties up), so this pair says what
         learning was worth. Measured on the inputs the phase learns from.
     kept_start : bool

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from refquant._types import Array
 from refquant.network.graph import Key
 from refquant.network.run import evaluate, group_by_node
+from refquant.reconstruct.fit import begun
 from refquant.reconstruct.history import Record
 from refquant.reconstruct.model import State, hard_params, harden, part_of, weight_of
 from refquant.reconstruct.objective import loss_and_cotangents, sites
@@ -26,7 +27,7 @@ def learn_unit(
 
     `tick` is called once a step, for progress bars.
     """
-    first = thaw(task, part_of(state, task.unit))
+    first = begun(task, thaw(task, part_of(state, task.unit)))
     task = weighed(task, first)
     total = task.phase.steps
     every = -(-total // RECORDS)

@@ -12,7 +12,7 @@ from refquant.methods.setting import Phase, Setting
 from refquant.network import Network, Unit, bypass, cut
 from refquant.network.graph import Key
 from refquant.reconstruct.checkpoint import Store
-from refquant.reconstruct.finish import finished
+from refquant.reconstruct.fit import finished
 from refquant.reconstruct.history import Record
 from refquant.reconstruct.learn import learn_unit
 from refquant.reconstruct.model import Model, State, hard_params, harden, part_of, with_part

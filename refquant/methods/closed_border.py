@@ -1,0 +1,25 @@
+"""Nearest weights, and activations rounded at a border in closed form: no training at all.
+
+Reference: methods.md 13.2, beyond AQuant (arXiv:2208.11945), whose learning this starts towards.
+
+    step        one layer after the other, with those before it already quantized
+    FitBorder   b*, the shared border that the weights' errors and the noise of the input dictate
+    fusion      none: the closed form is exact without it, and with the clip as bound
+"""
+
+from dataclasses import replace
+
+from refquant.components import BorderActivations
+from refquant.methods.finish import FitBorder
+from refquant.methods.nearest import NEAREST
+from refquant.quantizers.border_options import BorderOptions
+
+NEAREST_BORDER = replace(
+    NEAREST,
+    name="nearest-border",
+    reference="closed-form border, methods.md 13.2",
+    parents=("nearest", "aquant"),
+    placement="input",
+    activations=BorderActivations(options=BorderOptions(bound="clip", fuse="none")),
+    finish=(FitBorder(),),
+)

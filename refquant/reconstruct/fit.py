@@ -1,0 +1,119 @@
+"""Fit closed forms layer by layer, in running order: when all is rounded, or to start a unit.
+
+For each layer a step of `refquant.methods.finish` is shown the same edge of the float network and
+of the quantized one, in which the layers before it are fitted already; what it returns goes into
+the state, and the walk goes on with it in place. Codes stay frozen, nothing is drawn, so there is
+nothing to record.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from refquant._types import Array
+from refquant.components.seen import Seen
+from refquant.network import linear_nodes
+from refquant.network.graph import Key, Network
+from refquant.network.run import group_by_node
+from refquant.reconstruct.model import Model, State, hard_params, weight_of
+from refquant.reconstruct.prefix import Prefix, advance, start
+from refquant.reconstruct.task import UnitTask
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Where the layers to be fitted stand.
+
+    Attributes
+    ----------
+    model : Model
+    network : Network
+        With the quantizers that are not in use bypassed.
+    layers : tuple of str
+        In running order.
+    rounded : tuple of str
+        Those of them whose weights count as rounded.
+    quantized, real : Prefix
+        Values in the quantized and in the float network from which the walk starts.
+    """
+
+    model: Model
+    network: Network
+    layers: tuple[str, ...]
+    rounded: tuple[str, ...]
+    quantized: Prefix
+    real: Prefix
+
+    def first(self, samples: int) -> "Walk":
+        """Return the walk with the first `samples` of the values alone."""
+        ends = [
+            replace(prefix, values={edge: v[:samples] for edge, v in prefix.values.items()})
+            for prefix in (self.quantized, self.real)
+        ]
+        return replace(self, quantized=ends[0], real=ends[1])
+
+
+def finished(model: Model, x: Array, steps: Sequence[Any], state: State) -> dict[Key, Array]:
+    """Return the hardened `state` after all `steps`, one after the other.
+
+    Parameters
+    ----------
+    model : Model
+    x : array
+        Calibration inputs.
+    steps : sequence of finishing steps
+    state : mapping
+        With codes for every layer whose weights are quantized.
+    """
+    layers = linear_nodes(model.network)
+    walk = Walk(model, model.network, layers, tuple(model.weights), start(x), start(x))
+    return fitted(walk, steps, state)
+
+
+def begun(task: UnitTask, own: State) -> dict[Key, Array]:
+    """Return the unit's state after the steps that start it, its weights as they round now."""
+    outside = {node.name for node in task.network.nodes} - {*task.unit.nodes}
+    ends = [Prefix(given, frozenset(outside)) for given in (task.inputs, task.float_inputs)]
+    walk = Walk(task.model, task.network, task.unit.layers, task.quantized_layers, *ends)
+    return fitted(walk, task.phase.begin, own)
+
+
+def fitted(walk: Walk, steps: Sequence[Any], state: State) -> dict[Key, Array]:
+    """Return `state` after all `steps`, one after the other."""
+    current = dict(state)
+    for step in steps:
+        samples = getattr(step, "samples", None)
+        current = _fitted(walk.first(samples) if samples else walk, step, current)
+    return current
+
+
+def _fitted(walk: Walk, step: Any, state: State) -> dict[Key, Array]:
+    """Return `state` with what `step` fits to each layer behind those already fitted."""
+    current, quantized, real = dict(state), walk.quantized, walk.real
+    network, whole = walk.network, walk.model.float_network
+    weights = hard_params(walk.model, state, walk.rounded)
+    for layer in walk.layers:
+        given, wanted, node = sites(step, layer)
+        quantized = advance(quantized, network, (given,), {**current, **weights})
+        real = advance(real, whole, (wanted,))
+        w, product = weight_of(network, layer), f"{layer}.product"
+        seen = Seen(
+            wanted=real.values[wanted],
+            given=quantized.values[given],
+            own=group_by_node(network.params, current).get(node, {}),
+            w=w,
+            w_hat=weights.get((product, "w"), w),
+            groups=network.node(product).attr("groups"),
+            quantizer=network.node(node).attr("component") if node != layer else None,
+        )
+        found = step.fit(seen)
+        current |= {(node, name): value for name, value in found.items()}
+    return current
+
+
+def sites(step: Any, layer: str) -> tuple[str, str, str]:
+    """Return what `step` looks at, in the quantized and the float network, and where it writes."""
+    patches = f"{layer}.patches"
+    if step.at == "patches":
+        return patches, patches, f"{patches}.q"
+    return f"{layer}.product", layer, layer
