@@ -17,7 +17,18 @@ from refquant.cli import methods as methods_command
 from refquant.cli.main import COMMANDS, build_parser, main
 
 ROOT = Path(__file__).parent.parent
-NAMES = ("demo", "quantize", "compare", "methods", "train", "bench", "env")
+NAMES = (
+    "demo",
+    "quantize",
+    "compare",
+    "methods",
+    "train",
+    "verify",
+    "vectors",
+    "selftest",
+    "bench",
+    "env",
+)
 Capture = pytest.CaptureFixture[str]
 
 

@@ -217,9 +217,9 @@ def numerical(path: Path) -> bool:
     """Return whether a file must go through `refquant.numerics`.
 
     Kernels are what fast arithmetic runs in place of a definition; pinned runs the definition.
-    The oracle's plain and wrong implementations stand for other people's code.
+    The oracle's plain, odd and wrong implementations stand for other people's code.
     """
-    foreign = re.match("oracle/families/[a-z_]+/(plain|variants)", name(path))
+    foreign = re.match("oracle/(families/[a-z_]+/(plain|variants)|legit)", name(path))
     return not foreign and not name(path).startswith(("numerics/", "oracle/exact/", "kernels/"))
 
 

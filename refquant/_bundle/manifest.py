@@ -56,15 +56,7 @@ def encode(path: Path, manifest: Mapping[str, Any], entries: Sequence[Entry]) ->
 
 def decode(path: Path, data: bytes) -> tuple[dict[str, Any], tuple[Entry, ...]]:
     """Return the writer's fields and the array entries in `data`; BundleError if it is wrong."""
-    try:
-        whole = json.loads(
-            data.decode("utf-8"),
-            object_pairs_hook=_unique,
-            parse_constant=_not_finite,
-            parse_float=_finite,
-        )
-    except (ValueError, RecursionError) as error:
-        raise refusal(path, f"not valid JSON for a bundle ({error})", REWRITE) from error
+    whole = parse(path, data)
     if not isinstance(whole, dict) or not is_name(whole.get("format")):
         raise refusal(path, "no object with a field format", REWRITE)
     check_version(path, "bundle", whole.pop("bundle", None), VERSION)
@@ -77,6 +69,19 @@ def decode(path: Path, data: bytes) -> tuple[dict[str, Any], tuple[Entry, ...]]:
         if len(set(values)) < len(values):
             raise refusal(path, f"two arrays of the same {field}", REWRITE)
     return whole, entries
+
+
+def parse(path: Path, data: bytes) -> Any:
+    """Return the JSON value in `data`, without duplicate keys, NaN or infinities; BundleError."""
+    try:
+        return json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_constant=_not_finite,
+            parse_float=_finite,
+        )
+    except (ValueError, RecursionError) as error:
+        raise refusal(path, f"not valid JSON for a bundle ({error})", REWRITE) from error
 
 
 def check_version(path: Path, field: str, version: object, known: int) -> None:

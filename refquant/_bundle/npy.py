@@ -18,10 +18,12 @@ Edge cases: booleans other than 0 and 1 are refused; NaN payloads and negative z
 
 import hashlib
 import os
+import re
 import stat
 from io import BufferedReader
 from math import prod
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -31,6 +33,11 @@ from refquant._types import Array
 DTYPES = ("|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f4", "<f8")
 MAGIC = b"\x93NUMPY\x01\x00"
 MAX_HEADER = 4096  # bytes; 64 axes of 20 digits are under 2000
+MAX_SHAPE_TEXT = 200
+HEADER = re.compile(
+    r"\{'descr': ?'(?P<dtype>[<>|=][biuf][1248])', ?'fortran_order': ?(?P<order>True|False), ?"
+    r"'shape': ?\((?P<shape>[0-9, ]*)\),? ?\} *\n"
+)
 DAMAGED = "The file is damaged or not part of this bundle; write the bundle again."
 
 
@@ -83,6 +90,41 @@ def read_npy(path: Path, dtype: str, shape: tuple[int, ...], sha256: str) -> Arr
     if dtype == "|b1" and np.any(raw > 1):
         raise refusal(path, "a boolean that is neither 0 nor 1", DAMAGED)
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    array.flags.writeable = False
+    return array
+
+
+def read_any_npy(path: Path, max_bytes: int) -> Array:
+    """Return the array in a .npy file that no manifest describes, read-only, in native byte order.
+
+    Formats 1 to 3 of any boolean, integer or float dtype, in C or Fortran order, are read. The
+    header is matched, never evaluated; its size is checked against `max_bytes` and the file.
+
+    Raises
+    ------
+    BundleError
+        If the file is anything else, or larger.
+    """
+    with open_plain(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        start = file.read(8)
+        wide = start[6:7] in (b"\x02", b"\x03")
+        length = int.from_bytes(file.read(4 if wide else 2), "little")
+        known = start[:6] == MAGIC[:6] and start[6:7] in (b"\x01", b"\x02", b"\x03")
+        if not known or length > MAX_HEADER:
+            raise refusal(path, "not a .npy file", DAMAGED)
+        match = HEADER.fullmatch(file.read(length).decode("latin-1"))
+        if not match or len(match["shape"]) > MAX_SHAPE_TEXT:
+            raise refusal(path, "a .npy header that is not of a plain array of numbers", DAMAGED)
+        shape = tuple(int(part) for part in match["shape"].replace(",", " ").split())
+        dtype = np.dtype(match["dtype"])
+        expected = 8 + (4 if wide else 2) + length + prod(shape) * dtype.itemsize
+        if size != expected or nbytes(dtype.str, shape) > max_bytes:
+            problem = f"{size} bytes where {expected} are declared, of at most {max_bytes}"
+            raise refusal(path, problem, DAMAGED)
+        flat = np.frombuffer(file.read(size), dtype, prod(shape))
+    order: Literal["C", "F"] = "F" if match["order"] == "True" else "C"
+    array = flat.reshape(shape, order=order).astype(dtype.newbyteorder("="))
     array.flags.writeable = False
     return array
 

@@ -15,11 +15,33 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from refquant import __version__
-from refquant.cli import bench, compare, demo, env, methods, quantize, train
+from refquant.cli import (
+    bench,
+    compare,
+    demo,
+    env,
+    methods,
+    quantize,
+    selftest,
+    train,
+    vectors,
+    verify,
+)
 from refquant.cli.output import fail, flush, note
 
 OK, MISMATCH, INTERRUPTED, INTERNAL, USAGE, NOTHING = 0, 1, 2, 3, 4, 5
-COMMANDS = (demo, quantize, compare, methods, train, bench, env)
+COMMANDS = (
+    demo,
+    quantize,
+    compare,
+    methods,
+    train,
+    verify,
+    vectors,
+    selftest,
+    bench,
+    env,
+)
 EPILOG = """\
 exit codes:
   0 ok   1 mismatch   2 interrupted   3 internal error   4 usage   5 nothing ran
@@ -27,6 +49,7 @@ exit codes:
 examples:
   refquant demo
   refquant quantize digits-resnet --weight-bits 2 --steps 400
+  refquant verify mykernels:Backend
   refquant COMMAND --help
 """
 REPORT = """\

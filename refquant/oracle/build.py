@@ -84,9 +84,8 @@ def build(op: Op, case: Case) -> Built:
             raise Disagreement(
                 f"{label(op, case)}: {who} gives {sorted(found)}, not {sorted(outputs)}"
             )
-        agreement[who] = max(
-            _distance(op, case, who, name, found[name], outputs[name]) for name in outputs
-        )
+        shares = [_distance(op, case, who, name, found[name], outputs[name]) for name in outputs]
+        agreement[who] = "within the bound" if max(shares, default=0.0) > 0.0 else "equal"
     return Built(case, outputs, agreement)
 
 

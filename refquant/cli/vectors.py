@@ -1,0 +1,68 @@
+"""``refquant vectors``: the goldens as a directory that any language can read."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from refquant.cli.arguments import add_command
+from refquant.cli.output import print_json, show
+
+EPILOG = """\
+layout:
+  DIR/manifest.json          every case: op, attributes, tensors, hashes; schema.json describes it
+  DIR/OP/ID/case.txt         the same for programs without a JSON reader
+  DIR/OP/ID/in.NAME.npy      inputs      DIR/OP/ID/out.NAME.npy   right outputs
+  DIR/SHA256SUMS             for `sha256sum -c`
+
+examples:
+  refquant vectors vectors
+  refquant vectors vectors --tier smoke --only 'fake_quant*,requant*'
+  refquant vectors --list
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = add_command(
+        commands,
+        "vectors",
+        help="write the goldens as .npy files",
+        description="Writes the frozen goldens as a directory of .npy files and a manifest.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("directory", nargs="?", metavar="DIR", help="new, or empty")
+    parser.add_argument(
+        "--only",
+        default="*",
+        metavar="OPS",
+        help="ops or patterns, with commas (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--tier", choices=("smoke", "quick", "full"), default="full", help="(default: %(default)s)"
+    )
+    parser.add_argument("--list", action="store_true", help="print the cases and stop")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the vectors, or list the cases."""
+    from refquant.oracle.vectors import write_vectors
+    from refquant.oracle.verify import chosen
+
+    cases = [item for items in chosen(arguments.only, arguments.tier).values() for item in items]
+    if arguments.list:
+        lines = [(f"{c.case.op}/{c.case.id}", c.case.tier, c.case.purpose) for c in cases]
+        if arguments.json:
+            print_json([{"case": c, "tier": tier, "purpose": p} for c, tier, p in lines])
+        else:
+            show("\n".join("  ".join(line) for line in lines))
+        return 0
+    if not arguments.directory:
+        raise ValueError("vectors: no DIR; name a new directory, or give --list.")
+    path = write_vectors(Path(arguments.directory), cases)
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    if arguments.json:
+        print_json({"cases": len(cases), "bytes": size})
+    else:
+        show(f"{len(cases)} cases, {size} bytes")
+    return 0

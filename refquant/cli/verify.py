@@ -1,0 +1,117 @@
+"""``refquant verify``: hold a backend against the frozen corpus, and name what is wrong."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from refquant.cli.arguments import add_command, add_quiet
+from refquant.cli.output import note, print_json, show
+
+EPILOG = """\
+backends:
+  pkg.mod:attr    a Python object with name and run(op, inputs, attrs) -> {output: array}
+  cmd:./program   run once as `./program VECTORS RESULTS`
+  dir:RESULTS     RESULTS/OP/ID/OUTPUT.npy, written elsewhere from `refquant vectors DIR`
+
+exit codes:
+  0 right   1 something is wrong   4 usage   5 nothing ran
+
+examples:
+  refquant verify mykernels:Backend
+  refquant verify mykernels:Backend --only 'fake_quant*' --tier full
+  refquant verify cmd:./kernel --html report.html --junit report.xml
+  refquant verify dir:results --vectors vectors
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = add_command(
+        commands,
+        "verify",
+        help="hold a backend against the goldens and name its bugs",
+        description="Runs a backend on the frozen corpus and says what is wrong, by name.",
+        epilog=EPILOG,
+    )
+    add_quiet(parser)
+    parser.add_argument("backend", nargs="?", metavar="BACKEND", help="see below")
+    parser.add_argument(
+        "--only",
+        default="*",
+        metavar="OPS",
+        help="ops or patterns, with commas (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--tier", choices=("smoke", "quick", "full"), default="quick", help="(default: %(default)s)"
+    )
+    parser.add_argument("--repro", metavar="CASE", help="run one case, OP/ID, and shrink it")
+    parser.add_argument("--vectors", metavar="DIR", help="goldens of a directory")
+    parser.add_argument("--xfails", metavar="FILE", help="TOML: known failures and their reasons")
+    parser.add_argument("--html", metavar="FILE", help="write the report as one page")
+    parser.add_argument("--junit", metavar="FILE", help="write the report as JUnit XML")
+    parser.add_argument("--list", action="store_true", help="print the ops and stop")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Verify, print the report, and return its exit code."""
+    from refquant import oracle
+
+    if arguments.list:
+        return _list(arguments.json)
+    if not arguments.backend:
+        raise ValueError("verify: no BACKEND; name mod:attr, cmd:PROGRAM or dir:RESULTS.")
+    sys.path.insert(0, "")  # as `python -m` does: the user's module lies where the user stands
+    if arguments.repro:
+        return _repro(arguments)
+    report = oracle.verify(
+        arguments.backend,
+        arguments.tier,
+        arguments.only,
+        cases=_cases(arguments.vectors),
+        xfails=oracle.read_expected(Path(arguments.xfails)) if arguments.xfails else None,
+        progress=None if arguments.quiet or not sys.stderr.isatty() else _tick,
+    )
+    for path, text in ((arguments.html, report.to_html), (arguments.junit, report.to_junit)):
+        if path:
+            Path(path).write_text(text(), encoding="utf-8")
+    if arguments.json:
+        print_json(report.to_json())
+    else:
+        show(report.to_text())
+    return report.exit_code
+
+
+def _cases(directory: str | None) -> Any:
+    from refquant.oracle.vectors_read import read_vectors
+
+    return read_vectors(Path(directory)) if directory else None
+
+
+def _tick(op: str) -> None:
+    note(f"  {op}")
+
+
+def _list(as_json: bool) -> int:
+    from refquant import oracle
+
+    lines = {name: op.says for name, op in oracle.ops().items()}
+    if as_json:
+        print_json(lines)
+    else:
+        width = max(map(len, lines))
+        show("\n".join(f"{name.ljust(width)}  {says}" for name, says in lines.items()))
+    return 0
+
+
+def _repro(arguments: argparse.Namespace) -> int:
+    from refquant.oracle import corpus
+    from refquant.oracle.shrink import reproduce
+
+    found = reproduce(arguments.backend, corpus.find(arguments.repro))
+    if arguments.json:
+        print_json(found.to_json())
+    else:
+        show(found.to_text())
+    return found.exit_code

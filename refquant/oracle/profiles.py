@@ -1,0 +1,66 @@
+"""Dialects: what a backend says about the choices on which published implementations differ.
+
+A profile fixes attributes: {"attribute": value} for every op that has a dialect of that name, or
+{"op.attribute": value} for one op. A backend is held to the cases that have these values; what it
+does not mention it must honour as each case gives it.
+
+    any     nothing is fixed: every attribute is honoured
+    paper   every dialect attribute has its default, the choice of the paper
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from refquant._checks import check_in, complaint
+from refquant.oracle.op import Attrs, Op
+from refquant.oracle.registry import ops
+
+# Sources: ecosystem table of dialects; the released codes named in the catalogue of methods.
+PROFILES: dict[str, dict[str, Any]] = {
+    "any": {},
+    "paper": {},
+}
+
+
+def resolve(profile: str | Mapping[str, Any]) -> dict[str, Any]:
+    """Return a profile as {"op.attribute": value}.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the profile, an op, an attribute or a value is unknown.
+    """
+    if isinstance(profile, str):
+        check_in("resolve", "profile", profile, PROFILES)
+        defaults = {
+            f"{op.name}.{attr.name}": attr.default
+            for op in ops().values()
+            for attr in op.attrs
+            if attr.dialect and profile != "any"
+        }
+        return defaults | _spread(PROFILES[profile])
+    if not isinstance(profile, Mapping):
+        got = type(profile).__name__
+        raise TypeError(complaint("resolve", "profile", got, "a name or a mapping of fields"))
+    return _spread(profile)
+
+
+def _spread(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields without an op spread over all ops that have them."""
+    found: dict[str, Any] = {}
+    for field, value in fields.items():
+        own, _, name = field.rpartition(".")
+        owners = [op for op in ops().values() if name in op.dialect and own in ("", op.name)]
+        if not owners:
+            names = sorted({attr for op in ops().values() for attr in op.dialect})
+            fix = f"Dialect fields are {', '.join(names)}."
+            raise ValueError(complaint("resolve", "profile", repr(field), "a dialect field", fix))
+        for op in owners:
+            op.resolve({name: value})  # refuses a value that the op does not know
+            found[f"{op.name}.{name}"] = value
+    return found
+
+
+def speaks(fields: Mapping[str, Any], op: Op, attrs: Attrs) -> bool:
+    """Return whether a backend of a resolved profile is held to a case with these attributes."""
+    return all(fields.get(f"{op.name}.{name}", attrs[name]) == attrs[name] for name in op.dialect)

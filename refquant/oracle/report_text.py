@@ -1,0 +1,90 @@
+"""The report of a verification on a terminal: the diagnosis first, then what shows it."""
+
+from itertools import groupby
+
+from refquant.oracle.digits import bits, distance
+from refquant.oracle.report import Coverage, Failure, Report
+
+SHOWN = 3  # failing cases of one op
+
+
+def text(report: Report) -> str:
+    """Return the whole report."""
+    blocks = [
+        _op(report, op, list(failures))
+        for op, failures in groupby(report.failures, key=lambda failure: failure.op)
+    ]
+    return "\n\n".join([*blocks, _summary(report)])
+
+
+def _op(report: Report, op: str, failures: list[Failure]) -> str:
+    found = failures[0].diagnosis
+    lines = [
+        f"{op}: {len(failures)} of {report.coverage[op].ran} cases are wrong",
+        f"  {found.text}",
+    ]
+    if found.variants:
+        lines.append(
+            f"  known as {' + '.join(found.variants)}" + f" ({found.source})" * bool(found.source)
+        )
+    if found.clauses:
+        lines.append(f"  clauses {', '.join(found.clauses)}")
+    for failure in failures[:SHOWN]:
+        lines += _case(report, failure)
+    if len(failures) > SHOWN:
+        lines.append(f"  and {len(failures) - SHOWN} more cases")
+    return "\n".join(lines)
+
+
+def _case(report: Report, failure: Failure) -> list[str]:
+    case = failure.case
+    attrs = ", ".join(f"{key}={value}" for key, value in sorted(case.attrs.items()))
+    lines = [f"  - {case.purpose} [{case.tier}, {failure.layout}{', ' if attrs else ''}{attrs}]"]
+    for m in failure.mismatches:
+        where = f"{m.output}: " if m.output else ""
+        lines.append(f"      {where}{m.says}")
+        if m.index or m.expected is not None:
+            share = f"{m.wrong} of {m.size} elements"
+            there = [distance(m, report.dtype), bits(m.actual, report.dtype), share]
+            lines.append(f"      {', '.join(filter(None, there))}")
+    lines.append(f"      {failure.reproduce(report.spec)}")
+    return lines
+
+
+def _summary(report: Report) -> str:
+    """Return the last lines: counts, what was left out, and the verdict."""
+    counts = report.coverage.values()
+    lines = [f"{report.backend} ({report.dtype}), {report.tier} tier: {report.ran} cases of "
+             f"{sum(bool(c.ran) for c in counts)} ops in {report.seconds:.1f} s"]  # fmt: skip
+    clauses = sum(len(c.clauses) for c in counts)
+    elements, doubtful = sum(c.elements for c in counts), sum(c.doubtful for c in counts)
+    lines.append(
+        f"{elements} elements compared, {clauses} clauses; {doubtful} have two right answers"
+    )
+    lines += _left_out(report.coverage)
+    lines += [f"{len(report.known)} known failures"] if report.known else []
+    lines += [f"stale entry in the xfails file: {pattern}" for pattern in report.stale]
+    lines += [f"{report.missing} cases of the corpus are missing"] if report.missing else []
+    verdict = "passed" if report.passed else f"FAILED: {len(report.failures)} cases"
+    if not report.ran:
+        verdict = "NOTHING RAN"
+    return "\n".join([*lines, verdict])
+
+
+def _left_out(coverage: dict[str, Coverage]) -> list[str]:
+    lines = []
+    unsupported = {op: c for op, c in coverage.items() if c.unsupported}
+    if unsupported:
+        names = ", ".join(unsupported)
+        lines.append(
+            f"not supported: {sum(c.unsupported for c in unsupported.values())} cases ({names})"
+        )
+    for text_, field in (
+        ("another arithmetic", "other_tier"),
+        ("another dialect", "other_dialect"),
+    ):
+        count = sum(getattr(c, field) for c in coverage.values())
+        lines += [f"of {text_}: {count} cases"] if count else []
+    outputs = [f"{op}.{name}" for op, c in coverage.items() for name in c.left_out]
+    lines += [f"outputs left out: {', '.join(outputs)}"] if outputs else []
+    return lines

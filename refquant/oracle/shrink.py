@@ -1,0 +1,192 @@
+"""Make a failing case small: fewer rows, fewer columns, simpler numbers, and still wrong.
+
+Axes are named by the letters of the tensors' shapes; an axis is halved in all tensors that have it.
+Then numbers are replaced by 0, 1 or 1/2 where the failure stays. The golden of each smaller case is
+computed anew by the exact twin, so a smaller case is as trustworthy as a frozen one. Only backends
+that can be asked again are shrunk.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from refquant._types import Array
+from refquant.oracle.backend import Recorded, format_of, open_backend
+from refquant.oracle.build import Built, Disagreement, build
+from refquant.oracle.case import Case
+from refquant.oracle.compare import Mismatch
+from refquant.oracle.diagnose import Diagnosis, Seen, diagnose
+from refquant.oracle.judge import handed, judge
+from refquant.oracle.op import Op
+from refquant.oracle.registry import ops
+
+ATTEMPTS = 400
+SIMPLE = (0.0, 1.0, 0.5)
+LETTERS = re.compile(r"[a-z_0-9]+")
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A case that was run again, and the smallest case found that fails too.
+
+    Attributes
+    ----------
+    built : Built
+        The smallest failing case, or the case itself.
+    outputs : dict
+        What the backend gave for it.
+    mismatches : tuple of Mismatch
+    diagnosis : Diagnosis or None
+    """
+
+    built: Built
+    outputs: dict[str, Any]
+    mismatches: tuple[Mismatch, ...]
+    diagnosis: Diagnosis | None
+
+    @property
+    def exit_code(self) -> int:
+        """0 if the case is right, 1 if it is wrong."""
+        return 1 if self.mismatches else 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the reproduction as JSON values."""
+        case = self.built.case
+        return {
+            "op": case.op,
+            "attrs": case.attrs,
+            "inputs": {name: value.tolist() for name, value in case.inputs.items()},
+            "expected": {name: g.value.tolist() for name, g in self.built.outputs.items()},
+            "actual": {name: np.asarray(value).tolist() for name, value in self.outputs.items()},
+            "problems": [f"{m.output}: {m.says}" for m in self.mismatches],
+            "diagnosis": self.diagnosis.text if self.diagnosis else None,
+        }
+
+    def to_text(self) -> str:
+        """Return the reproduction as a few lines to paste."""
+        if not self.mismatches:
+            return f"{self.built.case.op}: right"
+        found = self.to_json()
+        lines = [f"{found['op']}: {found['diagnosis']}"]
+        for key in ("attrs", "inputs", "expected", "actual"):
+            lines += [f"  {key.removesuffix('s')} {n} = {v}" for n, v in found[key].items()]
+        return "\n".join([*lines, *(f"  {problem}" for problem in found["problems"])])
+
+
+def reproduce(backend: Any, built: Built) -> Reproduction:
+    """Run one case again and, if it fails, shrink it."""
+    opened = open_backend(backend, [built])
+    op, form = ops()[built.case.op], format_of(opened)
+
+    def outputs(item: Built) -> dict[str, Any]:
+        if isinstance(opened, Recorded):
+            return dict(opened.outputs(item.case.id))
+        with np.errstate(all="ignore"):
+            found = opened.run(op.name, handed(item.case, form), op.resolve(item.case.attrs))
+        return {name: np.asarray(value) for name, value in found.items()}
+
+    def wrong(item: Built) -> list[Mismatch]:
+        try:
+            found = outputs(item)
+        except Exception as error:
+            return [Mismatch("", "raised", f"raised {type(error).__name__}: {error}")]
+        return judge(op, item, lambda *_: found, form)
+
+    if not wrong(built):
+        return Reproduction(built, {}, (), None)
+    try:
+        whole = [Seen(built, outputs(built))]
+    except Exception:
+        whole = []
+    small = built if isinstance(opened, Recorded) else shrink(op, built, lambda b: bool(wrong(b)))
+    try:
+        found = outputs(small)
+    except Exception:
+        found = {}
+    named = diagnose(op, [*whole, Seen(small, found)], form)
+    return Reproduction(small, found, tuple(wrong(small)), named)
+
+
+def shrink(op: Op, built: Built, fails: Callable[[Built], bool]) -> Built:
+    """Return the smallest failing case that a few hundred attempts find."""
+    budget = [ATTEMPTS]
+
+    def attempt(case: Case) -> Built | None:
+        if budget[0] <= 0:
+            return None
+        budget[0] -= 1
+        try:
+            candidate = build(op, case)
+        except (Disagreement, ValueError, ArithmeticError, IndexError, TypeError):
+            return None
+        return candidate if fails(candidate) else None
+
+    best = built
+    while (smaller := _first(attempt, _fewer(op, best.case))) is not None:
+        best = smaller
+    changed = True
+    while changed and budget[0] > 0:
+        changed = False
+        for case in _simpler(best.case):
+            if (simpler := attempt(case)) is not None:
+                best, changed = simpler, True
+                break
+    return best
+
+
+def _first(attempt: Callable[[Case], Built | None], cases: Iterator[Case]) -> Built | None:
+    return next((found for case in cases if (found := attempt(case)) is not None), None)
+
+
+def _fewer(op: Op, case: Case) -> Iterator[Case]:
+    """Yield the case with one axis halved, or cut to one of its first few indices."""
+    named = {name: axes_of(op, name, value) for name, value in case.inputs.items()}
+    sizes: dict[str, int] = {}
+    for name, axes in named.items():
+        for letter, size in zip(axes, case.inputs[name].shape, strict=True):
+            sizes[letter] = min(size, sizes.get(letter, size))
+    for letter, size in sizes.items():
+        for keep in _subsets(size):
+            inputs = {
+                name: _take(value, named[name], letter, keep) for name, value in case.inputs.items()
+            }
+            yield replace(case, inputs=inputs, flags=())
+
+
+def _subsets(size: int) -> list[slice]:
+    if size <= 1:
+        return []
+    half = size // 2
+    singles = [slice(i, i + 1) for i in range(size)] if size <= 4 else []
+    return [*singles, slice(0, half), slice(half, size)]
+
+
+def _take(value: Array, axes: tuple[str, ...], letter: str, keep: slice) -> Array:
+    return value[tuple(keep if axis == letter else slice(None) for axis in axes)]
+
+
+def axes_of(op: Op, name: str, value: Array) -> tuple[str, ...]:
+    """Return a letter for each axis of an input; shapes that are not spelt out share theirs."""
+    text = next(tensor.shape for tensor in op.inputs if tensor.name == name)
+    letters = LETTERS.findall(text) if text.startswith("(") else []
+    if len(letters) == value.ndim and not any(letter.isdigit() for letter in letters):
+        return tuple(letters)
+    return tuple(f"{value.ndim}.{axis}" for axis in range(value.ndim))
+
+
+def _simpler(case: Case) -> Iterator[Case]:
+    """Yield the case with one number replaced by a simpler one."""
+    for name, value in case.inputs.items():
+        if value.dtype.kind != "f" or value.size > 64:
+            continue
+        for index in np.ndindex(value.shape):
+            here = value[index]
+            for number in SIMPLE:
+                if here == number:
+                    break
+                changed = value.copy()
+                changed[index] = number
+                yield replace(case, inputs={**case.inputs, name: changed}, flags=())

@@ -1,0 +1,185 @@
+"""Hold a backend against the frozen corpus."""
+
+import fnmatch
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from refquant._checks import complaint
+from refquant.oracle import corpus
+from refquant.oracle.backend import Unsupported, format_of, open_backend
+from refquant.oracle.build import Built
+from refquant.oracle.compare import Mismatch, compare
+from refquant.oracle.diagnose import Seen, diagnose
+from refquant.oracle.expected import Expected
+from refquant.oracle.judge import handed
+from refquant.oracle.layouts import LAYOUTS, turn
+from refquant.oracle.op import Op
+from refquant.oracle.profiles import resolve, speaks
+from refquant.oracle.registry import ops as all_ops
+from refquant.oracle.report import Coverage, Failure, Report
+from refquant.oracle.tiers import Format
+
+Tick = Callable[[str], None]
+
+
+def verify(
+    backend: Any,
+    tier: str = "quick",
+    ops: str = "*",
+    *,
+    cases: Iterable[Built] | None = None,
+    xfails: Expected | None = None,
+    progress: Tick | None = None,
+) -> Report:
+    """Run a backend on the corpus and say what is wrong, by name.
+
+    Parameters
+    ----------
+    backend : Backend or str
+        An object with ``name`` and ``run``, or ``module:attribute``, ``cmd:PROGRAM``, ``dir:PATH``.
+    tier : {"smoke", "quick", "full"}
+        smoke takes a second; quick is everything but the late steps of trajectories, each case in
+        one memory layout; full is everything, each case in every layout.
+    ops : str
+        Names or patterns, separated by commas.
+    cases : iterable of Built, optional
+        In place of the frozen corpus, as `read_vectors` returns them.
+    xfails : Expected, optional
+        Failures that are known, with reasons; one that is missing fails the report.
+    progress : function (op name), optional
+        Called as each op begins.
+
+    Returns
+    -------
+    Report
+        ``.passed`` is False if anything failed or nothing ran.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the backend is none, declares an unknown profile or arithmetic, or no op matches.
+    """
+    began = time.perf_counter()
+    picked = chosen(ops, tier, cases)
+    opened = open_backend(backend, [item for items in picked.values() for item in items])
+    form, fields = format_of(opened), resolve(getattr(opened, "profile", "any"))
+    coverage, failures = {}, []
+    for name, items in picked.items():
+        if progress:
+            progress(name)
+        judged = _Judge(all_ops()[name], opened, form, fields, tier == "full")
+        for item in items:
+            judged.run(item)
+        coverage[name] = judged.coverage
+        failures += judged.failures()
+    expected = xfails or Expected(())
+    known, failures = expected.split(failures)
+    return Report(
+        backend=opened.name,
+        spec=backend if isinstance(backend, str) else opened.name,
+        dtype=form.name,
+        tier=tier,
+        coverage=coverage,
+        failures=tuple(failures),
+        known=tuple(known),
+        stale=expected.stale(known, coverage),
+        floor=None if cases is not None or ops != "*" else corpus.manifest()["floor"][tier],
+        seconds=time.perf_counter() - began,
+    )
+
+
+def chosen(
+    patterns: str, tier: str, cases: Iterable[Built] | None = None
+) -> dict[str, list[Built]]:
+    """Return the cases of the ops that match, by op: frozen ones, or some of `cases`."""
+    wanted = [pattern.strip() for pattern in patterns.split(",") if pattern.strip()]
+    names = [n for n in all_ops() if any(fnmatch.fnmatchcase(n, p) for p in wanted)]
+    if not names:
+        fix = "`refquant verify --list` prints them."
+        raise ValueError(complaint("verify", "ops", repr(patterns), "names of ops", fix))
+    if cases is None:
+        return {name: list(corpus.select(name, tier)) for name in names}
+    given = list(cases)
+    unknown = {item.case.op for item in given} - set(all_ops())
+    if unknown:
+        expected = "ops of this refquant"
+        raise ValueError(complaint("verify", "cases", sorted(unknown), expected))
+    return {
+        name: corpus.in_tier([item for item in given if item.case.op == name], tier)
+        for name in names
+        if any(item.case.op == name for item in given)
+    }
+
+
+class _Judge:
+    """Runs the cases of one op and keeps what came out."""
+
+    def __init__(
+        self, op: Op, backend: Any, form: Format, fields: Mapping[str, Any], every: bool
+    ) -> None:
+        self.op, self.backend, self.form, self.fields = op, backend, form, fields
+        self.every = every
+        self.coverage = Coverage()
+        self.seen: list[Seen] = []
+        self.wrong: list[tuple[Built, str, list[Mismatch]]] = []
+
+    def run(self, item: Built) -> None:
+        """Run one case in its layouts and note what is wrong."""
+        attrs = self.op.resolve(item.case.attrs)
+        if item.case.tier not in self.form.tiers:
+            self.coverage.other_tier += 1
+            return
+        if not speaks(self.fields, self.op, attrs):
+            self.coverage.other_dialect += 1
+            return
+        for layout in LAYOUTS if self.every else (turn(item.case.id),):
+            try:
+                outputs, mismatches = self._outputs(item, attrs, layout)
+            except Unsupported as reason:
+                self.coverage.unsupported += 1
+                self.coverage.reason = self.coverage.reason or str(reason) or "not supported"
+                return
+            if mismatches:
+                break
+        self.coverage.count(item, outputs, bool(mismatches))
+        self.seen.append(Seen(item, outputs))
+        if mismatches:
+            self.wrong.append((item, layout, mismatches))
+
+    def _outputs(self, item: Built, attrs: Any, layout: str) -> tuple[Any, list[Mismatch]]:
+        inputs = {k: LAYOUTS[layout](v) for k, v in handed(item.case, self.form).items()}
+        before = {name: value.copy() for name, value in inputs.items()}
+        try:
+            with np.errstate(all="ignore"):
+                found = (
+                    self.backend.outputs(item.case.id)
+                    if hasattr(self.backend, "outputs")
+                    else self.backend.run(self.op.name, inputs, attrs)
+                )
+            outputs = {name: np.asarray(value) for name, value in found.items()}
+        except Unsupported:
+            raise
+        except Exception as error:  # whatever other people's code raises is a finding
+            says = f"raised {type(error).__name__}: {error}"
+            return {}, [Mismatch("", "raised", says)]
+        changed = [
+            k
+            for k, v in inputs.items()
+            if not np.array_equal(v, before[k], equal_nan=v.dtype.kind == "f")
+        ]
+        if changed:
+            return outputs, [Mismatch(changed[0], "input", "the backend changed its input")]
+        return outputs, compare(self.op, item.outputs, outputs, self.form)
+
+    def failures(self) -> list[Failure]:
+        """Return the failures of the op, each with the diagnosis of all of them together."""
+        if not self.wrong:
+            return []
+        found = diagnose(self.op, self.seen, self.form)
+        return [
+            Failure(self.op.name, item.case, layout, tuple(mismatches), found)
+            for item, layout, mismatches in self.wrong
+        ]
