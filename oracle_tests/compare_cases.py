@@ -5,7 +5,7 @@ from typing import Any
 
 from refquant.rows import SCHEMA
 from refquant.study import Study
-from refquant.sweep import Config
+from refquant.sweeps import Config
 
 METHODS = ("nearest", "adaround")
 UNIT = {"phase": 0, "unit": "fc", "hard_start": 4.0, "hard_end": 1.0, "kept_start": False}

@@ -18,7 +18,7 @@ from oracle_tests.compare_cases import row
 from refquant.cli import study_arguments
 from refquant.cli.compare_report import caution, unsettled
 from refquant.cli.main import build_parser, main
-from refquant.sweep import Config
+from refquant.sweeps import Config
 
 command = import_module("refquant.cli.compare")
 ROOT = Path(__file__).parent.parent

@@ -10,7 +10,7 @@ import pytest
 import refquant as rq
 from refquant.cli import demo
 from refquant.cli.main import main
-from refquant.sweep import codes_sha256
+from refquant.sweeps import codes_sha256
 
 LINE = ("demo", "--network", "digits-mlp", "--steps", "2")
 ROW = {"method", "weight_bits", "act_bits", "accuracy", "sqnr_db", "integer_equals_fake", "seconds"}

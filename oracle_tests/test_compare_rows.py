@@ -24,9 +24,9 @@ from refquant.metrics import (
 )
 from refquant.network import predict
 from refquant.pipeline import quantize
-from refquant.sweep import MEASURED, Config, measure, run, sweep
+from refquant.sweeps import MEASURED, Config, measure, run, sweep
 
-sweep_module = import_module("refquant.sweep")  # the package's own name `sweep` is the function
+sweep_module = import_module("refquant.sweeps")
 BASE = Config(network="digits-mlp:1", method="nearest")
 
 

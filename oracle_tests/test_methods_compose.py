@@ -31,8 +31,8 @@ from refquant.methods.prepare_redistribution import (
     OutlierSuppressionPlus,
     SmoothQuant,
 )
-from refquant.sweep import Config
-from refquant.sweep import run as run_config
+from refquant.sweeps import Config
+from refquant.sweeps import run as run_config
 
 ADDED = (("xi", TRANSFORM), ("eta", TRANSFORM))
 LEARNING = [name for name in METHODS if METHODS[name].phases and METHODS[name].output is None]

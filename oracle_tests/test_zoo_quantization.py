@@ -3,7 +3,7 @@
 import pytest
 
 from refquant import zoo
-from refquant.sweep import Config, run
+from refquant.sweeps import Config, run
 
 IMAGE_NETWORKS = [name for name in zoo.names() if not name.startswith("digits-mlp")]
 

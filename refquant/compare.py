@@ -49,7 +49,7 @@ def compare(study: Study, rows: Iterable[Row]) -> dict[str, Any]:
     ----------
     study : Study
     rows : iterable of dict
-        Of `refquant.sweep`, one for every configuration of the study.
+        Of `refquant.sweeps`, one for every configuration of the study.
 
     Returns
     -------

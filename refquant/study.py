@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from refquant.sweep import Config
+from refquant.sweeps import Config
 
 ALL = "all"  # the group of all architectures
 

@@ -16,7 +16,7 @@ from refquant.cli.study_arguments import add_study
 from refquant.compare import compare
 from refquant.rows import Row
 from refquant.study import Study, all_pairs, bits_name
-from refquant.sweep import Config, sweep
+from refquant.sweeps import Config, sweep
 
 DESCRIPTION = """\
 Quantizes every network by every method and judges pairs of methods on the held-out images: gains

@@ -18,7 +18,7 @@ from refquant.cli.folders import check_rows
 from refquant.cli.output import note, percent, print_json, show, table
 from refquant.metrics import accuracy
 from refquant.network import predict
-from refquant.sweep import Config, Row, sweep
+from refquant.sweeps import Config, Row, sweep
 
 WIDTHS = ((4, 8), (3, 8), (2, 8), (4, 4))  # (weight bits, activation bits)
 METHODS = ("nearest", "adaround")

@@ -28,7 +28,7 @@ from refquant.network import Network, predict
 from refquant.pipeline import quantize
 from refquant.reconstruct.history import Record
 from refquant.result import Result
-from refquant.sweep import integer_equals_fake
+from refquant.sweeps import integer_equals_fake
 
 DESCRIPTION = """\
 Quantizes an embedded network on the calibration images and measures it on the test images.

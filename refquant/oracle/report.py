@@ -24,6 +24,8 @@ class Coverage:
         Cases that the backend has no answer to; `reason` is the first text it gave.
     other_tier, other_dialect : int
         Cases that the declared arithmetic or profile excludes.
+    skipped : dict
+        {id: reason} of all these.
     left_out : dict
         {output: cases that did not return it}.
     elements, doubtful : int
@@ -38,10 +40,18 @@ class Coverage:
     other_tier: int = 0
     other_dialect: int = 0
     reason: str = ""
+    skipped: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
     elements: int = 0
     doubtful: int = 0
     clauses: set[str] = field(default_factory=set)
+
+    def skip(self, case: str, kind: str, reason: str) -> None:
+        """Add one case that did not run; `kind` is the field that counts it."""
+        setattr(self, kind, getattr(self, kind) + 1)
+        self.skipped[case] = reason
+        if kind == "unsupported":
+            self.reason = self.reason or reason
 
     def count(self, item: Built, outputs: Any, failed: bool) -> None:
         """Add one case that ran."""

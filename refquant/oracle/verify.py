@@ -130,17 +130,17 @@ class _Judge:
         """Run one case in its layouts and note what is wrong."""
         attrs = self.op.resolve(item.case.attrs)
         if item.case.tier not in self.form.tiers:
-            self.coverage.other_tier += 1
+            reason = f"tier {item.case.tier} is not for {self.form.name}"
+            self.coverage.skip(item.case.id, "other_tier", reason)
             return
         if not speaks(self.fields, self.op, attrs):
-            self.coverage.other_dialect += 1
+            self.coverage.skip(item.case.id, "other_dialect", "of another dialect")
             return
         for layout in LAYOUTS if self.every else (turn(item.case.id),):
             try:
                 outputs, mismatches = self._outputs(item, attrs, layout)
             except Unsupported as reason:
-                self.coverage.unsupported += 1
-                self.coverage.reason = self.coverage.reason or str(reason) or "not supported"
+                self.coverage.skip(item.case.id, "unsupported", str(reason) or "not supported")
                 return
             if mismatches:
                 break

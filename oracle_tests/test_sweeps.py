@@ -15,9 +15,9 @@ from refquant import zoo
 from refquant.metrics import accuracy, sqnr_db
 from refquant.pipeline import quantize
 from refquant.rows import SCHEMA
-from refquant.sweep import MEASURED, Config, codes_sha256, integer_equals_fake, run, sweep
+from refquant.sweeps import MEASURED, Config, codes_sha256, integer_equals_fake, run, sweep
 
-sweep_module = import_module("refquant.sweep")  # the package's own name `sweep` is the function
+sweep_module = import_module("refquant.sweeps")
 BASE = Config(network="digits-mlp", method="nearest")
 
 

@@ -1,0 +1,1 @@
+"""The conformance suite: ``pytest --pyargs oracle_tests.conformance --refquant-backend=...``."""
