@@ -1,4 +1,6 @@
-"""Dyadic random inputs: integers of the counter-based generator, scaled by a power of two."""
+"""Inputs: dyadic ones from the counter-based generator, and numbers rounded to float32."""
+
+from typing import Any
 
 import numpy as np
 
@@ -21,3 +23,8 @@ def dyadic(
 def codes(key: tuple[int | str, ...], shape: int | tuple[int, ...], low: int, high: int) -> Array:
     """Return int64 numbers in low..high, both included."""
     return np.asarray(counter.integers(("oracle", *key), high - low + 1, shape) + low)
+
+
+def single(values: Any) -> Array:
+    """Return numbers rounded to the 24 bits of float32: steps that are no powers of two."""
+    return np.asarray(np.asarray(values, dtype=np.float32).astype(np.float64))

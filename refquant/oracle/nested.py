@@ -60,3 +60,25 @@ def pairs(a: Any, b: Any, function: Callable[[Any, Any], Any]) -> Any:
     if not isinstance(a, list):
         return function(a, b)
     return [pairs(x, y, function) for x, y in zip(a, b, strict=True)]
+
+
+def rows(numbers: Any, axis: int | None) -> list[list[Any]]:
+    """Return the numbers that share an index along `axis`, a row per index; one row for None."""
+    if axis is None:
+        return [flat(numbers)]
+    if axis == 0:
+        return [flat(item) for item in numbers]
+    parts = [rows(item, axis - 1) for item in numbers]
+    return [[number for part in parts for number in part[i]] for i in range(len(parts[0]))]
+
+
+def from_rows(table: list[list[Any]], like: Any, axis: int | None) -> Any:
+    """Return the rows of `rows` as nested lists of the shape of `like` again."""
+    queues = [iter(row) for row in table]
+
+    def at(item: Any, depth: int, row: int) -> Any:
+        if not isinstance(item, list | tuple):
+            return next(queues[row])
+        return [at(part, depth + 1, i if depth == axis else row) for i, part in enumerate(item)]
+
+    return at(like, 0, 0)

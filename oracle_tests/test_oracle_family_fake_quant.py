@@ -1,0 +1,64 @@
+"""Goldens of the family `fake_quant`, derived by hand."""
+
+from fractions import Fraction
+
+import numpy as np
+
+from refquant.oracle.build import build
+from refquant.oracle.case import Case
+from refquant.oracle.families.fake_quant.ops import OPS
+from refquant.oracle.nested import from_rows, rows
+
+BY_NAME = {op.name: op for op in OPS}
+
+
+def goldens(op, inputs, attrs, tier="T8"):
+    built = build(BY_NAME[op], Case(op, tier, "by hand", inputs, attrs))
+    return {name: golden.value for name, golden in built.outputs.items()}
+
+
+def test_fake_quant_by_hand():
+    """Codes 0..7, z = 3, s = 1/4: u = 1/2 -> 0, 3/2 -> 2, -7/2 -> -4 (clipped to -3), 9/2 -> 4."""
+    x = np.array([0.125, 0.375, -0.875, 1.125, np.nan, np.inf])
+    found = goldens(
+        "fake_quant", {"x": x, "s": 0.25, "zero_point": 3}, {"bits": 3, "grid": "affine"}
+    )
+    assert found["codes"].tolist() == [3, 5, 0, 7, 3, 7]
+    assert found["y"].tolist() == [0.0, 0.5, -0.75, 1.0, 0.0, 1.0]
+
+
+def test_both_answers_are_kept_where_a_quotient_is_nearly_a_tie():
+    """3 / 0.24 is 12.5 in most arithmetics, 12.50000017 exactly: 12 and 13 are right."""
+    s, x = float(np.float32(0.24)), [3.0, 3.125]
+    assert 0 < abs(Fraction(3) / Fraction(s) - Fraction(25, 2)) < Fraction(1, 10**6)
+    case = Case("fake_quant", "REAL", "by hand", {"x": x, "s": s, "zero_point": 0})
+    codes = build(BY_NAME["fake_quant"], case).outputs["codes"]
+    assert {codes.value[0].item(), codes.other[0].item()} == {12, 13}
+    assert codes.value[1] == codes.other[1] == 13
+
+
+def test_fake_quant_backward_by_hand():
+    """Codes -2..1, s = 1/2; u = -5/2 and 5/4 are rounded to -2 and 1, u = 3/2 to 2: outside.
+
+    d_s = 3 (-2 + 5/2) + 1 (0 - 1/2) + 2 (1 - 5/4) + 5 * 1 = 11/2.
+    """
+    inputs = {"x": np.array([-1.25, 0.25, 0.625, 0.75]), "s": 0.5, "zero_point": 0}
+    inputs["d_y"] = np.array([3.0, 1.0, 2.0, 5.0])
+    found = goldens("fake_quant_backward", inputs, {"bits": 2, "grad_scale": 0.5})
+    assert found["d_x"].tolist() == [3.0, 1.0, 2.0, 0.0]
+    assert found["d_s"] == 11 / 4
+    found = goldens("fake_quant_backward", inputs, {"bits": 2, "mask": "unrounded"})
+    assert found["d_x"].tolist() == [0.0, 1.0, 0.0, 0.0]
+    assert found["d_s"] == 3 * -2 - 0.5 + 2 * 1 + 5 * 1
+
+
+def test_rows_along_every_axis():
+    """Rows hold what shares an index of the axis, and go back to where they came from."""
+    x = np.arange(24.0).reshape(2, 3, 4)
+    for axis in (0, 1, 2):
+        table = rows(x.tolist(), axis)
+        assert table == np.moveaxis(x, axis, 0).reshape(x.shape[axis], -1).tolist()
+        assert from_rows(table, x.tolist(), axis) == x.tolist()
+    assert rows(x.tolist(), None) == [x.ravel().tolist()]
+    assert rows(2.0, None) == [[2.0]]
+    assert from_rows([[2.0]], 1.0, None) == 2.0

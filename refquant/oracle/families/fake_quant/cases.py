@@ -1,0 +1,12 @@
+"""The cases of the family."""
+
+from collections.abc import Iterator
+
+from refquant.oracle.case import Case
+from refquant.oracle.families.fake_quant import cases_gradient, cases_uniform
+
+
+def cases() -> Iterator[Case]:
+    """Yield the cases of the family."""
+    for part in (cases_uniform, cases_gradient):
+        yield from part.cases()

@@ -1,0 +1,207 @@
+"""Wrong `fake_quant`s."""
+
+from typing import Any
+
+import numpy as np
+
+from refquant.oracle.families.fake_quant import plain_uniform as plain
+from refquant.oracle.families.fake_quant.variants_parts import (
+    BEYOND,
+    as_kind,
+    cast_first,
+    clipped_then_rounded,
+    codes_by,
+    double_division,
+    first_of_all,
+    in_float16,
+    infinite_as,
+    on_axis,
+    one_at_least,
+    power_of_two,
+    reversed_channels,
+    shifted,
+    unclipped_above,
+    unclipped_below,
+    wraps,
+    zero_inside,
+)
+from refquant.oracle.families.rounding import plain as nearest
+from refquant.oracle.families.rounding.variants import floor_if_even
+from refquant.oracle.op import Variant
+
+
+def variant(name: str, says: str, source: str, equivalent: str = "", **parts: Any) -> Variant:
+    """A variant of `fake_quant`."""
+    return Variant("fake_quant", name, says, source, parts, equivalent)
+
+
+ROUNDED = (
+    variant("rint_half_away", "Ties go away from zero instead of to the even level.",
+            "sonos/tract#2850", rint=nearest.half_away),
+    variant("rint_half_up", "Ties go up instead of to the even level.",
+            "triton-lang/triton-ascend#285", rint=nearest.half_up),
+    variant("rint_half_down", "Ties go down instead of to the even level.",
+            "the border of AQuant at 1/2, taken for nearest", rint=nearest.half_down),
+    variant("rint_truncates", "Quotients are cut towards zero.",
+            "microsoft/onnxruntime#32452", rint=np.trunc),
+    variant("rint_floors", "Quotients are rounded down.",
+            "an arithmetic shift in place of a rounding", rint=np.floor),
+    variant("rint_by_floor_parity",
+            "Everything goes to an even level: the test of parity is not limited to ties.",
+            "webmachinelearning/webnn-baseline#128", rint=floor_if_even),
+    variant("rint_adds_half", "1/2 is added and the sum rounded before the floor.",
+            "ModelCloud/GPTQModel#3058", rint=lambda u: np.floor(u + 0.5)),
+    variant("half_up_adds_half", "1/2 is added and the sum rounded before the floor.",
+            "ModelCloud/GPTQModel#3058", half_up=lambda u: np.floor(u + 0.5)),
+    variant("half_up_is_away", "Negative ties go down: away from zero instead of up.",
+            "tenstorrent/tt-metal#56525", half_up=nearest.half_away),
+    variant("half_up_is_even", "Ties go to the even level instead of up.",
+            "the default of the library call, whatever was asked for", half_up=np.rint),
+    variant("half_away_is_up", "Negative ties go up instead of away from zero.",
+            "apache/tvm#4131", half_away=nearest.half_up),
+    variant("half_away_is_even", "Ties go to the even level instead of away from zero.",
+            "the default of the library call, whatever was asked for", half_away=np.rint),
+    variant("half_away_adds_half", "1/2 is added to |u| and the sum rounded before the floor.",
+            "ModelCloud/GPTQModel#3058",
+            half_away=lambda u: np.sign(u) * np.floor(np.abs(u) + 0.5)),
+    variant("half_down_is_up", "Ties go up instead of down.",
+            "the two forms of the border read the other way", half_down=nearest.half_up),
+    variant("half_down_is_even", "Ties go to the even level instead of down.",
+            "the default of the library call, whatever was asked for", half_down=np.rint),
+    variant("floor_truncates", "Negative quotients are cut towards zero.",
+            "an integer cast in place of floor", floor=np.trunc),
+    variant("ceil_is_floor_plus_one", "Whole quotients move up by one.",
+            "floor(u) + 1 in place of ceil(u)", ceil=lambda u: np.floor(u) + 1),
+    variant("rounds_twice", "The quotient is rounded to sixteenths before it is rounded.",
+            "a fixed-point quotient with four fractional bits", divide=double_division),
+)  # fmt: skip
+
+PLACED = (
+    variant("zero_point_inside_the_round",
+            "The zero point is added before the rounding, which moves ties where it is odd.",
+            "pytorch/pytorch#49779", to_codes=zero_inside(np.rint)),
+    variant("saturates_before_the_zero_point",
+            "The clip to the code range comes before the zero point is added.",
+            "Xilinx/onnx-mlir#96",
+            to_codes=codes_by(lambda r, z, ends: np.clip(r, *ends) + z)),
+    variant("zero_point_not_added", "Codes are levels: the zero point is not added.",
+            "intel/neural-compressor#1611",
+            to_codes=codes_by(lambda r, z, ends: np.clip(r, *ends))),
+    variant("zero_point_subtracted", "The zero point is subtracted where it should be added.",
+            "the sign convention of an offset",
+            to_codes=codes_by(lambda r, z, ends: np.clip(r - z, *ends))),
+    variant("levels_clipped_to_codes", "Levels are clipped to the code range, and again as codes.",
+            "clipped once for each of two conventions",
+            to_codes=codes_by(lambda r, z, ends: np.clip(np.clip(r, *ends) + z, *ends))),
+    variant("wraps_around", "Codes out of range wrap around instead of saturating.",
+            "onnx/onnx#7835", to_codes=wraps),
+    variant("cast_to_int32_before_the_clip",
+            "Quotients beyond int32, and +inf, take the lowest code: cast before clip.",
+            "pytorch/pytorch#113861", to_codes=cast_first(BEYOND)),
+    variant("cast_to_int64_before_the_clip",
+            "Quotients beyond int64, and +inf, take the lowest code: cast before clip.",
+            "pytorch/pytorch#171777", to_codes=cast_first(2.0**63)),
+    variant("not_limited_above", "Codes above the range are left there.",
+            "only one of the two limits applied", to_codes=unclipped_above),
+    variant("not_limited_below", "Codes below the range are left there.",
+            "only one of the two limits applied", to_codes=unclipped_below),
+    variant("negatives_to_zero", "Levels below 0 become 0.",
+            "a second clip, of a fused ReLU",
+            to_codes=lambda r, z, ends, u: plain.to_codes(np.maximum(r, 0), z, ends, u)),
+    variant("clipped_then_rounded", "",
+            "clip(u, n, p) and then the rounding",
+            equivalent="n and p are whole and every rule is monotone and keeps whole numbers: "
+            "rounding and clipping commute",
+            to_codes=clipped_then_rounded),
+)  # fmt: skip
+
+RANGED = (
+    variant("signed_is_narrow", "The lowest signed code is -(2^(b-1) - 1).",
+            "microsoft/onnxruntime#3442", code_range=as_kind("signed", "narrow")),
+    variant("narrow_is_signed", "The lowest narrow code is -2^(b-1).",
+            "the narrow range asked for and not applied", code_range=as_kind("narrow", "signed")),
+    variant("unsigned_is_signed", "Unsigned codes end at 2^(b-1) - 1 and begin below 0.",
+            "int8 in place of uint8", code_range=as_kind("unsigned", "signed")),
+    variant("affine_is_signed", "Affine codes end at 2^(b-1) - 1 and begin below 0.",
+            "the range of int8 with the zero point of uint8",
+            code_range=as_kind("affine", "signed")),
+    variant("one_code_too_many", "The highest code is one too high.",
+            "2^b in place of 2^b - 1", code_range=shifted(0, 1)),
+    variant("one_code_too_few", "The highest code is one too low.",
+            "an exclusive end", code_range=shifted(0, -1)),
+    variant("lowest_code_too_low", "The lowest code is one too low.",
+            "an end counted from 1", code_range=shifted(-1, 0)),
+    variant("always_8_bits", "The range of 8 bits, whatever the width.",
+            "a constant of the first version",
+            code_range=lambda grid, bits: plain.code_range(grid, 8)),
+)  # fmt: skip
+
+SCALED = (
+    variant("reciprocal", "",
+            "pytorch/pytorch#47468", divide=lambda x, s: x * (1 / s),
+            equivalent="x (1/s) lies within two roundings of x / s; where that decides a level, "
+            "the golden holds both"),
+    variant("reciprocal_in_half_precision", "1/s is rounded to half precision.",
+            "a table of reciprocals in float16", divide=in_float16),
+    variant("epsilon_on_the_step", "1e-8 is added to the step.",
+            "a guard against steps of zero", divide=lambda x, s: x / (s + x.dtype.type(1e-8))),
+    variant("step_at_least_1e-5", "Steps below 1e-5 are raised to it.",
+            "a floor meant for learning",
+            divide=lambda x, s: x / np.maximum(s, x.dtype.type(1e-5))),
+    variant("multiplies_by_the_step", "x is multiplied by the step.",
+            "the reciprocal expected by the kernel", divide=lambda x, s: x * s),
+    variant("step_to_a_power_of_two", "The step is rounded to a power of two.",
+            "hardware that only shifts", step_along=power_of_two),
+    variant("channels_on_the_first_axis", "Steps run along axis 0, whatever the axis.",
+            "microsoft/onnxruntime#19694",
+            step_along=on_axis(0), zero_along=on_axis(0)),
+    variant("channels_on_the_last_axis", "Steps run along the last axis: plain broadcasting.",
+            "a parameter of shape (c,) broadcast as it is",
+            step_along=on_axis(-1), zero_along=on_axis(-1)),
+    variant("channels_on_axis_1", "Steps run along axis 1, whatever the axis.",
+            "pytorch/executorch#17842; axis 1 is the default of ONNX QuantizeLinear",
+            step_along=lambda p, axis, x: on_axis(min(1, x.ndim - 1))(p, axis, x)),
+    variant("first_step_for_all", "The step of the first channel is used for all.",
+            "a per-tensor kernel fed with per-channel parameters", step_along=first_of_all),
+    variant("first_zero_point_for_all", "The zero point of the first channel is used for all.",
+            "microsoft/onnxruntime#8890", zero_along=first_of_all),
+    variant("channels_reversed", "Steps are taken from the last channel to the first.",
+            "a loop that counts down", step_along=reversed_channels),
+)  # fmt: skip
+
+RETURNED = (
+    variant("nan_low", "NaN takes the lowest code, whatever the policy.",
+            "ROCm/AMDMIGraphX#4914", replace_nan=lambda u, policy: plain.replace_nan(u, "low")),
+    variant("nan_high", "NaN takes the highest code, whatever the policy.",
+            "min(u, p) written so that NaN loses",
+            replace_nan=lambda u, policy: plain.replace_nan(u, "high")),
+    variant("nan_zero_point", "NaN takes the zero point, whatever the policy.",
+            "a cast on ARM", replace_nan=lambda u, policy: plain.replace_nan(u, "zero_point")),
+    variant("plus_infinity_low", "+inf takes the lowest code.",
+            "pytorch/pytorch#111471", replace_nan=infinite_as(-np.inf, 1)),
+    variant("plus_infinity_zero", "+inf takes the zero point.",
+            "non-finite values set to 0", replace_nan=infinite_as(0.0, 1)),
+    variant("minus_infinity_zero", "-inf takes the zero point.",
+            "non-finite values set to 0", replace_nan=infinite_as(0.0, -1)),
+    variant("zero_point_kept", "y is s times the code: the zero point is not subtracted.",
+            "the product of a kernel for symmetric grids",
+            dequantize=lambda codes, z, s, r: s * codes.astype(s.dtype)),
+    variant("zero_point_added_twice", "y adds the zero point instead of subtracting it.",
+            "the sign convention of an offset",
+            dequantize=lambda codes, z, s, r: s * (codes + z).astype(s.dtype)),
+    variant("y_not_clipped", "y is s times the rounded quotient, without the clip.",
+            "codes and values computed apart", dequantize=lambda codes, z, s, r: s * np.where(
+                np.isfinite(r), r, (codes - z)).astype(s.dtype)),
+    variant("y_by_two_products", "y is s codes - s z: two rounded products that cancel.",
+            "the product distributed", dequantize=lambda codes, z, s, r:
+            s * codes.astype(s.dtype) - s * np.asarray(z).astype(s.dtype)),
+    variant("y_in_half_precision", "The step is rounded to half precision before y.",
+            "scales stored as float16", dequantize=lambda codes, z, s, r:
+            s.astype(np.float16).astype(s.dtype) * (codes - z).astype(s.dtype)),
+    variant("at_least_1d", "A tensor without axes comes back with one.",
+            "numpy.atleast_1d on the way", divide=lambda x, s: np.atleast_1d(x / s)),
+    variant("empty_gives_one", "An empty tensor gives one element.",
+            "a launch of at least one block", divide=one_at_least),
+)  # fmt: skip
+
+VARIANTS = ROUNDED + PLACED + RANGED + SCALED + RETURNED
