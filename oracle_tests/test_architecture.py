@@ -19,6 +19,7 @@ FLOORS = (
     ("sweeps",),
     ("pipeline",),
     ("result",),
+    ("report",),
     ("deploy", "reconstruct"),
     ("progress", "methods", "metrics", "rows", "statistics", "workers"),
     ("components",),

@@ -74,6 +74,32 @@ def test_a_method_without_learning_has_no_units(capsys: Capture) -> None:
     assert "loss at start" not in capsys.readouterr().out
 
 
+def test_real_weights_have_no_integer_network(capsys: Capture) -> None:
+    """Nothing to compare is not a mismatch: exit code 0, null in JSON, words in the table."""
+    line = ["quantize", "digits-mlp", "--method", "a-rounding", "--quiet"]
+    assert main([*line, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["integer_equals_fake"] is None and report["border"] is None
+    assert main(line) == 0
+    assert "no integer network" in capsys.readouterr().out
+
+
+def test_borders_are_reported(capsys: Capture) -> None:
+    """What they cost, and the share of codes that storing them changes on the test images."""
+    line = ["quantize", "digits-mlp", "--method", "nearest-border", "--act-bits", "3", "--quiet"]
+    assert main([*line, "--json"]) == 0
+    border = json.loads(capsys.readouterr().out)["border"]
+    network, data = rq.zoo.load("digits-mlp"), rq.zoo.data("digits")
+    result = rq.quantize(network, data.calib.x, "nearest-border", act_bits=3)
+    assert border == result.border_report(data.test.x).to_data()
+    assert border["changed"]["8"] > 0 and border["changed"]["16"] < border["changed"]["8"]
+    assert border["layers"][0]["counted"] == 3 * 64
+    assert main(line) == 0
+    printed = capsys.readouterr().out
+    assert f"{border['parameters']}; as the paper counts" in printed
+    assert "codes_changed_at_16_bits" in printed and "codes_changed_at_8_bits" in printed
+
+
 def test_a_mismatch_is_exit_code_1(capsys: Capture, monkeypatch: Patch) -> None:
     """If the integer network were not the fake one, a script would notice."""
     monkeypatch.setattr(command, "integer_equals_fake", lambda result, x: False)

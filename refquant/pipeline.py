@@ -32,7 +32,7 @@ from refquant.reconstruct.checkpoint import Store
 from refquant.reconstruct.history import Record
 from refquant.reconstruct.loop import Run, reconstruct
 from refquant.reconstruct.model import Bits, Model, build_model
-from refquant.result import Layer, Result
+from refquant.result import Layer, Result, border_of
 
 DTYPES = ("float32", "float64")
 MAX_SEED = 2**64 - 1  # of the counter generator
@@ -210,7 +210,9 @@ def _result(
         seed=job.seed,
         steps=job.steps,
         arithmetic=nx.current(),
-        layers={name: _layer(own[name], step) for name, step in steps.items()},
+        layers={
+            name: _layer(own[name], step, border_of(prepared, name)) for name, step in steps.items()
+        },
         history=history,
         prepared=prepared,
         plan=deploy(prepared, {n: _hard(own[n], s) for n, s in steps.items()}) if steps else None,
@@ -218,12 +220,13 @@ def _result(
     )
 
 
-def _layer(params: dict[str, Array], step: Array) -> Layer:
+def _layer(params: dict[str, Array], step: Array, border: dict[str, Array] | None) -> Layer:
     return Layer(
         codes=params["codes"] + params["zero_point"],
         s_w=step,
         zero_point=params["zero_point"],
         alpha=params.get("alpha"),
+        border=border,
         xi=params.get("xi"),
         eta=params.get("eta"),
     )

@@ -1,8 +1,8 @@
 """What a quantization run returns: integer codes, steps, two ways to run them, and the history."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,15 @@ from refquant.network import Network, linear_nodes, predict, replace_params
 from refquant.reconstruct.checkpoint import record_to_data
 from refquant.reconstruct.history import Record
 from refquant.reconstruct.model import Bits
+from refquant.report.borders import (
+    STORED_BITS,
+    BorderReport,
+    border_nodes,
+    border_report,
+    plan_with_border_bits,
+    stored_coefficients,
+    with_border_bits,
+)
 
 
 class Layer(NamedTuple):
@@ -35,7 +44,7 @@ class Layer(NamedTuple):
     alpha : array of the weight's shape or None
         AdaRound's rounding variable, where the method has one.
     border : mapping of str to array, or None
-        AQuant's border coefficients, where the method has them.
+        AQuant's border coefficients, (c_in, k) each, as they are used, where the method has them.
     xi, eta : arrays of shape (c_out,) or None
         AdaQTransform's output scale and shift, where the method has them.
     """
@@ -121,11 +130,53 @@ class Result:
         plan = deployed(self)
         return predict(lambda part: run_integer(plan, part, epilogue, requantize).output, x)
 
+    def with_border_bits(self, bits: int | None) -> "Result":
+        """Return the result with AQuant's border coefficients stored in `bits` each.
+
+        Parameters
+        ----------
+        bits : int or None
+            2..16; every tensor of coefficients gets one step. None makes them real again.
+
+        Raises
+        ------
+        ValueError
+            If no activation is rounded at a border.
+        """
+        if not border_nodes(self.prepared):
+            got, fix = f"{self.setting.name!r} without a border", "Use 'aquant'."
+            raise ValueError(complaint("Result.with_border_bits", "self", got, "a border", fix))
+        prepared = with_border_bits(self.prepared, bits)
+        layers = {
+            name: layer._replace(border=border_of(prepared, name))
+            for name, layer in self.layers.items()
+        }
+        plan = None if self.plan is None else plan_with_border_bits(self.plan, bits)
+        return replace(self, prepared=prepared, layers=layers, plan=plan)
+
+    def border_report(self, x: Array, bits: Sequence[int] = STORED_BITS) -> BorderReport | None:
+        """Return what the borders cost, and the share of codes that storing them changes on `x`.
+
+        Parameters
+        ----------
+        x : array (n, *input_shape)
+        bits : sequence of int
+            Widths at which the coefficients are stored, 2..16.
+
+        Returns
+        -------
+        BorderReport or None
+            None where no activation is rounded at a border.
+        """
+        check_array("Result.border_report", "x", x)
+        return border_report(self.prepared, self.layers, self.bits.weights, x, bits)
+
     def save(self, directory: str | Path, overwrite: bool = False) -> Path:
         """Write codes, steps, biases, history and the full setting as a bundle of .npy files.
 
         Arrays are called ``layer/field``, as in `layers`, and ``node/parameter`` for what stays
-        beside them in `prepared`: biases, and step and zero point of every quantize node.
+        beside them in `prepared`: biases, and step and zero point of every quantize node. Stored
+        border coefficients have ``_codes`` and ``_step`` beside the numbers they come from.
 
         Raises
         ------
@@ -137,6 +188,7 @@ class Result:
             arrays.pop(f"{name}.product/w")  # its codes are saved instead
             fields = layer._replace(border=None)._asdict()
             arrays |= {f"{name}/{f}": v for f, v in fields.items() if v is not None}
+        arrays |= stored_coefficients(self.prepared)
         return write_bundle(Path(directory), self.manifest(), arrays, overwrite=overwrite)
 
     def manifest(self) -> dict[str, Any]:
@@ -157,6 +209,15 @@ class Result:
         b = self.bits
         text = json.dumps(self.setting.name)
         return f"Result({text}, W{b.weights}A{b.activations}, {len(self.layers)} layers)"
+
+
+def border_of(prepared: Network, layer: str) -> dict[str, Array] | None:
+    """Return the border coefficients in use at a layer's input; None if it has no border."""
+    for node in border_nodes(prepared):
+        if node.name == f"{layer}.patches.q":
+            border = node.attr("component").border(dict(prepared.params_of(node.name)))
+            return {name: value for name, value in border._asdict().items() if value is not None}
+    return None
 
 
 def deployed(result: Result) -> Plan:

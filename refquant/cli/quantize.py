@@ -102,6 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
         result = _quantize(network, a)
         seconds = round(time.perf_counter() - began, 2)
         report = {"network": a.network, **measure(network, result), "seconds": seconds}
+        report["border"] = borders(result)
         surroundings = environment()
     if a.out:
         result.save(a.out)
@@ -135,6 +136,12 @@ def measure(network: Network, result: Result) -> dict[str, Any]:
     }
 
 
+def borders(result: Result) -> dict[str, Any] | None:
+    """Return what AQuant's borders cost, and what storing them changes on the test images."""
+    found = result.border_report(zoo.data("digits").test.x)
+    return None if found is None else found.to_data()
+
+
 def unit(record: Record) -> dict[str, Any]:
     """Return the hard losses of a unit before and after learning, and the share decided."""
     return {
@@ -153,12 +160,24 @@ def readable(report: dict[str, Any], history: tuple[Record, ...]) -> str:
         shown["integer_equals_fake"] = "no integer network: some operands are real numbers"
     shown["first_last_bits"] = report["first_last_bits"] or "like the others"
     shown |= {key: percent(report[key]) for key in ("fp32_accuracy", "accuracy")}
+    del shown["border"]
     shown["sqnr_db"], shown["kl"] = f"{report['sqnr_db']:.2f}", f"{report['kl']:.4f}"
+    if report["border"] is not None:
+        shown |= _border_lines(report["border"])
     if not history:
         return facts(shown)
     rows = [_cells(unit(record)) for record in history]
     units = table(["unit", "loss at start", "loss at end", "decided"], rows)
     return f"{facts(shown)}\n\n{units}"
+
+
+def _border_lines(border: dict[str, Any]) -> dict[str, str]:
+    cost = f"{percent(border['share'])} of the model"
+    lines = {"border_parameters": f"{border['parameters']}; as the paper counts, {cost}"}
+    lines["border_operations"] = f"{percent(border['operations_share'])} of the products"
+    for width, changed in border["changed"].items():
+        lines[f"codes_changed_at_{width}_bits"] = f"{percent(changed)} of the activations"
+    return lines
 
 
 def _cells(values: dict[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from refquant._checks import complaint
+from refquant._checks import check_bits, complaint
 from refquant._types import Array
 from refquant.components.activations import NearestActivations, Params
 from refquant.components.seen import Seen
@@ -29,6 +29,7 @@ from refquant.quantizers.border_closed_form import (
 )
 from refquant.quantizers.border_options import BorderOptions
 from refquant.quantizers.border_regression import regress_error
+from refquant.quantizers.border_storage import store_border
 
 BORDER = ("b0", "b1", "b2", "fusion")
 
@@ -41,9 +42,18 @@ class BorderActivations(NearestActivations):
     ----------
     options : BorderOptions
         Every reading of the border that the paper leaves open.
+    border_bits : int or None
+        Keep each tensor of coefficients as integers of so many bits, 2..16, with one step (AQ 5.3:
+        16 after training, 8 with training); None keeps real numbers. Learning goes straight
+        through the rounding.
     """
 
     options: BorderOptions = BorderOptions()
+    border_bits: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.border_bits is not None:
+            check_bits("BorderActivations", "border_bits", self.border_bits)
 
     @property
     def learnable(self) -> tuple[str, ...]:
@@ -70,7 +80,7 @@ class BorderActivations(NearestActivations):
     def forward(self, x: Array, params: Params) -> tuple[Array, AQuantCache]:  # type: ignore[override]
         """Return ``s_x * clip(u + a * (border_round(u) - u), n, p)`` and a cache."""
         a = float(params["a"])
-        return aquant_forward(x, self.qparams(params), _border(params), self.options, a)
+        return aquant_forward(x, self.qparams(params), self.border(params), self.options, a)
 
     def backward(self, d_x_hat: Array, cache: AQuantCache) -> tuple[Array, Params]:  # type: ignore[override]
         """Return dL/dx and the gradients of step and border (methods.md 13.4)."""
@@ -80,7 +90,7 @@ class BorderActivations(NearestActivations):
 
     def codes(self, x: Array, params: Params) -> Array:
         """Return int64 codes in code space: what is deployed, whatever `a` was."""
-        return aquant_codes(x, self.qparams(params), _border(params), self.options)
+        return aquant_codes(x, self.qparams(params), self.border(params), self.options)
 
     def closed_form(self, seen: Seen, error_degree: int) -> Params:
         """Return b0, b1 and b2 of the best shared border of one layer (methods.md 13.2).
@@ -93,6 +103,11 @@ class BorderActivations(NearestActivations):
         closed = border_shared_closed(seen.w, seen.w_hat, taps, seen.groups, error)
         started = border_start(closed, self.options)._asdict()
         return {name: started[name] for name in ("b0", "b1", "b2") if started[name] is not None}
+
+    def border(self, params: Params) -> BorderParams:
+        """Return the coefficients as they are used: as they come back from storage, if stored."""
+        border = BorderParams(params["b0"], params["b1"], params.get("b2"), params.get("fusion"))
+        return border if self.border_bits is None else store_border(border, self.border_bits)
 
     def _noise(self, seen: Seen, degree: int) -> ErrorPolynomial:
         """The noise e = (x' - x) / s of each position as a polynomial in u = x' / s.
@@ -110,7 +125,3 @@ def _by_position(x: Array, shape: tuple[int, ...]) -> Array:
     """Patches (n, c k, ...) as (c, k, samples)."""
     rows = x.reshape(len(x), x.shape[1], -1)
     return np.moveaxis(rows, 0, 1).reshape(*shape, -1)
-
-
-def _border(params: Params) -> BorderParams:
-    return BorderParams(params["b0"], params["b1"], params.get("b2"), params.get("fusion"))

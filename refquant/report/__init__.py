@@ -1,0 +1,8 @@
+"""What can be said of a finished quantization beside its outputs.
+
+    question                                                        file
+    what AQuant's borders cost, and what storing them changes       borders
+    the network whose products use the rounded weights              hard
+
+`refquant.Result` asks; nothing here changes anything.
+"""
