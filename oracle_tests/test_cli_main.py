@@ -25,6 +25,7 @@ NAMES = (
     "train",
     "verify",
     "vectors",
+    "explain",
     "selftest",
     "bench",
     "env",

@@ -20,6 +20,7 @@ from refquant.cli import (
     compare,
     demo,
     env,
+    explain,
     methods,
     quantize,
     selftest,
@@ -38,6 +39,7 @@ COMMANDS = (
     train,
     verify,
     vectors,
+    explain,
     selftest,
     bench,
     env,
@@ -105,10 +107,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (Exception, KeyboardInterrupt) as error:
         if debug:
             traceback.print_exc()
-        return explain(error)
+        return exit_code(error)
 
 
-def explain(error: BaseException) -> int:
+def exit_code(error: BaseException) -> int:
     """Print what ended a command and return the exit code for it."""
     if isinstance(error, KeyboardInterrupt):
         fail("interrupted")

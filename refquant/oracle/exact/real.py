@@ -17,6 +17,7 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Any
 
+from refquant.oracle.exact.traced import Traced
 from refquant.oracle.exact.tracked import SLACK, Tracked, special
 
 CONTEXT = Context(prec=70)
@@ -27,6 +28,8 @@ POWER_ROUNDINGS = 4  # of pow(): two units in the last place
 
 def exp(x: Any) -> Any:
     """e ** x."""
+    if isinstance(x, Traced):
+        return x.apply("exp", exp)
     if special(x) or isinstance(x, float | int):
         return math.exp(x) if not x > 709.78 else math.inf
     value = _cut(Fraction(_decimal(_value(x)).exp(CONTEXT)))
@@ -35,6 +38,8 @@ def exp(x: Any) -> Any:
 
 def log(x: Any) -> Any:
     """Natural logarithm of x > 0; log(1) is exactly 0."""
+    if isinstance(x, Traced):
+        return x.apply("log", log)
     if special(x) or isinstance(x, float | int):
         return math.log(x)
     value = _cut(Fraction(_decimal(_value(x)).ln(CONTEXT)))
@@ -43,6 +48,8 @@ def log(x: Any) -> Any:
 
 def sqrt(x: Any) -> Any:
     """Square root of x >= 0, exact where the root is a dyadic number of few bits."""
+    if isinstance(x, Traced):
+        return x.apply("sqrt", sqrt)
     if special(x) or isinstance(x, float | int):
         return math.sqrt(x)
     value = _root(_value(x))
@@ -56,6 +63,8 @@ def power(base: Any, exponent: Any) -> Any:
     whole = isinstance(exponent, int) or (_plain(exponent) and float(exponent).is_integer())
     if whole and 0 <= exponent <= 4:
         return math.prod([base] * int(exponent)) if exponent else base * 0 + 1
+    if isinstance(base, Traced):
+        return base.apply("power", power, exponent)
     if special(base) or (isinstance(base, float | int) and isinstance(exponent, float | int)):
         return float(base) ** float(exponent)
     b, e = _value(base), _value(exponent)
@@ -70,6 +79,8 @@ def power(base: Any, exponent: Any) -> Any:
 
 def tanh(x: Any) -> Any:
     """Hyperbolic tangent."""
+    if isinstance(x, Traced):
+        return x.apply("tanh", tanh)
     if special(x) or isinstance(x, float | int):
         return math.tanh(x)
     e = Fraction(_decimal(2 * abs(_value(x))).exp(CONTEXT))
@@ -79,6 +90,8 @@ def tanh(x: Any) -> Any:
 
 def cos(x: Any) -> Any:
     """Cosine, for 0 <= x <= 2 pi, by its series."""
+    if isinstance(x, Traced):
+        return x.apply("cos", cos)
     if special(x) or isinstance(x, float | int):
         return math.cos(x)
     square, term, total, k = _value(x) ** 2, Fraction(1), Fraction(1), 0

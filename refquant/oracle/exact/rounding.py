@@ -18,7 +18,7 @@ from refquant.oracle.exact.tracked import rational, split
 HALF = Fraction(1, 2)
 
 
-def rint(u: Any) -> int:
+def rint(u: Any) -> Any:
     """The nearest integer; of two equally near ones, the even one."""
     return round(rational(u))
 
@@ -40,17 +40,17 @@ def half_away(u: Any) -> int:
     return half_up(u) if u > 0 else half_down(u)
 
 
-def floor(u: Any) -> int:
+def floor(u: Any) -> Any:
     """The largest integer that is not above u."""
     return math.floor(rational(u))
 
 
-def ceil(u: Any) -> int:
+def ceil(u: Any) -> Any:
     """The smallest integer that is not below u."""
     return math.ceil(rational(u))
 
 
-MODES: dict[str, Callable[[Any], int]] = {
+MODES: dict[str, Callable[[Any], Any]] = {
     "rint": rint,
     "half_up": half_up,
     "half_down": half_down,

@@ -85,6 +85,7 @@ class Tracked:
     """See the module's docstring. Made by `lift`; immutable."""
 
     __slots__ = ("adds", "base", "ledger", "low", "mag", "value")
+    keeps_track = True
 
     def __init__(
         self, ledger: Ledger, value: Fraction, base: Fraction = Fraction(0), own: int = 0
@@ -263,9 +264,9 @@ def signed_infinity(value: Fraction) -> float:
     return math.inf if value > 0 else -math.inf
 
 
-def rational(number: Any) -> Fraction | Tracked:
+def rational(number: Any) -> Any:
     """Return a finite float as the Fraction that it is, so that what follows is exact."""
-    return number if isinstance(number, Tracked) else Fraction(number)
+    return number if getattr(number, "keeps_track", False) else Fraction(number)
 
 
 def split(number: Any) -> tuple[int, Any]:
@@ -274,8 +275,8 @@ def split(number: Any) -> tuple[int, Any]:
     A subtraction of the floor is exact in floats too, except on -1/2 < u < 0, where a correct
     implementation compares with the border less one instead.
     """
-    if not isinstance(number, Tracked):
-        low = math.floor(Fraction(number))
-        return low, Fraction(number) - low
+    number = rational(number)
     low = math.floor(number)
+    if not isinstance(number, Tracked):
+        return low, number - low
     return low, Tracked(number.ledger, number.value - low, number.error)

@@ -1,0 +1,58 @@
+"""``refquant explain``: the arithmetic of one element of a golden, step by step."""
+
+import argparse
+from typing import Any
+
+from refquant.cli.arguments import add_command
+from refquant.cli.output import print_json, show
+
+EPILOG = """\
+Beside every exact rational stands the double that the same step gives.
+
+examples:
+  refquant explain round/dc2d
+  refquant explain fake_quant --output code --index 0,3
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = add_command(
+        commands,
+        "explain",
+        help="print the arithmetic of one element of a golden",
+        description="Prints how one element of a golden comes about, step by step.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("case", metavar="CASE", help="OP/ID (a beginning will do), or OP")
+    parser.add_argument(
+        "--output", default="", metavar="NAME", help="of the op (default: the first)"
+    )
+    parser.add_argument(
+        "--index", type=_index, default=None, metavar="I,J,...", help="element (default: the first)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the explanation."""
+    from refquant.oracle import corpus, ops
+    from refquant.oracle.explain import explain
+
+    if arguments.case in ops():
+        built = corpus.load(arguments.case)[0]
+    else:
+        built = corpus.find(arguments.case)
+    text = explain(built, arguments.output, arguments.index)
+    if arguments.json:
+        print_json({"case": f"{built.case.op}/{built.case.id}", "explanation": text.splitlines()})
+    else:
+        show(text)
+    return 0
+
+
+def _index(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not numbers with commas") from None

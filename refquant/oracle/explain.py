@@ -1,0 +1,140 @@
+"""Tell the arithmetic of one element of one golden, step by step.
+
+The scalar twin runs on numbers that remember how they were made. Of what they remember, the steps
+behind the chosen element are printed, the exact rational beside the double of the same step, and
+those comparisons that looked at its inputs and at no other element's.
+"""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from refquant._checks import complaint
+from refquant.oracle.build import Built
+from refquant.oracle.exact.traced import Log, Traced, inputs, show, steps
+from refquant.oracle.exact.tracked import special
+from refquant.oracle.registry import ops
+
+SHOWN = 60  # steps
+
+
+def explain(built: Built, output: str = "", index: tuple[int, ...] | None = None) -> str:
+    """Return the explanation of one element.
+
+    Parameters
+    ----------
+    built : Built
+        A case, as `corpus.find` returns it.
+    output : str
+        Which output; the first by default.
+    index : tuple of int, optional
+        Which element; the first by default.
+
+    Raises
+    ------
+    ValueError
+        If the case has no such output or element.
+    """
+    op, log = ops()[built.case.op], Log()
+    name = output or op.outputs[0].name
+    if name not in built.outputs:
+        expected = f"one of {sorted(built.outputs)}"
+        raise ValueError(complaint("explain", "output", repr(name), expected))
+    golden = built.outputs[name]
+    place = index if index is not None else (0,) * golden.value.ndim
+    if len(place) != golden.value.ndim or any(
+        not 0 <= i < n for i, n in zip(place, golden.value.shape, strict=True)
+    ):
+        expected = f"an index into shape {golden.value.shape}"
+        raise ValueError(complaint("explain", "index", list(place), expected))
+    numbers = {key: named(key, value, log) for key, value in built.case.inputs.items()}
+    result: Any = op.twin(numbers, op.resolve(built.case.attrs))[name]
+    for i in place:
+        result = result[i]
+    label = f"{name}{list(place) if place else ''}"
+    head = [f"{op.name}: {op.says}", *(f"  {line}" for line in op.formula.splitlines())]
+    head += [f"case {built.case.id}: {built.case.purpose} [{built.case.tier}]"]
+    attrs = op.resolve(built.case.attrs)
+    head += [f"  {key} = {value}" for key, value in sorted(attrs.items())]
+    golden_line = f"golden {label} = {golden.value[place].item()!r}"
+    return "\n".join([*head, "", *_story(label, result, log), "", golden_line])
+
+
+def named(name: str, value: Any, log: Log) -> Any:
+    """Return an array as nested lists of traced numbers that know their names."""
+
+    def number(index: tuple[int, ...], x: Any) -> Any:
+        if not isinstance(x, float) or special(x):
+            return x
+        label = f"{name}[{', '.join(map(str, index))}]" if index else name
+        return Traced(log, Fraction(x), x, name=label)
+
+    def nest(part: Any, index: tuple[int, ...]) -> Any:
+        if isinstance(part, list):
+            return [nest(item, (*index, i)) for i, item in enumerate(part)]
+        return number(index, part)
+
+    return nest(np.asarray(value).tolist(), ())
+
+
+def _story(label: str, result: Any, log: Log) -> Iterator[str]:
+    """Yield the inputs, the steps, the comparisons, and the result."""
+    if not isinstance(result, Traced):
+        yield from _decisions(log, None, {})
+        yield f"{label} = {result!r}"
+        return
+    done, used, names = list(steps(result)), inputs(result), {}
+    for number in sorted(_leaves(done, result), key=lambda item: item.name):
+        yield f"{number.name} = {show(number.value)}  ({number.near!r})"
+    for i, step in enumerate(done[:SHOWN], 1):
+        names[id(step)] = f"t{i}"
+        yield f"t{i} = {_operation(step, names)} = {show(step.value)}  ({step.near!r})"
+    if len(done) > SHOWN:
+        yield f"... and {len(done) - SHOWN} more steps"
+    yield from _decisions(log, used, names)
+    yield f"{label} = {_name(result, names)} = {show(result.value)}"
+
+
+def _leaves(done: list[Traced], result: Traced) -> set[Traced]:
+    operands = {operand for step in done for operand in step.operands} | {result}
+    return {item for item in operands if not item.operation and item.name != show(item.value)}
+
+
+def _decisions(log: Log, used: set[str] | None, names: dict[int, str]) -> Iterator[str]:
+    told: set[str] = set()
+    for text, operands in log.decisions:
+        about = set().union(*(inputs(operand) for operand in operands))
+        if used is not None and _concerns(about, used):
+            line = "because " + text.format(*(_name(operand, names) for operand in operands))
+            if line not in told:
+                told.add(line)
+                yield line
+
+
+def _concerns(about: set[str], used: set[str]) -> bool:
+    """Whether a comparison looked at inputs of the element, and at no other element's."""
+    tensors = {name.partition("[")[0] for name in used}
+    strange = {name for name in about - used if name.partition("[")[0] in tensors}
+    return bool(about & used) and not strange
+
+
+def _operation(step: Traced, names: dict[int, str]) -> str:
+    operands = [_name(operand, names) for operand in step.operands]
+    if len(operands) == 1:
+        bare = step.operation in "-" or step.operation.startswith("^")
+        if step.operation.startswith("^"):
+            return f"{operands[0]} {step.operation}"
+        return f"-{operands[0]}" if bare else f"{step.operation}({operands[0]})"
+    if step.operation.isalpha():
+        return f"{step.operation}({', '.join(operands)})"
+    return f" {step.operation} ".join(operands)
+
+
+def _name(number: Any, names: dict[int, str]) -> str:
+    if not isinstance(number, Traced):
+        return repr(number)
+    if id(number) in names or not number.operation:
+        return names.get(id(number)) or number.name
+    return f"({_operation(number, names)} = {show(number.value)})"
