@@ -23,6 +23,8 @@ from refquant.methods.closed_form import (
 from refquant.methods.compose import Adds, compose
 from refquant.methods.controls import AQUANT_FIXED_BORDER, QDROP_INPUT
 from refquant.methods.describe import describe
+from refquant.methods.gram import Gram
+from refquant.methods.gram_methods import ADAQTRANSFORM_GRAM, ADAROUND_GRAM, NEAREST_PLANE
 from refquant.methods.lsq import LSQ
 from refquant.methods.nearest import NEAREST
 from refquant.methods.nwq import NWQ
@@ -48,6 +50,8 @@ CATALOGUE = (
     A_ROUNDING,
     ADAROUND,
     ADAROUND_AMCT,
+    ADAROUND_GRAM,
+    NEAREST_PLANE,
     LSQ,
     BRECQ,
     BRECQ_FISHER_DIAG,
@@ -63,6 +67,7 @@ CATALOGUE = (
     QDROP_W32,
     AQUANT_W32,
     ADAQTRANSFORM,
+    ADAQTRANSFORM_GRAM,
     *CASES,
 )
 ADDITIONS = {
@@ -105,6 +110,7 @@ __all__ = [
     "ADDITIONS",
     "METHODS",
     "Adds",
+    "Gram",
     "Learn",
     "Mix",
     "Penalty",

@@ -81,7 +81,7 @@ def check_quadratic(phase: Any) -> None:
         With the reason and what to change.
     """
     (term, *more) = phase.terms
-    plain = term == Term(at="layers", weight=term.weight)
+    plain = term == Term(at="layers", weight=term.weight, reduction=term.reduction)
     if phase.unit != "layer":
         _refuse("unit", phase.unit, "'layer': across layers the loss is no quadratic form")
     if more or not plain:

@@ -14,9 +14,6 @@ def check_built(setting: Setting) -> Setting:
     Weights are hardened into codes; activations are rounded whenever they are read, so there is
     nothing of theirs to harden.
     """
-    if any(phase.solver == "gram" for phase in setting.phases):
-        got, fix = f"{setting.name!r}, which needs solver='gram'", "Use solver='minibatch'."
-        raise ValueError(complaint("quantize", "method", got, "a setting that is built", fix))
     if any("activations" in phase.harden for phase in setting.phases):
         got = f"{setting.name!r}, which needs harden with 'activations'"
         expected = "a setting whose parts are all built"

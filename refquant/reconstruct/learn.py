@@ -3,21 +3,56 @@
 `unit` has the optimisation itself; here is what frames it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from refquant._types import Array
 from refquant.network.graph import Key
 from refquant.network.run import evaluate, group_by_node
 from refquant.reconstruct.fit import begun
+from refquant.reconstruct.gram import solve_gram
 from refquant.reconstruct.history import Record
 from refquant.reconstruct.model import State, hard_params, harden, part_of, weight_of
 from refquant.reconstruct.objective import loss_and_cotangents, sites
 from refquant.reconstruct.prefix import count, slices
 from refquant.reconstruct.rest import weighed
 from refquant.reconstruct.task import UnitTask
-from refquant.reconstruct.unit import Step, descend, thaw
+from refquant.reconstruct.unit import Step, Watch, descend, thaw
 
 RECORDS = 50  # entries of a history: enough for a curve, little to store
+
+
+SOLVERS: Mapping[str, Callable[[UnitTask, State, Callable[[], None], Watch], dict[Key, Array]]] = {
+    "minibatch": descend,
+    "gram": solve_gram,
+}
+
+
+class Course:
+    """Records some of the steps while they are taken; a `Watch`."""
+
+    def __init__(self, task: UnitTask) -> None:
+        self._task = task
+        self._every = -(-task.phase.steps // RECORDS)
+        self._rows: list[tuple[int, float, float, float, float]] = []
+
+    def due(self, step: int) -> bool:
+        """Return whether this step is recorded: the first, the last, and some between."""
+        return step in (1, self._task.phase.steps) or step % self._every == 0
+
+    def __call__(self, step: int, found: Step, state: State) -> None:
+        """Record what a step found, if it is due."""
+        if self.due(step):
+            binary = share_binary(self._task, state)
+            self._rows.append((step, found.loss, found.penalty, found.beta, binary))
+
+    def record(self, hard: tuple[float, float], back: bool) -> Record:
+        """Return the record of the phase; see `Record` for the last two."""
+        task = self._task
+        columns = (tuple(column) for column in zip(*self._rows, strict=True))
+        steps, loss, penalty, beta, binary = columns
+        betas = () if task.phase.penalty is None else beta
+        name, phase = task.unit.name, task.key[1]
+        return Record(phase, name, steps, loss, penalty, betas, binary, *hard, back)
 
 
 def learn_unit(
@@ -29,23 +64,15 @@ def learn_unit(
     """
     first = begun(task, thaw(task, part_of(state, task.unit)))
     task = weighed(task, first)
-    total = task.phase.steps
-    every = -(-total // RECORDS)
-    rows: list[tuple[int, float, float, float, float]] = []
-
-    def watch(step: int, found: Step, current: State) -> None:
-        if step in (1, total) or step % every == 0:
-            binary = share_binary(task, current)
-            rows.append((step, found.loss, found.penalty, found.beta, binary))
-
-    last = descend(task, first, tick, watch)
+    watch = Course(task)
+    last = SOLVERS[task.phase.solver](task, first, tick, watch)
     before, after = hard_loss(task, first), hard_loss(task, last)
     back = task.phase.keep_best and not after < before  # NaN goes back too
     chosen = first if back else last
     if "weights" in task.phase.harden:
         chosen = harden(task.model, chosen, task.unit.layers)
     end = before if back else after
-    return chosen, _record(task, rows, (before, end), back)
+    return chosen, watch.record((before, end), back)
 
 
 def hard_loss(task: UnitTask, own: State) -> float:
@@ -71,15 +98,3 @@ def share_binary(task: UnitTask, own: State) -> float:
             decided += weights[layer].share_binary(params[layer]) * own_size
             size += own_size
     return decided / size if size else 1.0
-
-
-def _record(
-    task: UnitTask,
-    rows: list[tuple[int, float, float, float, float]],
-    hard: tuple[float, float],
-    back: bool,
-) -> Record:
-    steps, loss, penalty, beta, binary = (tuple(column) for column in zip(*rows, strict=True))
-    betas = () if task.phase.penalty is None else beta
-    phase = task.key[1]
-    return Record(phase, task.unit.name, steps, loss, penalty, betas, binary, *hard, back)

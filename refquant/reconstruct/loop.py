@@ -161,6 +161,8 @@ class Supply:
 
     def _targets(self, unit: Unit, real: Mapping[str, Array]) -> dict[str, Array]:
         """Return the float values that the terms are measured against, or weighted by."""
+        if self.phase.solver == "gram":
+            return {}
         logits = self.network.nodes[-1].name
         edges = sites(unit, self.phase.terms, logits)
         if looks_past(self.phase.terms):

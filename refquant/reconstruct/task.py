@@ -10,7 +10,7 @@ from refquant._types import Array
 from refquant.losses.reconstruction import reconstruction_loss
 from refquant.methods.setting import Phase, Term
 from refquant.network.graph import Network
-from refquant.network.run import forward
+from refquant.network.run import evaluate, forward
 from refquant.network.units import Unit
 from refquant.reconstruct.model import Model
 from refquant.reconstruct.objective import Goal, sites
@@ -32,7 +32,8 @@ class UnitTask:
         The unit's inputs for all samples, quantized prefix (or float, as the phase says) and
         float.
     targets : mapping of edge name to array
-        Float values at the loss sites; at the logits too where Fisher weights are needed.
+        Float values at the loss sites; at the logits too where Fisher weights are needed. Empty
+        for the Gram solver, which sums them up as it goes.
     key : tuple
         (seed, phase number, unit number), the head of every random key.
     rest : tuple of str
@@ -78,9 +79,21 @@ class UnitTask:
                     found[(edge, term)] = power or 1.0
         return found
 
+    @cached_property
+    def float_network(self) -> Network:
+        """The network with every quantizer bypassed."""
+        return self.model.float_network
+
     def goal(self, rows: Array | slice) -> Goal:
-        """Return what the samples `rows` are measured against."""
+        """Return what the samples `rows` are measured against.
+
+        Targets that are not stored, because no step reads them, are computed here.
+        """
         targets = {edge: value[rows] for edge, value in self.targets.items()}
+        if not targets:
+            real = {edge: value[rows] for edge, value in self.float_inputs.items()}
+            edges = sites(self.unit, self.phase.terms, self.logits)
+            targets = evaluate(self.float_network, real, edges)
         felt = {edge: value[rows] for edge, value in self.felt.items()}
         return Goal(targets, felt, self.powers, self.logits)
 

@@ -8,7 +8,7 @@ how gradients of weights and activations become gradients of those parameters.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -26,6 +26,16 @@ from refquant.reconstruct.prefix import count
 from refquant.reconstruct.task import UnitTask
 
 Draw = tuple[int, ...]  # the head of a random key: seed, phase, unit, step
+
+
+class Watch(Protocol):
+    """Looks at steps while they are taken."""
+
+    def due(self, step: int) -> bool:
+        """Return whether this step will be looked at."""
+
+    def __call__(self, step: int, found: "Step", state: State) -> None:
+        """Look at what a step found, and at the state it found."""
 
 
 class Step(NamedTuple):
@@ -62,7 +72,11 @@ def thaw(task: UnitTask, own: State) -> dict[Key, Array]:
 
 
 def descend(
-    task: UnitTask, own: State, tick: Callable[[], None], watch: Callable[[int, Step, State], None]
+    task: UnitTask,
+    own: State,
+    tick: Callable[[], None],
+    watch: Callable[[int, Step, State], None],
+    find: Callable[[UnitTask, State, int], Step] | None = None,
 ) -> dict[Key, Array]:
     """Return the unit's state after all steps of the phase.
 
@@ -74,12 +88,15 @@ def descend(
     tick : callable
         Called after every step, for progress bars.
     watch : callable (step number, what the step found, the state it found)
+    find : callable (task, state, step number) or None
+        Loss and gradients of one step; None draws a batch (`gradients`).
     """
     current, learnt = dict(own), learnt_keys(task, own)
+    find = find or gradients
     adam = adam_init({key: own[key] for key in learnt})
     for step in range(1, task.phase.steps + 1):
         current |= driven(task, own, step)
-        found = gradients(task, current, step)
+        found = find(task, current, step)
         watch(step, found, current)
         rates = {key: rate(task, learn, own[key], step) for key, learn in learnt.items()}
         moved, adam = adam_step({key: current[key] for key in learnt}, found.grads, adam, rates)
@@ -108,9 +125,17 @@ def gradients(task: UnitTask, own: State, step: int) -> Step:
     pulled = backward(task.network, trace, cotangents, owners=owners).params
     through = {layer: pulled[(f"{layer}.product", "w")] for layer in caches}
     grads = pulled | weight_gradients(task, through, caches)
-    penalty, beta, extra = penalties(task, own, tuple(caches), step)
-    grads |= {k: grads[k] + value if k in grads else value for k, value in extra.items()}
-    learnt = {k: grads.get(k, np.zeros_like(own[k])) for k in learnt_keys(task, own)}
+    return regularised(task, own, step, loss, grads)
+
+
+def regularised(
+    task: UnitTask, own: State, step: int, loss: float, grads: Mapping[Key, Array]
+) -> Step:
+    """Return what a step found, from the loss and its gradients: the penalty and its own added."""
+    soft = tuple(layer for layer in task.quantized_layers if (layer, "codes") not in own)
+    penalty, beta, extra = penalties(task, own, soft, step)
+    both = {**grads, **{k: grads[k] + v if k in grads else v for k, v in extra.items()}}
+    learnt = {k: both.get(k, np.zeros_like(own[k])) for k in learnt_keys(task, own)}
     return Step(loss, penalty, beta, learnt)
 
 
