@@ -13,10 +13,12 @@ from refquant.oracle.expected import Expected, read_expected
 from refquant.oracle.reference import reference
 from refquant.oracle.registry import ops
 from refquant.oracle.report import Report
+from refquant.oracle.tiers import FORMATS
 from refquant.oracle.verify import verify
 
 __all__ = [
     "Backend",
+    "FORMATS",
     "Expected",
     "Report",
     "Unsupported",

@@ -18,11 +18,13 @@ from refquant._types import Array
 
 def fortran(x: Array) -> Array:
     """Return `x` with its columns first in memory."""
-    return np.asfortranarray(x)
+    return np.array(x, order="F")
 
 
 def strided(x: Array) -> Array:
     """Return `x` as every second element along each axis of an array full of other numbers."""
+    if not x.ndim:
+        return x.copy()
     wide = np.full(tuple(2 * n for n in x.shape), _filler(x), dtype=x.dtype)
     view = wide[tuple(slice(None, None, 2) for _ in x.shape)]
     view[...] = x

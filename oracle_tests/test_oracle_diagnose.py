@@ -1,0 +1,64 @@
+"""The diagnosis: single bugs, two at once, unknown ones, and dialects read wrongly."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from oracle_tests.oracle_cases import Backend, goldens, half_away
+from refquant import oracle
+from refquant.oracle.diagnose import Diagnosis
+from refquant.oracle.registry import variants
+
+ROUNDING = [v for v in variants() if v.op in ("round", "border_round") and not v.equivalent]
+
+
+def diagnosis(backend: Any, op: str) -> Diagnosis:
+    """Return what a backend is said to do."""
+    report = oracle.verify(backend, cases=goldens(), ops=op)
+    return report.failures[0].diagnosis
+
+
+@pytest.mark.parametrize("variant", ROUNDING, ids=lambda v: v.id)
+def test_every_variant_is_named(variant: Any) -> None:
+    """Itself, first and alone."""
+    found = diagnosis(Backend(variant.parts), variant.op)
+    assert found.variants == (variant.id,)
+    assert found.share == 1.0 and found.text == variant.says
+
+
+def test_two_bugs_are_told_apart() -> None:
+    """Of different parts, each known."""
+    parts = {"rint": half_away, "floor": np.trunc}
+    found = diagnosis(Backend(parts), "round")
+    assert set(found.variants) == {"round.rint_half_away", "round.floor_truncates"}
+    assert found.share == 1.0 and found.says.startswith("Two bugs:")
+
+
+def test_an_attribute_that_is_not_read_is_named() -> None:
+    """Every rule computed as rint."""
+
+    class Deaf(Backend):
+        def run(self, op: str, inputs: Any, attrs: Any) -> Any:
+            return super().run(op, inputs, {**attrs, "mode": "rint"})
+
+    found = diagnosis(Deaf(), "round")
+    assert found.variants == ("round.mode=rint",)
+    assert "taken as 'rint' whatever it says" in found.text
+
+
+def test_an_unknown_bug_gets_the_clauses() -> None:
+    """And no name of something else."""
+    found = diagnosis(Backend(change=lambda op, found: {"y": found["y"] + 1000}), "round")
+    assert found.variants == () and found.share == 0.0
+    assert found.text.startswith("Unknown") and "1.1" in found.text
+
+
+def test_a_bug_that_is_nearly_known_gets_the_nearest_name_and_a_share() -> None:
+    """Ties away, and NaN made 0 besides."""
+    changed = Backend(
+        {"rint": half_away}, change=lambda op, found: {"y": np.nan_to_num(found["y"])}
+    )
+    found = diagnosis(changed, "round")
+    assert found.variants[:1] == ("round.rint_half_away",)
+    assert 0 < found.share < 1 and "explains" in found.text

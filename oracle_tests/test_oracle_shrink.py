@@ -1,0 +1,62 @@
+"""A failing case is made small, and stays a failing case with a golden of its own."""
+
+import numpy as np
+import pytest
+
+from oracle_tests.oracle_cases import Backend, goldens, half_away
+from refquant.oracle import corpus
+from refquant.oracle.registry import ops
+from refquant.oracle.shrink import axes_of, reproduce
+
+
+def failing() -> object:
+    """The first case, at ties."""
+    return goldens()[0]
+
+
+def test_a_rounding_bug_shrinks_to_one_tie() -> None:
+    """0.5 is the simplest number that shows it."""
+    found = reproduce(Backend({"rint": half_away}), failing())
+    assert found.built.case.inputs["x"].tolist() == [0.5]
+    assert found.built.outputs["y"].value.tolist() == [0.0]
+    assert found.outputs["y"].tolist() == [1.0]
+    assert found.diagnosis is not None and found.diagnosis.variants == ("round.rint_half_away",)
+    assert found.exit_code == 1
+    for text in ("x = [0.5]", "expected y = [0.0]", "actual y = [1.0]", "Ties go away"):
+        assert text in found.to_text()
+
+
+def test_a_case_that_passes_is_right() -> None:
+    """Nothing to shrink."""
+    found = reproduce(Backend(), failing())
+    assert found.exit_code == 0 and "right" in found.to_text()
+
+
+def test_an_exception_shrinks_too() -> None:
+    """To the smallest input that raises."""
+
+    def broken(op: str, found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if (found["y"] == 4).any():
+            raise RuntimeError("four")
+        return found
+
+    found = reproduce(Backend(change=broken), failing())
+    assert found.built.case.inputs["x"].size == 1
+    assert "raised RuntimeError: four" in found.to_text()
+
+
+def test_axes_are_named_by_the_letters_of_the_shape() -> None:
+    """Tensors whose shape is not spelt out share their axes."""
+    op = ops()["border_round"]
+    assert axes_of(op, "u", np.zeros((2, 3))) == axes_of(op, "border", np.zeros((2, 3)))
+
+
+def test_cases_are_found_by_the_beginning_of_their_id() -> None:
+    """And an id that is not there says so."""
+    item = corpus.load("round")[0]
+    assert corpus.find(f"round/{item.case.id[:8]}") is item
+    assert corpus.find(item.case.id) is item
+    with pytest.raises(ValueError, match="matches no case"):
+        corpus.find("round/ffffffffffffffff")
+    with pytest.raises(ValueError, match=r"matches \d+ cases"):
+        corpus.find("round/")
