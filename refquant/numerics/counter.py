@@ -20,7 +20,7 @@ Everything but `normal` is integer work and is exact in either arithmetic; `norm
 through the logarithm and cosine of the current arithmetic.
 """
 
-from math import prod, tau
+from math import ceil, prod, tau
 
 import numpy as np
 
@@ -33,6 +33,7 @@ Shape = int | tuple[int, ...]
 
 GOLDEN = 0x9E3779B97F4A7C15
 MASK = 0xFFFFFFFFFFFFFFFF
+BLOCK = 2**13  # words mixed together
 FNV_OFFSET, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 
 
@@ -56,10 +57,16 @@ def bits(key: Key, shape: Shape) -> Array:
         If the key is not a tuple of integers in [0, 2^64) and ASCII strings.
     """
     dims = (shape,) if isinstance(shape, int) else tuple(shape)
-    index = np.arange(1, prod(dims) + 1, dtype=np.uint64)
-    stream = index * np.uint64(GOLDEN)
-    stream += np.uint64(state(key))
-    return _mix(stream).reshape(dims)
+    size, begin = prod(dims), np.uint64(state(key))
+    stream = np.empty(size, np.uint64)
+    steps = np.arange(1, min(size, BLOCK) + 1, dtype=np.uint64) * np.uint64(GOLDEN)
+    for start in range(0, size, BLOCK):  # in pieces that stay in the cache
+        part = stream[start : start + BLOCK]
+        offset = np.uint64((start * GOLDEN) & MASK)
+        np.add(steps[: len(part)], offset, out=part)
+        part += begin
+        _mix(part)
+    return stream.reshape(dims)
 
 
 def uniform(key: Key, shape: Shape) -> Array:
@@ -81,7 +88,10 @@ def bernoulli(key: Key, keep: float, shape: Shape) -> Array:
     """Return booleans, True where `uniform` lies below `keep` (so never at 0, always at 1)."""
     if not 0.0 <= keep <= 1.0:
         raise ValueError(complaint("bernoulli", "keep", keep, "a probability in [0, 1]"))
-    return uniform(key, shape) < float(keep)
+    # uniform < keep, without making it: the upper 53 bits lie below ceil(2^53 keep).
+    drawn = bits(key, shape)
+    bound = ceil(float(keep) * 2.0**53) << 11
+    return drawn < np.uint64(bound) if bound < 2**64 else np.ones_like(drawn, bool)
 
 
 def permutation(key: Key, n: int) -> Array:
@@ -129,8 +139,10 @@ def _mix_int(z: int) -> int:
     return z ^ (z >> 31)
 
 
-def _mix(z: Array) -> Array:
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    result: Array = z ^ (z >> np.uint64(31))
-    return result
+def _mix(z: Array) -> None:
+    """Mix every element, in place."""
+    z ^= z >> np.uint64(30)
+    z *= np.uint64(0xBF58476D1CE4E5B9)
+    z ^= z >> np.uint64(27)
+    z *= np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)

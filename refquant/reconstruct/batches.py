@@ -70,9 +70,9 @@ def mixed_inputs(
 
 def mixed(key: Key, mix: Mix, quantized: Array, real: Array, progress: float = 1.0) -> Array:
     """Return one edge's values, each element drawn from `key`."""
-    keep = share(key, mix, real.shape, progress).astype(real.dtype)
     if mix.rule == "bernoulli":  # a choice, so that neither value is rounded
-        return np.where(keep == 1.0, quantized, real)
+        return np.where(nx.counter.bernoulli(key, mix.keep, real.shape), quantized, real)
+    keep = share(key, mix, real.shape, progress).astype(real.dtype)
     return keep * quantized + (1.0 - keep) * real
 
 
