@@ -12,6 +12,7 @@ from oracle_tests.network_samples import everything, images
 from refquant import numerics as nx
 from refquant.layers.geometry import Geometry
 from refquant.network import Network, Node, backward, evaluate, forward, lower, predict
+from refquant.network.ops import OPS, Wanted
 
 WINDOW = Geometry((1, 2), padding=(0, 1, 0, 0))  # of (a, b): (padding, a) and (a, b)
 X = (-1.0, 0.5, 7.0, 0.0)
@@ -115,3 +116,34 @@ def test_batches_change_no_bit_in_pinned_arithmetic(batch):
         at_once = network(x)
         np.testing.assert_array_equal(predict(network, x, batch), at_once)
         np.testing.assert_array_equal(predict(lower(network), x, batch), at_once)
+
+
+@dataclass(frozen=True)
+class Double:
+    """A quantizer with a shorter way to its parameter's gradient, which is not the long one's."""
+
+    def forward(self, x, params):
+        return 2.0 * x, None
+
+    def backward(self, d_y, cache):
+        return 2.0 * d_y, {"s": np.array(1.0)}
+
+    def parameter_gradients(self, d_y, cache):
+        return {"s": np.array(2.0)}
+
+
+@pytest.mark.parametrize("inputs", [False, True])
+@pytest.mark.parametrize("params", [False, True])
+def test_an_operation_leaves_out_what_nobody_wants(inputs, params):
+    """A product has two matrix products on the way back; a quantizer may have a shorter way."""
+    wanted = Wanted(inputs, params)
+    rng = np.random.default_rng(0)
+    x, w, d_y = rng.normal(size=(2, 6, 3)), rng.normal(size=(4, 3)), rng.normal(size=(2, 4, 3))
+    node = Node("p", "product", ("x",), (("groups", 2),))
+    _, cache = OPS["product"].forward(node, (x,), {"w": w})
+    d_inputs, d_params = OPS["product"].pull(node, d_y, cache, wanted)
+    assert (len(d_inputs), set(d_params)) == (int(inputs), {"w"} if params else set())
+    node = Node("q", "quantize", ("x",), (("component", Double()),))
+    d_inputs, d_params = OPS["quantize"].pull(node, d_y, None, wanted)
+    assert d_params["s"] == (1.0 if inputs else 2.0)
+    assert len(d_inputs) == int(inputs)

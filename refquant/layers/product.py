@@ -79,13 +79,24 @@ def product_backward(d_y: Array, cache: ProductCache) -> ProductGrads:
     ProductGrads
         `.cols` channel-major in memory, as `im2col` makes it.
     """
+    return ProductGrads(product_pull_cols(d_y, cache), product_pull_w(d_y, cache))
+
+
+def product_pull_cols(d_y: Array, cache: ProductCache) -> Array:
+    """GXc[n] = Wm.T @ GY[n] alone; as `product_backward`."""
     cols, w, groups = cache
     n, features, blocks = cols.shape
     check_operand("product_backward", "d_y", d_y, (n, w.shape[0], blocks), cols.dtype)
-    d_out = _by_group(d_y, groups)
-    d_cols = nx.matmul(_filters(w, groups).swapaxes(1, 2), d_out)
-    d_w = nx.matmul(d_out, _by_group(cols, groups).swapaxes(1, 2))
-    return ProductGrads(d_cols.reshape(features, n, blocks).swapaxes(0, 1), d_w.reshape(w.shape))
+    d_cols = nx.matmul(_filters(w, groups).swapaxes(1, 2), _by_group(d_y, groups))
+    return d_cols.reshape(features, n, blocks).swapaxes(0, 1)
+
+
+def product_pull_w(d_y: Array, cache: ProductCache) -> Array:
+    """GWm = sum_n GY[n] @ Xc[n].T alone; as `product_backward`."""
+    cols, w, groups = cache
+    check_operand("product_backward", "d_y", d_y, (len(cols), len(w), cols.shape[2]), cols.dtype)
+    d_w = nx.matmul(_by_group(d_y, groups), _by_group(cols, groups).swapaxes(1, 2))
+    return d_w.reshape(w.shape)
 
 
 def _filters(w: Array, groups: int) -> Array:

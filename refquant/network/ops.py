@@ -33,7 +33,7 @@ from refquant.layers.im2col import col2im, im2col
 from refquant.layers.leaky_relu import leaky_relu_backward, leaky_relu_forward
 from refquant.layers.linear import linear_backward, linear_forward
 from refquant.layers.max_pool import max_pool_backward, max_pool_forward
-from refquant.layers.product import product_backward, product_forward
+from refquant.layers.product import product_forward, product_pull_cols, product_pull_w
 from refquant.layers.relu import relu_backward, relu_forward
 from refquant.layers.relu6 import relu6_backward, relu6_forward
 from refquant.layers.sigmoid import sigmoid_backward, sigmoid_forward
@@ -47,11 +47,29 @@ Forward = Callable[[Node, tuple[Array, ...], Params], tuple[Array, Any]]
 Backward = Callable[[Node, Array, Any], Pulled]
 
 
+class Wanted(NamedTuple):
+    """Whose gradients somebody asked for: the inputs', the parameters'."""
+
+    inputs: bool
+    params: bool
+
+
 class Op(NamedTuple):
-    """Forward and backward of one operation."""
+    """Forward and backward of one operation.
+
+    `sparing`, where it pays, is a backward that leaves out what is not wanted: no d_inputs, or no
+    parameter gradients.
+    """
 
     forward: Forward
     backward: Backward
+    sparing: Callable[[Node, Array, Any, Wanted], Pulled] | None = None
+
+    def pull(self, node: Node, d_y: Array, cache: Any, wanted: Wanted) -> Pulled:
+        """Return at least the gradients that are wanted."""
+        if self.sparing is None or all(wanted):
+            return self.backward(node, d_y, cache)
+        return self.sparing(node, d_y, cache, wanted)
 
 
 class Component(Protocol):
@@ -153,8 +171,18 @@ def _product_pull(node: Node, d_y: Array, cache: Any) -> Pulled:
     if d_y.ndim == 2:
         dense = linear_backward(d_y, cache)
         return (dense.x,), {"w": dense.w}
-    grads = product_backward(d_y.reshape(*d_y.shape[:2], -1), cache)
-    return (grads.cols.reshape(*grads.cols.shape[:2], *d_y.shape[2:]),), {"w": grads.w}
+    return _product_sparing(node, d_y, cache, Wanted(True, True))
+
+
+def _product_sparing(node: Node, d_y: Array, cache: Any, wanted: Wanted) -> Pulled:
+    if d_y.ndim == 2:
+        return _product_pull(node, d_y, cache)
+    d_inputs: tuple[Array, ...] = ()
+    flat = d_y.reshape(*d_y.shape[:2], -1)
+    if wanted.inputs:
+        d_cols = product_pull_cols(flat, cache)
+        d_inputs = (d_cols.reshape(*d_cols.shape[:2], *d_y.shape[2:]),)
+    return d_inputs, {"w": product_pull_w(flat, cache)} if wanted.params else {}
 
 
 def _output(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Array, Any]:
@@ -215,6 +243,14 @@ def _quantize_pull(node: Node, d_y: Array, cache: Any) -> Pulled:
     return (direct + d_x,), d_params
 
 
+def _quantize_sparing(node: Node, d_y: Array, cache: Any, wanted: Wanted) -> Pulled:
+    """Parameter gradients alone, if the component has a shorter way to them."""
+    shorter = getattr(node.attr("component"), "parameter_gradients", None)
+    if shorter is None or wanted.inputs or isinstance(cache, MixedCache):
+        return _quantize_pull(node, d_y, cache)
+    return (), shorter(d_y, cache)
+
+
 def _identity(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Array, Any]:
     return inputs[0], None
 
@@ -241,8 +277,8 @@ OPS: Mapping[str, Op] = {
     "add": _join(add_forward, add_backward),
     "concat": _join(concat_forward, concat_backward),
     "patches": Op(_patches, _patches_pull),
-    "product": Op(_product, _product_pull),
+    "product": Op(_product, _product_pull, _product_sparing),
     "output": Op(_output, _output_pull),
-    "quantize": Op(_quantize, _quantize_pull),
+    "quantize": Op(_quantize, _quantize_pull, _quantize_sparing),
     "identity": Op(_identity, _identity_pull),
 }

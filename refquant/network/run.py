@@ -16,7 +16,7 @@ import numpy as np
 from refquant._checks import check_array, check_in, check_int, check_shape, complaint
 from refquant._types import Array
 from refquant.network.graph import INPUT, Key, Network, Node
-from refquant.network.ops import OPS
+from refquant.network.ops import OPS, Wanted
 from refquant.network.signatures import SIGNATURES
 
 
@@ -128,7 +128,8 @@ def backward(
     -------
     Gradients
         Of every parameter of the nodes passed, of every edge that no recorded node produced,
-        and of `edges`. What the loss does not depend on is absent.
+        and of `edges`. What the loss does not depend on is absent. With `owners`, parameters of
+        other nodes may be absent too.
 
     Raises
     ------
@@ -147,10 +148,14 @@ def backward(
         d_y = d_values.pop(node.name)
         if node.name in edges:
             passed[node.name] = d_y
+        wanted = Wanted(True, True)
+        if owners is not None:
+            onward = any(edge in way or edge in edges for edge in node.inputs)
+            wanted = Wanted(onward, node.name in owners)
         with _blame(node):
-            d_inputs, own = OPS[node.op].backward(node, d_y, trace.caches[node.name])
+            d_inputs, own = OPS[node.op].pull(node, d_y, trace.caches[node.name], wanted)
         d_params |= {(node.name, name): value for name, value in own.items()}
-        for edge, d_x in zip(node.inputs, d_inputs, strict=True):
+        for edge, d_x in zip(node.inputs, d_inputs, strict=wanted.inputs):
             d_values[edge] = d_values[edge] + d_x if edge in d_values else d_x
     values = d_values | passed
     if owners is not None:
