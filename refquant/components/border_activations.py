@@ -12,14 +12,16 @@ this file binds it to the parameters of an edge that carries patches.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from refquant._checks import check_bits, complaint
 from refquant._types import Array
 from refquant.components.activations import NearestActivations, Params
+from refquant.components.border_run import present, pull_border, pull_border_params, run_border
 from refquant.components.seen import Seen
-from refquant.quantizers.aquant import AQuantCache, aquant_backward, aquant_codes, aquant_forward
+from refquant.quantizers.aquant import aquant_codes
 from refquant.quantizers.border import BorderParams, init_border
 from refquant.quantizers.border_closed_form import (
     NO_ERROR,
@@ -74,19 +76,20 @@ class BorderActivations(NearestActivations):
             got = f"of shape {x.shape}"
             raise ValueError(complaint("start", "x", got, f"a multiple of {taps} rows"))
         border = init_border(x.shape[1] // taps, taps, self.options, x.dtype)
-        present = {name: v for name, v in border._asdict().items() if v is not None}
-        return {**super().start(x), **present, "a": np.ones((), x.dtype)}
+        return {**super().start(x), **present(border), "a": np.ones((), x.dtype)}
 
-    def forward(self, x: Array, params: Params) -> tuple[Array, AQuantCache]:  # type: ignore[override]
+    def forward(self, x: Array, params: Params) -> tuple[Array, Any]:
         """Return ``s_x * clip(u + a * (border_round(u) - u), n, p)`` and a cache."""
         a = float(params["a"])
-        return aquant_forward(x, self.qparams(params), self.border(params), self.options, a)
+        return run_border(x, self.qparams(params), self.border(params), self.options, a)
 
-    def backward(self, d_x_hat: Array, cache: AQuantCache) -> tuple[Array, Params]:  # type: ignore[override]
+    def backward(self, d_x_hat: Array, cache: Any) -> tuple[Array, Params]:
         """Return dL/dx and the gradients of step and border (methods.md 13.4)."""
-        grads = aquant_backward(d_x_hat, cache)
-        border = {name: v for name, v in grads.border._asdict().items() if v is not None}
-        return grads.x, {"s_x": grads.s, **border}
+        return pull_border(d_x_hat, cache)
+
+    def parameter_gradients(self, d_x_hat: Array, cache: Any) -> Params:
+        """Return the gradients of step and border alone, where nobody wants dL/dx."""
+        return pull_border_params(d_x_hat, cache)
 
     def codes(self, x: Array, params: Params) -> Array:
         """Return int64 codes in code space: what is deployed, whatever `a` was."""

@@ -1,0 +1,59 @@
+"""Which implementation of AQuant's quantizer runs: the definition, or its kernel.
+
+Pinned arithmetic computes `refquant.quantizers.aquant`, fast arithmetic `refquant.kernels.border`
+where it knows the options. Their gradients come as {parameter: array}, ``s_x`` for the step.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from refquant import numerics as nx
+from refquant._checks import check_finite
+from refquant._types import Array
+from refquant.kernels import border as kernel
+from refquant.quantizers.aquant import AQuantCache, aquant_backward, aquant_forward
+from refquant.quantizers.border import BorderParams
+from refquant.quantizers.border_options import BorderOptions
+from refquant.quantizers.grid import QParams
+from refquant.quantizers.levels import step_for
+
+
+def run_border(
+    x: Array, qparams: QParams, border: BorderParams, options: BorderOptions, a: float
+) -> tuple[Array, Any]:
+    """Return x_hat and a cache; as `aquant_forward`, but `x` must be finite for the kernel."""
+    if nx.current().mode != "fast" or not kernel.covers(options):
+        return aquant_forward(x, qparams, border, options, a)
+    for name, value in present(border).items():
+        check_finite("border_forward", name, value)
+    step = float(step_for("border_forward", x, qparams.step))
+    low, high = (float(end) for end in qparams.grid.limits(qparams.zero_point))
+    rule = kernel.BorderRule(step, low, high, a, border, options)
+    x_hat, cache = kernel.border_forward(x, rule)
+    return x_hat, (rule, cache)
+
+
+def pull_border(d_x_hat: Array, cache: Any) -> tuple[Array, dict[str, Array]]:
+    """Return dL/dx and the gradients of step and border."""
+    if isinstance(cache, AQuantCache):
+        grads = aquant_backward(d_x_hat, cache)
+        return grads.x, {"s_x": grads.s, **present(grads.border)}
+    found = kernel.border_backward(d_x_hat, cache[1], cache[0])
+    return np.asarray(found.x), _named(found, d_x_hat)
+
+
+def pull_border_params(d_x_hat: Array, cache: Any) -> dict[str, Array]:
+    """Return the gradients of step and border alone."""
+    if isinstance(cache, AQuantCache):
+        return pull_border(d_x_hat, cache)[1]
+    return _named(kernel.border_backward(d_x_hat, cache[1], cache[0], wanted=False), d_x_hat)
+
+
+def present(border: BorderParams) -> dict[str, Array]:
+    """Return the parameters there are, by name."""
+    return {name: value for name, value in border._asdict().items() if value is not None}
+
+
+def _named(found: kernel.BorderGrads, like: Array) -> dict[str, Array]:
+    return {"s_x": np.asarray(found.s, like.dtype), **present(found.params)}

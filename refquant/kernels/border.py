@@ -1,0 +1,273 @@
+"""AQuant's quantizer in few passes, on as many patches as the cache holds.
+
+Definition: `refquant.quantizers.aquant` with `border`, `border_fuse` and `border_bound` (methods.md
+13.3, 13.4). With q = tanh(P / 2), kappa (sigma(P) - 1/2) is (kappa / 2) q, hence
+
+    B = clip(offset + sum_j mix_j q_j, 0, 1)      mix_j = alpha_j kappa / (2 K)
+    D(P) = (kappa / 4) (1 - q^2)                  where |P| <= saturation
+    d_s = sum g (t - M u) - (b1 . d_b1 + 2 b2 . d_b2) / s
+
+    symbol       here        shape         f = c K rows, t columns (images times windows)
+    x, x_hat     x           (n, f, ...)   channel-major in memory, as `im2col` makes them
+    u, q, t      u q levels  (f, t)
+    |P| <= sat   live        (f, t) bool
+    M            inside      (f, t) bool
+    0 <= F <= 1  unclipped   (c, 1, t)     bool; F is B before its clip
+    GF           pull        (c, 1, t)     gradient of a channel's border
+
+u, P, the masks and the comparison f > B are computed as the definition computes them, bit for bit.
+B differs by rounding, so a level differs only where a fraction is that close to its border.
+
+Not modelled, the definition runs (`covers`): bound="clip", scale="inner", kappa <= 1,
+fuse="fuse_bound", border_mask="open"; inputs that are not finite.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from refquant._types import Array
+from refquant.quantizers.border import BorderParams
+from refquant.quantizers.border_options import BorderOptions
+
+
+@dataclass(frozen=True)
+class BorderRule:
+    """One quantizer: step, ends of u-space, weight of the rounding, border.
+
+    Parameters in the dtype of x, the step exact in it.
+    """
+
+    step: float
+    low: float
+    high: float
+    a: float
+    params: BorderParams
+    options: BorderOptions
+
+    @cached_property
+    def taps(self) -> int:
+        """Rows of patches that share a border, K."""
+        taps = self.params.b0.shape[1]
+        return taps if self.options.fuses(taps) else 1
+
+    @cached_property
+    def weights(self) -> Array:
+        """alpha_j / K as (c, 1, K)."""
+        found = self.params.fusion
+        ones = np.ones_like(self.params.b0) if found is None else found
+        return np.asarray(ones.reshape(-1, 1, self.taps) / ones.dtype.type(self.taps))
+
+    @cached_property
+    def halves(self) -> list[Array]:
+        """(b0, b1, b2) / 2 as columns (f, 1), without b2 for degree 1; halving is exact."""
+        return [0.5 * b.reshape(-1, 1) for b in self.params[:3] if b is not None]
+
+    @cached_property
+    def edge(self) -> float:
+        """The largest |P| / 2 that has not saturated, exact in the dtype of x."""
+        edge = self.options.saturation / 2.0
+        near = np.asarray(edge, self.params.b0.dtype)
+        return float(near if near <= edge else np.nextafter(near, near.dtype.type(0)))
+
+
+class BorderShape(NamedTuple):
+    """The border where it was evaluated; see the module's table."""
+
+    q: Array
+    live: Array
+    unclipped: Array
+
+
+class BorderCache(NamedTuple):
+    """What `border_forward` leaves; `shape` is None where a = 0: the border has no effect."""
+
+    u: Array
+    levels: Array
+    inside: Array
+    shape: BorderShape | None
+
+
+class BorderGrads(NamedTuple):
+    """dL/dx, None if nobody wants it; dL/ds; those of the border, each (c, k)."""
+
+    x: Array | None
+    s: float
+    params: BorderParams
+
+
+def covers(options: BorderOptions) -> bool:
+    """Return whether the kernel computes this reading of the border."""
+    outer = options.bound == "sigmoid" and options.scale == "outer" and options.kappa > 1.0
+    return outer and options.fuse != "fuse_bound" and options.border_mask == "closed"
+
+
+def border_forward(x: Array, rule: BorderRule) -> tuple[Array, BorderCache]:
+    """Return ``s clip(u + a (border_round(u) - u), n, p)``, and a cache for `border_backward`.
+
+    Parameters
+    ----------
+    x : (n, f, ...) array, float32 or float64
+        Finite.
+    rule : BorderRule
+    """
+    u = np.divide(_as_rows(x), rule.step)
+    spare, levels = np.empty_like(u), np.empty_like(u)
+    shape, mixed = None, u
+    if rule.a:
+        shape, border = _border(u, rule, spare)
+        mixed = _mixed(u, border, rule, (spare, levels))
+    np.clip(mixed, rule.low, rule.high, out=levels)
+    if rule.options.mask == "rounded":
+        inside = levels == mixed
+    else:
+        inside = (u >= rule.low) & (u <= rule.high)
+    x_hat = np.multiply(levels, rule.step, out=spare)
+    return _as_map(x_hat, x.shape), BorderCache(u, levels, inside, shape)
+
+
+def _border(u: Array, rule: BorderRule, spare: Array) -> tuple[BorderShape, Array]:
+    """Return what the border's gradient needs, and B, (c, 1, t), kept below 1."""
+    number = u.dtype.type
+    q = np.multiply(u, rule.halves[-1])
+    for half in rule.halves[-2:0:-1]:  # Horner's rule for P / 2
+        q += half
+        q *= u
+    q += rule.halves[0]
+    np.clip(q, -rule.edge, rule.edge, out=spare)
+    live = spare == q
+    np.tanh(spare, out=q)
+    mean = _over_taps(number(rule.options.kappa / 2.0) * rule.weights, q)
+    mean += 0.5 if rule.options.fuse == "centred" else 0.5 * rule.weights.sum(axis=2, keepdims=True)
+    unclipped = (mean >= 0.0) & (mean <= 1.0)
+    # No fraction lies between this and 1, and below 1 the ceiling in `_mixed` is never -1.
+    np.clip(mean, 0.0, np.nextafter(number(1), number(0)), out=mean)
+    return BorderShape(q, live, unclipped), mean
+
+
+def _mixed(u: Array, border: Array, rule: BorderRule, rooms: tuple[Array, Array]) -> Array:
+    """Return u + a (r - u), in the first room; r is up where the fraction exceeds the border."""
+    mixed, base = rooms
+    np.floor(u, out=base)
+    fraction = np.subtract(u, base, out=mixed)
+    up = np.subtract(_by_channel(fraction, rule.taps), border).reshape(u.shape)
+    np.ceil(up, out=up)  # 1 where f > B, else 0
+    if rule.a == 1.0:
+        return np.add(base, up, out=mixed)
+    up -= fraction
+    up *= rule.a
+    return np.add(u, up, out=mixed)
+
+
+def border_backward(
+    d_x_hat: Array, cache: BorderCache, rule: BorderRule, wanted: bool = True
+) -> BorderGrads:
+    """Return the gradients of methods.md 13.4; `wanted`: also dL/dx.
+
+    Parameters
+    ----------
+    d_x_hat : (n, f, ...) array
+        dL/dx_hat, of the dtype of x.
+    cache : BorderCache
+    rule : BorderRule
+        That of the forward.
+    wanted : bool
+    """
+    g = _as_rows(d_x_hat)
+    flow = g * cache.inside
+    d_s = float(np.vdot(g, cache.levels)) - float(np.vdot(flow, cache.u))
+    params = _like(rule.params, [0.0] * 4)
+    if cache.shape is not None:
+        reached = flow
+        if rule.options.gate == "support":
+            reached = flow * ((cache.u > rule.low) & (cache.u < rule.high))
+        params, through = _border_gradients(reached, cache.u, cache.shape, rule)
+        d_s -= _dot_through(rule, params) / rule.step
+        if wanted:
+            _add_through(flow, through, rule)
+    return BorderGrads(_as_map(flow, d_x_hat.shape) if wanted else None, d_s, params)
+
+
+def _border_gradients(
+    reached: Array, u: Array, shape: BorderShape, rule: BorderRule
+) -> tuple[BorderParams, tuple[Array, Array]]:
+    """Return the gradients of b0, b1, b2 and alpha, and GP and GP u less `_gain` by row.
+
+    `reached` is what of g M / s reaches the border.
+    """
+    number, taps = u.dtype.type, rule.taps
+    pull = _over_taps(np.ones_like(rule.weights), reached)
+    pull *= -rule.a * rule.step
+    pull *= shape.unclipped
+    by_q = np.matmul(_by_channel(shape.q, taps), pull.mT)[:, :, 0]
+    centre = 0.0 if rule.options.fuse == "centred" else 0.5
+    d_fusion = number(rule.options.kappa / 2.0) * by_q + centre * pull.sum(axis=2)
+    slope = shape.q * shape.q
+    np.subtract(1.0, slope, out=slope)
+    if not shape.live.all():
+        slope *= shape.live
+    by_channel = _by_channel(slope, taps)
+    by_channel *= pull
+    first = slope * u
+    ones = np.ones(u.shape[1], u.dtype)
+    moments = (slope @ ones, first @ ones, np.vecdot(first, u))
+    rows = [*(_gain(rule)[:, 0] * moment for moment in moments), d_fusion / number(taps)]
+    return _like(rule.params, rows), (slope, first)
+
+
+def _like(params: BorderParams, values: Sequence[Array | float]) -> BorderParams:
+    """Return the values in the shapes of the parameters, None where there is no parameter."""
+    own = [
+        b if b is None else np.broadcast_to(np.asarray(v, b.dtype).ravel(), b.size).reshape(b.shape)
+        for b, v in zip(params, values, strict=True)
+    ]
+    return BorderParams(*own)  # type: ignore[arg-type]
+
+
+def _gain(rule: BorderRule) -> Array:
+    """(alpha_j / K) kappa / 4 as a column (f, 1)."""
+    gain: Array = rule.weights.reshape(-1, 1) * rule.weights.dtype.type(rule.options.kappa / 4.0)
+    return gain
+
+
+def _dot_through(rule: BorderRule, grads: BorderParams) -> float:
+    """Return the sum of u times its gradient by the border: b1 . d_b1 + 2 b2 . d_b2."""
+    if rule.options.detach_border_input:
+        return 0.0
+    pairs = list(zip(rule.params, grads, strict=True))[1:3]
+    dots = [0.0 if b is None else float(np.vdot(b, d)) for b, d in pairs]
+    return dots[0] + 2.0 * dots[1]
+
+
+def _add_through(flow: Array, through: tuple[Array, Array], rule: BorderRule) -> None:
+    """Add GP (2 b2 u + b1) / s to the gradient of x; uses up `through`."""
+    if rule.options.detach_border_input:
+        return
+    gain = _gain(rule) / flow.dtype.type(rule.step)
+    for power, (half, grown) in enumerate(zip(rule.halves[1:], through, strict=False), start=1):
+        grown *= 2.0 * power * half * gain
+        flow += grown
+
+
+def _as_rows(x: Array) -> Array:
+    """(n, f, ...) as a contiguous (f, t); no copy if x is channel-major in memory."""
+    return np.ascontiguousarray(x.swapaxes(0, 1)).reshape(x.shape[1], -1)
+
+
+def _as_map(rows: Array, shape: tuple[int, ...]) -> Array:
+    """(f, t) as (n, f, ...), channel-major in memory."""
+    n, f, *rest = shape
+    return rows.reshape(f, n, *rest).swapaxes(0, 1)
+
+
+def _by_channel(rows: Array, taps: int) -> Array:
+    return rows.reshape(-1, taps, rows.shape[1])
+
+
+def _over_taps(weights: Array, rows: Array) -> Array:
+    """sum_j weights_j rows_j, (c, 1, t) from weights (c, 1, K)."""
+    taps = weights.shape[2]
+    return weights * rows[:, None] if taps == 1 else np.matmul(weights, _by_channel(rows, taps))
