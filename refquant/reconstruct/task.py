@@ -107,6 +107,13 @@ class UnitTask:
         values = forward(self.network, one, self.unit.nodes, own).values
         return {name: values[name].shape[1:] for name in active}
 
+    @cached_property
+    def widest(self) -> int:
+        """Bytes that one sample takes on the widest edge of the nodes a step runs."""
+        one = {edge: value[:1] for edge, value in {**self.inputs, **self.beside}.items()}
+        values = forward(self.network, one, self.nodes, self.model.start).values
+        return max(value.nbytes for value in values.values())
+
     @property
     def quantized_layers(self) -> tuple[str, ...]:
         """Layers of the unit whose weights are quantized in this phase."""

@@ -16,12 +16,12 @@ from refquant import numerics as nx
 from refquant._types import Array
 from refquant.methods.setting import Learn
 from refquant.network.graph import Key
-from refquant.network.run import backward, forward, group_by_node
+from refquant.network.run import group_by_node
 from refquant.optim.adam import adam_init, adam_step
 from refquant.optim.schedules import beta_schedule, cosine_lr, step_lr
 from refquant.reconstruct.batches import batch_indices, mixed_inputs, share
 from refquant.reconstruct.model import State, weight_params
-from refquant.reconstruct.objective import loss_and_cotangents
+from refquant.reconstruct.portions import loss_and_gradients
 from refquant.reconstruct.prefix import count
 from refquant.reconstruct.task import UnitTask
 
@@ -118,11 +118,9 @@ def gradients(task: UnitTask, own: State, step: int) -> Step:
     values |= {edge: value[indices] for edge, value in task.beside.items()}
     weights, caches = weight_params(task.model, own, task.quantized_layers)
     drops = shares(key, task, values[task.unit.inputs[0]], progress)
-    trace = forward(task.network, values, task.nodes, {**own, **weights, **drops})
-    goal = task.goal(indices)
-    loss, cotangents = loss_and_cotangents(trace.values, goal, task.unit, phase.terms)
     owners = {f"{layer}.product" for layer in caches} | {node for node, _ in learnt_keys(task, own)}
-    pulled = backward(task.network, trace, cotangents, owners=owners).params
+    params = {**own, **weights, **drops}
+    loss, pulled = loss_and_gradients(task, values, indices, params, owners)
     through = {layer: pulled[(f"{layer}.product", "w")] for layer in caches}
     grads = pulled | weight_gradients(task, through, caches)
     return regularised(task, own, step, loss, grads)

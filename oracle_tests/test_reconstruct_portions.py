@@ -1,0 +1,123 @@
+"""A batch in portions has the loss and the gradients of the whole batch, on any geometry."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from oracle_tests.reconstruct_cases import BITS, CASE_112, conv, images, plain, residual, task_of
+from oracle_tests.term_cases import DIAG, FULL, KL, MIXED
+from refquant import numerics as nx
+from refquant.layers.geometry import Geometry
+from refquant.methods import METHODS, Mix, Term
+from refquant.network import Network
+from refquant.reconstruct import portions
+from refquant.reconstruct.rest import weighed
+from refquant.reconstruct.unit import gradients
+
+SETTINGS = ("aquant", "aquant-recommended", "qdrop", "brecq", "adaqtransform")
+# Summands of a gradient: at most 2^9 windows times 2^5 rows; a portion changes their order only.
+ROUNDINGS = 2**14
+
+
+def odd():
+    """Asymmetric padding and stride 2; groups; depthwise and dilated; 5x5; 1x1."""
+    rng = np.random.default_rng(4)
+    shapes = {
+        "a": (Geometry((3, 3), stride=(2, 1), padding=(1, 0, 2, 1)), (4, 2, 3, 3)),
+        "b": (Geometry((3, 3), padding=(1, 1, 1, 1), groups=2), (6, 2, 3, 3)),
+        "c": (Geometry((3, 2), dilation=(1, 2), padding=(1, 2, 1, 0), groups=6), (6, 1, 3, 2)),
+        "d": (Geometry((5, 5), stride=(1, 2), padding=(2, 2, 2, 2)), (4, 6, 5, 5)),
+        "e": (Geometry((1, 1)), (3, 4, 1, 1)),
+    }
+    nodes, params, source = [], {}, "input"
+    for name, (geometry, shape) in shapes.items():
+        nodes += [conv(name, source, geometry), plain(f"r{name}", "relu", name)]
+        params[(name, "w")] = rng.normal(0, 1.5 / np.sqrt(np.prod(shape[1:])), shape)
+        params[(name, "bias")] = rng.normal(0, 0.1, shape[0])
+        source = f"r{name}"
+    block = ("all", tuple(node.name for node in nodes))
+    return Network("odd", (2, 7, 6), tuple(nodes), params, (block,))
+
+
+def whole_and_cut(monkeypatch, task, own, step=6):
+    """Return the step of the whole batch, of one sample at a time, and of odd portions."""
+    found = []
+    for size in (2**40, 1, 3 * task.widest):
+        monkeypatch.setattr(portions, "BYTES", size)
+        found.append(gradients(task, own, step))
+    return found
+
+
+def assert_alike(one, other, dtype):
+    """Equal up to the order of the sums."""
+    unit = np.finfo(dtype).eps
+    assert one.grads.keys() == other.grads.keys()
+    assert abs(one.loss - other.loss) <= ROUNDINGS * unit * abs(one.loss)
+    for key, value in one.grads.items():
+        assert other.grads[key].dtype == value.dtype
+        bound = ROUNDINGS * unit * max(np.abs(value).max(), np.abs(other.grads[key]).max())
+        assert np.all(np.abs(value - other.grads[key]) <= bound), key
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("network", [odd, residual])
+def test_portions_are_the_whole_batch(monkeypatch, name, network):
+    """Loss and every gradient, on odd geometry and on a block with a skip path."""
+    net = network()
+    setting = METHODS[name]
+    first = replace(setting.phases[-1], batch=8)
+    task, own = task_of(net, images(net), replace(setting, phases=(first,)), bits=BITS)
+    own = {k: np.asarray(0.6) if k[1] == "a" else v for k, v in own.items()}
+    whole, single, thirds = whole_and_cut(monkeypatch, task, own)
+    assert_alike(whole, single, np.float64)
+    assert_alike(whole, thirds, np.float64)
+
+
+@pytest.mark.parametrize("terms", [(KL,), (DIAG,), (FULL,), (Term(normalize="power"), KL)])
+def test_every_term_is_a_mean_over_samples(monkeypatch, terms):
+    net = residual()
+    phase = replace(CASE_112.phases[0], terms=terms, mix=MIXED)
+    task, own = task_of(net, images(net), replace(CASE_112, phases=(phase,)))
+    whole, single, thirds = whole_and_cut(monkeypatch, weighed(task, own), own)
+    assert_alike(whole, single, np.float64)
+    assert_alike(whole, thirds, np.float64)
+
+
+def test_a_scalar_share_is_for_all_portions(monkeypatch):
+    """The annealed mixture has one number for the step, not a row a sample."""
+    net = residual()
+    mix = (Mix(at="quantizers", rule="anneal"),)
+    phase = replace(CASE_112.phases[0], mix=mix)
+    task, own = task_of(net, images(net), replace(CASE_112, phases=(phase,)))
+    whole, single, _ = whole_and_cut(monkeypatch, task, own)
+    assert_alike(whole, single, np.float64)
+
+
+def test_pinned_arithmetic_does_not_cut(monkeypatch):
+    """The order of its sums is part of the result."""
+    net = residual()
+    task, own = task_of(net, images(net), CASE_112)
+    with nx.arithmetic("pinned"):
+        whole, single, _ = whole_and_cut(monkeypatch, task, own)
+    assert single.loss == whole.loss
+    for key, value in whole.grads.items():
+        assert np.array_equal(single.grads[key], value)
+
+
+def test_portions_cover_the_batch_once(monkeypatch):
+    net = residual()
+    task, _ = task_of(net, images(net), CASE_112)
+    indices = np.arange(8)
+    for samples, count in ((1, 8), (3, 3), (8, 1), (100, 1)):
+        monkeypatch.setattr(portions, "BYTES", samples * task.widest)
+        parts = [indices[rows] for rows in portions.portions(task, indices)]
+        assert len(parts) == count
+        assert np.concatenate(parts).tolist() == indices.tolist()
+
+
+def test_the_widest_edge_is_the_patches_of_the_block():
+    """Depthwise 3x3 on (4, 4, 4): 4 * 9 * 16 float64 numbers a sample."""
+    net = residual()
+    task, _ = task_of(net, images(net), CASE_112, unit=1)
+    assert task.widest == 4 * 9 * 16 * 8
