@@ -181,3 +181,26 @@ def test_a_border_that_is_not_finite_is_refused(name):
     params[name] = params[name] + np.nan
     with pytest.raises(ValueError, match=name):
         component.forward(x, params)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_inputs_that_are_not_finite_run_the_definition(bad):
+    """NaN takes the zero point, the infinities the ends, as ever."""
+    component, x = BorderActivations(bits=3), case(BorderOptions(), np.float64)[0]
+    params = component.start(x, TAPS)
+    x[0, 0, 0, 0] = bad
+    _, cache = component.forward(x, params)
+    assert isinstance(cache, AQuantCache)
+    want = {np.nan: params["zero_point"], np.inf: 7, -np.inf: 0}[bad]
+    assert component.codes(x, params)[0, 0, 0, 0] == want
+
+
+@pytest.mark.parametrize("mode", ["fast", "pinned"])
+def test_codes_are_those_of_the_forward(mode):
+    component = BorderActivations(bits=3)
+    x, border, _ = case(BorderOptions(), np.float64)
+    params = {**component.start(x, TAPS), **border._asdict()}
+    with nx.arithmetic(mode):
+        codes, x_hat = component.codes(x, params), component.forward(x, params)[0]
+    assert np.array_equal(x_hat, (codes - params["zero_point"]) * params["s_x"])
+    assert len(np.unique(codes)) == 8

@@ -19,9 +19,14 @@ import numpy as np
 from refquant._checks import check_bits, complaint
 from refquant._types import Array
 from refquant.components.activations import NearestActivations, Params
-from refquant.components.border_run import present, pull_border, pull_border_params, run_border
+from refquant.components.border_run import (
+    border_codes,
+    present,
+    pull_border,
+    pull_border_params,
+    run_border,
+)
 from refquant.components.seen import Seen
-from refquant.quantizers.aquant import aquant_codes
 from refquant.quantizers.border import BorderParams, init_border
 from refquant.quantizers.border_closed_form import (
     NO_ERROR,
@@ -93,7 +98,7 @@ class BorderActivations(NearestActivations):
 
     def codes(self, x: Array, params: Params) -> Array:
         """Return int64 codes in code space: what is deployed, whatever `a` was."""
-        return aquant_codes(x, self.qparams(params), self.border(params), self.options)
+        return border_codes(x, self.qparams(params), self.border(params), self.options)
 
     def closed_form(self, seen: Seen, error_degree: int) -> Params:
         """Return b0, b1 and b2 of the best shared border of one layer (methods.md 13.2).

@@ -1,7 +1,8 @@
 """Which implementation of AQuant's quantizer runs: the definition, or its kernel.
 
 Pinned arithmetic computes `refquant.quantizers.aquant`, fast arithmetic `refquant.kernels.border`
-where it knows the options. Their gradients come as {parameter: array}, ``s_x`` for the step.
+where it knows the options and the input is finite. Both, and the codes that are deployed, decide
+alike within one arithmetic. Gradients come as {parameter: array}, ``s_x`` for the step.
 """
 
 from typing import Any
@@ -22,8 +23,9 @@ from refquant.quantizers.levels import step_for
 def run_border(
     x: Array, qparams: QParams, border: BorderParams, options: BorderOptions, a: float
 ) -> tuple[Array, Any]:
-    """Return x_hat and a cache; as `aquant_forward`, but `x` must be finite for the kernel."""
-    if nx.current().mode != "fast" or not kernel.covers(options):
+    """Return x_hat and a cache; as `aquant_forward`."""
+    fast = nx.current().mode == "fast" and kernel.covers(options)
+    if not fast or not np.isfinite(x).all():
         return aquant_forward(x, qparams, border, options, a)
     for name, value in present(border).items():
         check_finite("border_forward", name, value)
@@ -32,6 +34,16 @@ def run_border(
     rule = kernel.BorderRule(step, low, high, a, border, options)
     x_hat, cache = kernel.border_forward(x, rule)
     return x_hat, (rule, cache)
+
+
+def border_codes(x: Array, qparams: QParams, border: BorderParams, options: BorderOptions) -> Array:
+    """Return the int64 codes of `run_border` at a = 1."""
+    _, cache = run_border(x, qparams, border, options, 1.0)
+    if isinstance(cache, AQuantCache):
+        levels = cache.levels.reshape(x.shape)
+    else:
+        levels = kernel.as_map(cache[1].levels, x.shape)
+    return np.asarray(levels.astype(np.int64) + qparams.zero_point.reshape(()))
 
 
 def pull_border(d_x_hat: Array, cache: Any) -> tuple[Array, dict[str, Array]]:

@@ -126,7 +126,7 @@ def border_forward(x: Array, rule: BorderRule) -> tuple[Array, BorderCache]:
     else:
         inside = (u >= rule.low) & (u <= rule.high)
     x_hat = np.multiply(levels, rule.step, out=spare)
-    return _as_map(x_hat, x.shape), BorderCache(u, levels, inside, shape)
+    return as_map(x_hat, x.shape), BorderCache(u, levels, inside, shape)
 
 
 def _border(u: Array, rule: BorderRule, spare: Array) -> tuple[BorderShape, Array]:
@@ -188,7 +188,7 @@ def border_backward(
         d_s -= _dot_through(rule, params) / rule.step
         if wanted:
             _add_through(flow, through, rule)
-    return BorderGrads(_as_map(flow, d_x_hat.shape) if wanted else None, d_s, params)
+    return BorderGrads(as_map(flow, d_x_hat.shape) if wanted else None, d_s, params)
 
 
 def _border_gradients(
@@ -257,8 +257,8 @@ def _as_rows(x: Array) -> Array:
     return np.ascontiguousarray(x.swapaxes(0, 1)).reshape(x.shape[1], -1)
 
 
-def _as_map(rows: Array, shape: tuple[int, ...]) -> Array:
-    """(f, t) as (n, f, ...), channel-major in memory."""
+def as_map(rows: Array, shape: tuple[int, ...]) -> Array:
+    """Return (f, t) as (n, f, ...), channel-major in memory."""
     n, f, *rest = shape
     return rows.reshape(f, n, *rest).swapaxes(0, 1)
 
