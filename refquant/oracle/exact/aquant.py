@@ -1,8 +1,9 @@
 """Scalar twin of AQuant's border quantizer: one sliding block of one channel at a time.
 
-Written from methods 13.3 and 13.4. A block is the list of the K inputs u_j (floats or Fractions)
-that one channel has under one window; a tensor is nested lists x[image][channel][tap][window].
-With bound "clip" everything is rational, hence exact for Fractions; the sigmoids are floats.
+Written from methods 13.3 and 13.4. A block is the list of the K inputs u_j (floats, Fractions or
+tracked numbers) that one channel has under one window; a tensor is nested lists
+x[image][channel][tap][window]. With bound "clip" everything is rational, hence exact but for
+floats; the sigmoids are right to 60 digits.
 
 An infinity of the block enters a shared border as the end of the range it is quantized to, a NaN
 as 0; neither passes a gradient. Imports the standard library only.
@@ -11,6 +12,9 @@ as 0; neither passes a gradient. Imports the standard library only.
 import math
 from fractions import Fraction
 from typing import Any, NamedTuple
+
+from refquant.oracle.exact import real
+from refquant.oracle.exact.rounding import HALF, border_round
 
 
 class Options(NamedTuple):
@@ -44,40 +48,29 @@ class Range(NamedTuple):
     a: Any = 1
 
 
-def _sigma(t: Any) -> float:
-    if t >= 0:
-        return 1.0 / (1.0 + math.exp(-float(t)))
-    growing = math.exp(float(t))
-    return growing / (1.0 + growing)
-
-
 def bound(t: Any, o: Options) -> Any:
     """E(P)."""
-    if o.bound == "clip":
-        return min(1, max(0, Fraction(1, 2) + t if isinstance(t, Fraction) else 0.5 + t))
-    if o.scale == "inner":
-        return _sigma(o.kappa * t)
-    if o.kappa > 1 and abs(t) >= _edge(o):
-        return 1.0 if t > 0 else 0.0
-    return min(1.0, max(0.0, 0.5 + o.kappa * (_sigma(t) - 0.5)))
+    if o.bound == "sigmoid" and o.scale == "inner":
+        return real.sigmoid(o.kappa * t)
+    return real.clip(_unclipped(t, o), 0, 1)
 
 
 def bound_slope(t: Any, o: Options) -> Any:
     """D(P): the derivative of E, 0 past saturation unless the border mask is open."""
+    if o.bound == "sigmoid" and o.scale == "inner":
+        e = real.sigmoid(o.kappa * t)
+        return o.kappa * e * (1 - e)
+    if o.border_mask == "closed" and not 0 <= _unclipped(t, o) <= 1:
+        return 0
     if o.bound == "clip":
-        return 1 if o.border_mask == "open" or abs(t) <= Fraction(1, 2) else 0
-    if o.scale == "inner":
-        e = _sigma(o.kappa * t)
-        return o.kappa * e * (1.0 - e)
-    if o.border_mask == "closed" and o.kappa > 1 and abs(t) > _edge(o):
-        return 0.0
-    e = _sigma(t)
-    return o.kappa * e * (1.0 - e)
+        return 1
+    e = real.sigmoid(t)
+    return o.kappa * e * (1 - e)
 
 
-def _edge(o: Options) -> float:
-    """|P| at which 1/2 + kappa (sigma - 1/2) meets 0 and 1."""
-    return math.log((o.kappa + 1) / (o.kappa - 1))
+def _unclipped(t: Any, o: Options) -> Any:
+    """E before its clip."""
+    return HALF + (t if o.bound == "clip" else o.kappa * (real.sigmoid(t) - HALF))
 
 
 def polynomial(u: Any, j: int, b: Taps) -> Any:
@@ -87,31 +80,29 @@ def polynomial(u: Any, j: int, b: Taps) -> Any:
 
 
 def _mean(values: list[Any]) -> Any:
-    total = sum(values)
-    return total / len(values) if isinstance(total, float) else Fraction(total) / len(values)
+    return sum(values, Fraction(0)) / len(values)
 
 
-def _unclipped_mean(block: list[Any], b: Taps, o: Options) -> Any:
+def _unclipped_mean(p: list[Any], alpha: list[Any] | None, o: Options) -> Any:
     """F of a fused block: the mean whose clip (or bound) is the border."""
-    taps = range(len(block))
-    weight = b.alpha if b.alpha is not None else [1] * len(block)
-    p = [polynomial(u, j, b) for j, u in enumerate(block)]
+    weight = alpha if alpha is not None else [1] * len(p)
     if o.fuse == "fuse_bound":
-        return _mean([weight[j] * p[j] for j in taps])
-    e = [bound(t, o) for t in p]
-    if o.fuse == "centred":
-        half = Fraction(1, 2)
-        return half + _mean([weight[j] * (e[j] - half) for j in taps])
-    return _mean([weight[j] * e[j] for j in taps])
+        return _mean([w * t for w, t in zip(weight, p, strict=True)])
+    centre = HALF if o.fuse == "centred" else 0
+    return centre + _mean([w * (bound(t, o) - centre) for w, t in zip(weight, p, strict=True)])
+
+
+def fused(p: list[Any], alpha: list[Any] | None, o: Options) -> list[Any]:
+    """B of every tap of a block, from its polynomials."""
+    if o.fuse == "none" or len(p) == 1:
+        return [bound(t, o) for t in p]
+    mean = _unclipped_mean(p, alpha, o)
+    return [bound(mean, o) if o.fuse == "fuse_bound" else real.clip(mean, 0, 1)] * len(p)
 
 
 def borders(block: list[Any], b: Taps, o: Options) -> list[Any]:
     """B of every tap of a block of finite inputs."""
-    if o.fuse == "none" or len(block) == 1:
-        return [bound(polynomial(u, j, b), o) for j, u in enumerate(block)]
-    mean = _unclipped_mean(block, b, o)
-    shared = bound(mean, o) if o.fuse == "fuse_bound" else min(1, max(0, mean))
-    return [shared] * len(block)
+    return fused([polynomial(u, j, b) for j, u in enumerate(block)], b.alpha, o)
 
 
 def _seen(u: Any, r: Range) -> Any:
@@ -129,19 +120,17 @@ def level(u: Any, border: Any, r: Range) -> tuple[Any, Any]:
         return u, 0
     if abs(u) == math.inf:
         return u, r.p if u > 0 else r.n
-    low = math.floor(Fraction(u))
-    up = Fraction(u) - low > Fraction(border)
-    rounded = low + 1 if up else low
+    rounded = border_round(u, border)
     v = rounded if r.a == 1 else u + r.a * (rounded - u)
-    return v, min(r.p, max(r.n, v))
+    return v, real.clip(v, r.n, r.p)
 
 
-def block_forward(x: list[Any], b: Taps, r: Range, o: Options) -> tuple[list[Any], list[Any]]:
-    """(x_hat, t) of one block."""
+def block_forward(x: list[Any], b: Taps, r: Range, o: Options) -> tuple[list[Any], ...]:
+    """(x_hat, t, border) of one block."""
     us = [value / r.s for value in x]
     bs = borders([_seen(u, r) for u in us], b, o)
     ts = [level(u, border, r)[1] for u, border in zip(us, bs, strict=True)]
-    return [r.s * t for t in ts], ts
+    return [r.s * t for t in ts], ts, bs
 
 
 class BlockGrads(NamedTuple):
@@ -155,21 +144,20 @@ class BlockGrads(NamedTuple):
     alpha: list[Any]
 
 
-def _poly_gradients(
-    d_border: list[Any], block: list[Any], b: Taps, o: Options
+def fused_gradients(
+    d_border: list[Any], p: list[Any], alpha: list[Any] | None, o: Options
 ) -> tuple[list[Any], list[Any]]:
-    """(GP, Galpha) of one block from GB of its elements."""
-    k = len(block)
-    p = [polynomial(u, j, b) for j, u in enumerate(block)]
+    """(GP, Galpha) of one block from GB of its elements, or of the border they share."""
+    k = len(p)
     if o.fuse == "none" or k == 1:
         return [d * bound_slope(t, o) for d, t in zip(d_border, p, strict=True)], [0] * k
-    weight = b.alpha if b.alpha is not None else [1] * k
-    mean, total = _unclipped_mean(block, b, o), sum(d_border)
+    weight = alpha if alpha is not None else [1] * k
+    mean, total = _unclipped_mean(p, alpha, o), sum(d_border)
     if o.fuse == "fuse_bound":
         d_q = total * bound_slope(mean, o)
         return [d_q * w / k for w in weight], [d_q * t / k for t in p]
     d_f = total if o.border_mask == "open" or 0 <= mean <= 1 else 0 * total
-    centre = Fraction(1, 2) if o.fuse == "centred" else 0
+    centre = HALF if o.fuse == "centred" else 0
     d_alpha = [d_f * (bound(t, o) - centre) / k for t in p]
     return [d_f * w / k * bound_slope(t, o) for w, t in zip(weight, p, strict=True)], d_alpha
 
@@ -187,7 +175,8 @@ def block_backward(g: list[Any], x: list[Any], b: Taps, r: Range, o: Options) ->
         blocked = o.gate == "support" and not r.n < u < r.p
         d_border.append(0 * d if blocked else -r.a * d_v[-1])
         ts.append(t)
-    d_p, d_alpha = _poly_gradients(d_border, seen, b, o)
+    p = [polynomial(u, j, b) for j, u in enumerate(seen)]
+    d_p, d_alpha = fused_gradients(d_border, p, b.alpha, o)
     d_x, d_s = [], 0 * r.s
     for j, u in enumerate(us):
         finite = u == u and abs(u) != math.inf
@@ -208,16 +197,27 @@ def _block(x: list[list[Any]], window: int) -> list[Any]:
 
 def forward(x: Any, params: list[Taps], r: Range, o: Options) -> tuple[Any, Any]:
     """(x_hat, t) of nested lists x[image][channel][tap][window]; params over channels."""
+    return _each_block(x, params, (r, o), 0), _each_block(x, params, (r, o), 1)
 
-    def one(image: Any, part: int) -> Any:
-        result = []
+
+def forward_borders(x: Any, params: list[Taps], r: Range, o: Options) -> Any:
+    """B of the same nested lists; one tap of a channel where all share it."""
+    shared = o.fuse != "none"
+    found = _each_block(x, params, (r, o), 2)
+    return [[channel[: 1 if shared else None] for channel in image] for image in found]
+
+
+def _each_block(x: Any, params: list[Taps], how: tuple[Range, Options], part: int) -> Any:
+    """One part of `block_forward` of every block, laid out as x."""
+    result = []
+    for image in x:
+        rows = []
         for channel, b in zip(image, params, strict=True):
             windows = range(len(channel[0]))
-            blocks = [block_forward(_block(channel, w), b, r, o)[part] for w in windows]
-            result.append([[block[j] for block in blocks] for j in range(len(channel))])
-        return result
-
-    return [one(image, 0) for image in x], [one(image, 1) for image in x]
+            blocks = [block_forward(_block(channel, w), b, *how)[part] for w in windows]
+            rows.append([[block[j] for block in blocks] for j in range(len(channel))])
+        result.append(rows)
+    return result
 
 
 def backward(g: Any, x: Any, params: list[Taps], r: Range, o: Options) -> BlockGrads:

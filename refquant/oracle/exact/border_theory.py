@@ -46,17 +46,10 @@ def closed_form(
 
     By interpolation: B*(u) - 1/2 is a parabola in u, taken at u = 0, 1, 2.
     """
-    c_in, taps, groups = shape
-    per_group, outputs = c_in // groups, len(w) // groups
     result = []
-    for channel in range(c_in):
-        group, inner = divmod(channel, per_group)
-        rows = range(group * outputs, (group + 1) * outputs)
+    for row in columns(w, w_hat, shape):
         line = []
-        for tap in range(taps):
-            column = inner * taps + tap
-            real = [w[i][column] for i in rows]
-            hat = [w_hat[i][column] for i in rows]
+        for real, hat in row:
             values = []
             for u in (0, 1, 2):
                 noise = e[0] + e[1] * u + e[2] * u * u
@@ -65,4 +58,28 @@ def closed_form(
             b2 = (values[2] - 2 * values[1] + values[0]) / 2
             line.append((values[0], values[1] - values[0] - b2, b2))
         result.append(line)
+    return result
+
+
+def closed_ratios(real: list[Any], hat: list[Any]) -> tuple[Any, Any]:
+    """(sum A w / sum A^2, sum A dw / sum A^2) of one channel and tap; zeros where sum A^2 is."""
+    squares = sum(a * a for a in hat)
+    if squares == 0:
+        return squares, squares
+    pairs = list(zip(hat, real, strict=True))
+    return sum(a * w for a, w in pairs) / squares, sum(a * (a - w) for a, w in pairs) / squares
+
+
+def columns(
+    w: list[list[Any]], w_hat: list[list[Any]], shape: tuple[int, int, int]
+) -> list[list[tuple[list[Any], list[Any]]]]:
+    """[channel][tap]: (weights, quantized weights) of the outputs that read the position."""
+    c_in, taps, groups = shape
+    per_group, outputs = c_in // groups, len(w) // groups
+    result = []
+    for channel in range(c_in):
+        group, inner = divmod(channel, per_group)
+        rows = range(group * outputs, (group + 1) * outputs)
+        places = range(inner * taps, (inner + 1) * taps)
+        result.append([([w[i][j] for i in rows], [w_hat[i][j] for i in rows]) for j in places])
     return result

@@ -105,7 +105,7 @@ def cos(x: Any) -> Any:
 
 def sigmoid(x: Any) -> Any:
     """1 / (1 + exp(-x)), by the half that does not overflow."""
-    if x >= 0:
+    if (x.value if isinstance(x, Tracked) else x) >= 0:  # either half is right
         return 1 / (1 + exp(-x))
     growing = exp(x)
     return growing / (1 + growing)

@@ -1,0 +1,1 @@
+"""AQuant: borders, in closed form and learnt, the quantizer around them, and its rivals."""

@@ -1,0 +1,5 @@
+"""Descriptions of the ops of AQuant."""
+
+from refquant.oracle.families.aquant import ops_border, ops_quant
+
+OPS = (*ops_border.OPS, *ops_quant.OPS)
