@@ -62,3 +62,44 @@ def test_rows_along_every_axis():
     assert rows(x.tolist(), None) == [x.ravel().tolist()]
     assert rows(2.0, None) == [[2.0]]
     assert from_rows([[2.0]], 1.0, None) == 2.0
+
+
+def test_lsq_plus_by_hand():
+    """3 bits, s = 1/2. z = 2.5 -> Z = 2; x = 3/4: u = 3/2 -> 2, code 4; x = 3: code 8 -> 7.
+
+    Real: o = -5/4; v = (x + 5/4) / s = 4 and 17/2 -> 8, clipped to 7.
+    """
+    x = np.array([0.75, 3.0])
+    found = goldens("lsqplus_int", {"x": x, "s": 0.5, "zero_point": 2.5}, {"bits": 3})
+    assert found["y"].tolist() == [1.0, 2.5]
+    real = {"bits": 3, "grid": "unsigned"}
+    found = goldens("lsqplus_real", {"x": x, "s": 0.5, "offset": -1.25}, real)
+    assert found["y"].tolist() == [4 / 2 - 1.25, 7 / 2 - 1.25]
+
+
+def test_lsq_plus_backward_by_hand():
+    """As above with d_y = (1, 2): the second element is clipped.
+
+    Integer: d_s = 1 (2 - 3/2) + 2 (7 - 2), d_z = 2 (-1/2). Real: d_s = 1 (4 - 4) + 2 7, d_o = 2.
+    """
+    inputs = {"x": np.array([0.75, 3.0]), "s": 0.5, "d_y": np.array([1.0, 2.0])}
+    found = goldens("lsqplus_int_backward", inputs | {"zero_point": 2.5}, {"bits": 3})
+    assert [v.tolist() for v in found.values()] == [[1.0, 0.0], 10.5, -1.0]
+    real = {"bits": 3, "grid": "unsigned"}
+    found = goldens("lsqplus_real_backward", inputs | {"offset": -1.25}, real)
+    assert [v.tolist() for v in found.values()] == [[1.0, 0.0], 14.0, 2.0]
+
+
+def test_adaquant_by_hand():
+    """R = 7/4 on 3 bits: s = 1/4; m = -5/8: Z = rint(5/2) = 2; x = 3/8: t = 7/2 -> 4, y = 2 s.
+
+    x = 2 is clipped to code 7. With d_y = (1, 4): c = 4, d_m = 4;
+    d_R = ((2 - 3/2) + 4 (7 - 2) - (-5/2) 4) / 7 = 61/14.
+    """
+    inputs = {"x": np.array([0.375, 2.0]), "span": 1.75, "minimum": -0.625}
+    assert goldens("adaquant_quant", inputs, {"bits": 3})["y"].tolist() == [0.5, 1.25]
+    inputs["d_y"] = np.array([1.0, 4.0])
+    found = goldens("adaquant_quant_backward", inputs, {"bits": 3})
+    assert found["d_x"].tolist() == [1.0, 0.0]
+    assert found["d_minimum"] == 4.0
+    assert found["d_span"] == float(Fraction(61, 14))

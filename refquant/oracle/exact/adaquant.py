@@ -1,11 +1,15 @@
 """Scalar twin of AdaQuant's quantiser, exact on Fractions.
 
 Written from methods 2.3 and convention 12 of section 21: clamp first, then round half to even;
-masks include both ends. Imports the standard library only.
+masks include both ends, but not NaN and the infinities. s = R / Lv is a division, so that a width
+of Lv powers of two has a step that is exact. Imports the standard library only.
 """
 
 from fractions import Fraction
 from typing import Any
+
+from refquant.oracle.exact.real import clip, constant, quotient
+from refquant.oracle.exact.tracked import rational, special
 
 SPAN_MIN, SPAN_MAX = Fraction(1e-6), Fraction(1e5)  # the float64 nearest 1e-6
 
@@ -13,16 +17,22 @@ SPAN_MIN, SPAN_MAX = Fraction(1e-6), Fraction(1e5)  # the float64 nearest 1e-6
 def place(span: Any, minimum: Any, bits: int) -> tuple[Any, int, int]:
     """(s, Z, raw zero point) of the range: s = R / Lv, Z = clip(rint(-m / s), 0, Lv)."""
     levels = 2**bits - 1
-    step = min(SPAN_MAX, max(SPAN_MIN, span)) / levels
-    raw = round(Fraction(-minimum / step))
+    limits = constant(SPAN_MIN, span), constant(SPAN_MAX, span)
+    step = quotient(clip(span, *limits), levels)
+    raw = round(rational(-minimum / step))
     return step, min(levels, max(0, raw)), raw
+
+
+def level(x: Any, step: Any, zero: int, bits: int) -> int:
+    """rint(clip(x/s + Z, 0, Lv)) - Z; 0 for NaN."""
+    t = x / step + zero
+    return 0 if t != t else round(rational(clip(t, 0, 2**bits - 1))) - zero
 
 
 def forward(x: Any, span: Any, minimum: Any, bits: int) -> Any:
     """y = s (rint(clip(x/s + Z, 0, Lv)) - Z) of one number."""
     step, zero, _ = place(span, minimum, bits)
-    t = min(Fraction(2**bits - 1), max(Fraction(0), x / step + zero))
-    return step * (round(t) - zero)
+    return step * level(x, step, zero, bits)
 
 
 def backward(
@@ -33,11 +43,11 @@ def backward(
     levels = 2**bits - 1
     d_x, d_zero, d_step = [], Fraction(0), Fraction(0)
     for x, d_y in zip(row, d_row, strict=True):
-        inside = 0 <= x / step + zero <= levels
-        level = forward(x, span, minimum, bits) / step
+        t = x / step + zero
+        inside = not special(t) and 0 <= t <= levels
         d_x.append(d_y if inside else 0 * d_y)
         d_zero += 0 if inside else -step * d_y
-        d_step += d_y * (level - (x / step if inside else 0))
+        d_step += d_y * (level(x, step, zero, bits) - (x / step if inside else 0))
     zero_inside = 0 <= raw <= levels
     if zero_inside:
         d_step += d_zero * minimum / (step * step)

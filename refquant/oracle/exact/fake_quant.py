@@ -16,7 +16,7 @@ Row = list[Any]
 
 def quantize(
     x: Any, step: Any, zero_point: int, grid: tuple[int, int], rounding: str = "rint"
-) -> int:
+) -> Any:
     """The code of x; NaN takes the zero point, anything too large an end of grid = (min, max)."""
     u = x / step
     if u != u:
@@ -25,7 +25,7 @@ def quantize(
         return grid[0]
     if u >= grid[1] - zero_point + 1:
         return grid[1]
-    return int(min(grid[1], max(grid[0], round_to(u, rounding) + zero_point)))
+    return min(grid[1], max(grid[0], round_to(u, rounding) + zero_point))
 
 
 def dequantize(code: int, step: Any, zero_point: int) -> Any:

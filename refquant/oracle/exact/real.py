@@ -18,7 +18,7 @@ from fractions import Fraction
 from typing import Any
 
 from refquant.oracle.exact.traced import Traced
-from refquant.oracle.exact.tracked import SLACK, Tracked, special
+from refquant.oracle.exact.tracked import SLACK, Tracked, lowest_bit, special
 
 CONTEXT = Context(prec=70)
 BITS = 220
@@ -136,6 +136,27 @@ def smaller(a: Any, b: Any) -> Any:
 def clip(x: Any, low: Any, high: Any) -> Any:
     """x limited to [low, high], as `larger`."""
     return smaller(high, larger(low, x))
+
+
+def constant(value: Fraction, like: Any) -> Any:
+    """Return a constant of the formula, rounded once by whoever needs it in a float like `like`."""
+    if not isinstance(like, Tracked):
+        return value
+    low = lowest_bit(value)
+    fits = low is not None and like.ledger.fits(abs(value), low)
+    return Tracked(like.ledger, value, own=0 if fits else 1)
+
+
+def quotient(a: Any, b: Any) -> Any:
+    """Return a / b by one correctly rounded division: exact if a and b are, and the quotient fits.
+
+    For steps that decide ties; everywhere else a reciprocal is as good.
+    """
+    result = a / b
+    operands = [number for number in (a, b) if isinstance(number, Tracked)]
+    if not isinstance(result, Tracked) or any(number.error for number in operands):
+        return result
+    return constant(result.value, result)
 
 
 def _plain(number: Any) -> bool:

@@ -1,5 +1,15 @@
 """The wrong implementations of the family."""
 
-from refquant.oracle.families.fake_quant import variants_gradient, variants_uniform
+from refquant.oracle.families.fake_quant import (
+    variants_adaquant,
+    variants_gradient,
+    variants_lsq_plus,
+    variants_uniform,
+)
 
-VARIANTS = (*variants_uniform.VARIANTS, *variants_gradient.VARIANTS)
+VARIANTS = (
+    *variants_uniform.VARIANTS,
+    *variants_gradient.VARIANTS,
+    *variants_lsq_plus.VARIANTS,
+    *variants_adaquant.VARIANTS,
+)

@@ -1,0 +1,73 @@
+"""Inputs for AdaQuant's quantiser, forward and backward."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from refquant._types import Array
+from refquant.oracle.case import Case
+from refquant.oracle.draw import codes, dyadic, single
+from refquant.oracle.families.fake_quant.cases_uniform import ends
+
+# Lower ends in units of the step, on 3 bits: zero points odd, even and at ties; outside the codes.
+MINIMA = (-3.0, -2.5, -3.5, -3.3125, 1.5, -8.25, 0.0)
+
+
+def cases() -> Iterator[Case]:
+    """Yield the cases of both ops."""
+    for case in forward_cases():
+        yield case
+        yield gradient(case)
+
+
+def gradient(case: Case) -> Case:
+    """The same inputs and a d_y."""
+    shape = case.inputs["x"].shape
+    d_y = codes((case.op, case.purpose), shape, -15, 15) / 4 + 0.125
+    if case.tier == "REAL":
+        d_y = dyadic((case.op, case.purpose), shape, 24, 23)
+    return Case(
+        "adaquant_quant_backward", case.tier, case.purpose, {**case.inputs, "d_y": d_y},
+        case.attrs, ("2.3", "1.3", "C12", "P55"), case.flags,
+    )  # fmt: skip
+
+
+def forward_cases() -> Iterator[Case]:
+    """Clamp edges, ties with every kind of zero point, clipped ranges, channels."""
+
+    def case(
+        tier: str, purpose: str, x: Array, place: tuple[Any, Any], attrs: dict[str, Any],
+        flags: tuple[str, ...] = (),
+    ) -> Case:  # fmt: skip
+        inputs = {"x": x, "span": place[0], "minimum": place[1]}
+        return Case("adaquant_quant", tier, purpose, inputs, attrs, ("2.3", "1.1"), flags)
+
+    for low in MINIMA:
+        zero = np.clip(np.rint(-low), 0, 7)
+        u = np.concatenate([ends("unsigned", 3, 0) - zero, [1.5, 2.5]])
+        smoke = ("smoke",) if low in (-2.5, -3.0, -8.25) else ()
+        purpose = f"range from {low} steps of 1/4 on: its ends and ties"
+        yield case("T8", purpose, u / 4, (7 / 4, low / 4), {"bits": 3}, smoke)
+    special = np.array([np.nan, np.inf, -np.inf, 2.0**40, -(2.0**40), 0.0, 0.25])
+    yield case("T8", "NaN, infinities and huge values", special, (15 / 4, -1.25), {"bits": 4},
+               ("smoke",))  # fmt: skip
+    yield case("T8", "a range above 0, with NaN", special, (15 / 4, 1.0), {"bits": 4})
+    for span, side in ((2.0**-20, "below 1e-6"), (2.0**18, "above 1e5")):
+        x = single([0.3, -0.2, 1.7, -1.1, 0.7]) * np.float64(min(max(span, 2.0**-20), 2.0**16))
+        yield case("REAL", f"a width {side}", x, (span, -span / 4), {"bits": 4}, ("smoke",))
+    yield case("REAL", "a width of 1e5 is inside", single([3.3e4, -9e3, 99999.0, 2.0e5]),
+               (1.0e5, -1.1e4), {})  # fmt: skip
+    spans, minima = np.array([15 / 8, 15 / 2, 15 / 4]), np.array([-0.375, -3.0, -2.0])
+    for axis in (0, 1):
+        x = dyadic(("adaquant", "square"), (3, 3), 6, 4)
+        yield case("T8", f"a square matrix, channels on axis {axis}", x, (spans, minima),
+                   {"bits": 4, "axis": axis}, ("smoke",))  # fmt: skip
+    yield case("T8", "feature maps, a range per channel", dyadic(("adaquant", "maps"), (2, 3, 2, 2),
+               6, 4), (spans[::-1], minima), {"bits": 4, "axis": 1})  # fmt: skip
+    yield case("T8", "one number, no axes", np.array(0.625), (3.75, -0.75), {"bits": 4})
+    yield case("REAL", "any values, any range", dyadic(("adaquant", "real"), (6, 7), 24, 22),
+               (single(2.93), single(-1.337)), {})  # fmt: skip
+    yield case("REAL", "any values, any range per channel", dyadic(("adaquant", "rows"), (3, 5), 24,
+               22), (single([0.77, 3.1, 1.9]), single([-0.31, 0.2, -2.7])),
+               {"bits": 4, "axis": 0})  # fmt: skip
