@@ -23,7 +23,7 @@ def place(span: Any, minimum: Any, bits: int) -> tuple[Any, int, int]:
     return step, min(levels, max(0, raw)), raw
 
 
-def level(x: Any, step: Any, zero: int, bits: int) -> int:
+def level(x: Any, step: Any, zero: int, bits: int) -> Any:
     """rint(clip(x/s + Z, 0, Lv)) - Z; 0 for NaN."""
     t = x / step + zero
     return 0 if t != t else round(rational(clip(t, 0, 2**bits - 1))) - zero

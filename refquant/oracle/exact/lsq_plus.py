@@ -33,7 +33,7 @@ def real(x: Any, step: Any, offset: Any, n: int, p: int) -> tuple[Any, Any, Any,
     return step * q + offset, 0, q, 1
 
 
-def nearest(u: Any, n: int, p: int) -> int:
+def nearest(u: Any, n: int, p: int) -> Any:
     """rint(u), of huge and infinite u n - 1 or p + 1."""
     return round(rational(clip(u, n - 1, p + 1)))
 

@@ -16,6 +16,7 @@ def on(op: str) -> Any:
     """A function that makes variants of one op."""
 
     def variant(name: str, says: str, source: str, **parts: Any) -> Variant:
+        """A variant of the op."""
         return Variant(op, name, says, source, parts)
 
     return variant
