@@ -22,6 +22,7 @@ NAMES = (
     "quantize",
     "compare",
     "methods",
+    "describe",
     "train",
     "verify",
     "vectors",
@@ -206,14 +207,38 @@ def process(line: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedPro
 def test_methods_lists_the_catalogue(capsys: Capture) -> None:
     """Every method with its reference, as text and as JSON."""
     assert main(["methods"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[2:]] == list(rq.METHODS)
+    text = capsys.readouterr().out
+    own, _, dialects = text.partition("\nDialects")
+    shown = [line.split()[0] for part in (own, dialects) for line in part.splitlines() if line]
+    assert sorted(name for name in shown if name in rq.METHODS) == sorted(rq.METHODS)
+    assert all(line.startswith("adaround-") for line in dialects.splitlines()[4:])
     assert main(["methods", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)["methods"]
     assert [entry["name"] for entry in listed] == list(rq.METHODS)
     for entry in listed:
-        assert entry["setting"] == json.loads(rq.METHODS[entry["name"]].to_json())
-        assert entry["reference"] in "\n".join(lines)
+        setting = rq.METHODS[entry["name"]]
+        assert entry.pop("setting") == json.loads(setting.to_json())
+        assert entry["reference"] == setting.reference and setting.reference in text
+        assert tuple(entry["learnt"]) == setting.learnt
+        assert tuple(entry["parents"]) == setting.parents
+        assert entry["granularity"] == [phase.unit for phase in setting.phases]
+        assert entry["steps"] == [phase.steps for phase in setting.phases]
+
+
+def test_describe_prints_a_setting_as_it_runs(capsys: Capture) -> None:
+    """methods.md 5.7: in Tm steps of 20,000, alpha moves at 20 / Tm and a step at 0.8 / Tm."""
+    assert main(["describe", "qdrop", "--steps", "400", "--json"]) == 0
+    (phase,) = json.loads(capsys.readouterr().out)["phases"]
+    rates = {name: learn["lr"] for name, learn in phase["learn"]}
+    assert phase["steps"] == 400
+    assert rates == pytest.approx({"alpha": 20 / 400, "s_x": 0.8 / 400}, rel=1e-15)
+    assert main(["describe", "brecq", "--steps", "7"]) == 0
+    text = capsys.readouterr().out
+    assert text == f"{rq.describe('brecq', 7)}\n" and text.count("steps: 7\n") == 2
+    assert main(["describe", "brecq"]) == 0
+    assert capsys.readouterr().out == f"{rq.describe('brecq')}\n"
+    assert "at least 1" in refused(["describe", "brecq", "--steps", "0"], capsys)
+    assert "Did you mean 'brecq'" in refused(["describe", "brec"], capsys)
 
 
 @pytest.mark.parametrize("name", rq.METHODS)

@@ -1,9 +1,9 @@
 """Write the generated parts of the README: ``python validation/readme_tables.py``.
 
-They are the demo's output and the table of methods, between ``<!-- begin NAME -->`` and
-``<!-- end NAME -->``. ``--check`` compares the table of methods with the README instead of writing
-(exit code 1 if it differs); the demo's times differ from run to run, so its table is not compared.
-``--methods`` writes the table of methods alone, without running the demo.
+They are the demo's output and the tables of methods and dialects, between ``<!-- begin NAME -->``
+and ``<!-- end NAME -->``. ``--check`` compares the tables of methods with the README instead of
+writing (exit code 1 if they differ); the demo's times differ from run to run, so its table is not
+compared. ``--methods`` writes the other two alone, without running the demo.
 Needs the package installed, or the root of the repository in PYTHONPATH.
 """
 
@@ -13,8 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from refquant.cli.methods import summary
-from refquant.methods import METHODS
+from refquant.cli.methods import dialect_rows, own_rows
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -23,14 +22,16 @@ def main(argv: list[str] | None = None) -> int:
     """Write or check the README; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
-    parser.add_argument("--methods", action="store_true", help="write the table of methods alone")
+    parser.add_argument("--methods", action="store_true", help="write the tables of methods alone")
     arguments = parser.parse_args(argv)
     text = README.read_text(encoding="utf-8")
-    current = replaced(text, "methods", methods_table())
+    methods = markdown(["method", "learns", "unit", "steps", "reference"], own_rows())
+    dialects = markdown(["dialect", "released in", "differs from `adaround` in"], dialect_rows())
+    current = replaced(replaced(text, "methods", methods), "dialects", dialects)
     if arguments.check:
         same = current == text
-        stale = "differs: run python validation/readme_tables.py"
-        print(f"the README's table of methods {'is up to date' if same else stale}")
+        stale = "differ: run python validation/readme_tables.py"
+        print(f"the README's tables of methods {'are up to date' if same else stale}")
         return 0 if same else 1
     if not arguments.methods:
         current = replaced(current, "demo", demo_output())
@@ -38,12 +39,10 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def methods_table() -> str:
-    """Return the catalogue as a Markdown table."""
-    lines = ["| method | learns | unit | steps | reference |", "|---|---|---|---|---|"]
-    for setting in METHODS.values():
-        lines.append("| " + " | ".join(str(v) for v in summary(setting).values()) + " |")
-    return "\n".join(lines)
+def markdown(header: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines).replace(" --- ", "---")
 
 
 def demo_output() -> str:

@@ -1,6 +1,7 @@
 """Arguments of the commands: values that are refused before any work starts, shared options."""
 
 import argparse
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +18,12 @@ networks:
 """
 METHOD_LIST = f"""\
 methods:
-  {" ".join(METHODS)}
-  `refquant methods NAME` prints one in full
+{
+    textwrap.fill(
+        " ".join(METHODS), 88, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+    )
+}
+  `refquant describe METHOD` prints one in full
 """
 LARGEST_SEED = 2**64 - 1  # a key of the counter generator holds 64-bit integers
 

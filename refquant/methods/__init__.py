@@ -9,7 +9,8 @@ from refquant._checks import complaint
 from refquant.methods.a_rounding import A_ROUNDING
 from refquant.methods.adaqtransform import ADAQTRANSFORM
 from refquant.methods.adaqtransform import ADDS as XI_ETA
-from refquant.methods.adaround import ADAROUND, ADAROUND_AMCT
+from refquant.methods.adaround import ADAROUND
+from refquant.methods.adaround_dialects import DIALECTS
 from refquant.methods.aquant import AQUANT, AQUANT_RECOMMENDED, CLOSED_FORM, EQUAL_PENALTY
 from refquant.methods.brecq import BRECQ, BRECQ_FISHER_DIAG, BRECQ_FISHER_FULL
 from refquant.methods.catalogue import Catalogue
@@ -23,6 +24,7 @@ from refquant.methods.closed_form import (
 from refquant.methods.compose import Adds, compose
 from refquant.methods.controls import AQUANT_FIXED_BORDER, QDROP_INPUT
 from refquant.methods.describe import describe
+from refquant.methods.differences import differences
 from refquant.methods.gram import Gram
 from refquant.methods.gram_methods import ADAQTRANSFORM_GRAM, ADAROUND_GRAM, NEAREST_PLANE
 from refquant.methods.lsq import LSQ
@@ -49,7 +51,7 @@ CATALOGUE = (
     SQUANT,
     A_ROUNDING,
     ADAROUND,
-    ADAROUND_AMCT,
+    *DIALECTS,
     ADAROUND_GRAM,
     NEAREST_PLANE,
     LSQ,
@@ -108,6 +110,7 @@ def resolve(method: str | Setting) -> Setting:
 
 __all__ = [
     "ADDITIONS",
+    "DIALECTS",
     "METHODS",
     "Adds",
     "Gram",
@@ -119,6 +122,7 @@ __all__ = [
     "Term",
     "compose",
     "describe",
+    "differences",
     "resolve",
     "with_real_weights",
 ]

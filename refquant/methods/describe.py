@@ -6,17 +6,20 @@ from typing import Any
 from refquant.methods.setting import Setting
 
 
-def describe(method: "Setting | str") -> str:
+def describe(method: "Setting | str", steps: int | None = None) -> str:
     """Return every field of a setting, one a line, nested ones indented.
 
     Parameters
     ----------
     method : Setting or str
         A setting, or the name of one in the catalogue.
+    steps : int or None
+        Show it as it runs in so many steps a phase: learning rates are scaled so that parameters
+        can travel as far (methods.md 5.7). None shows it as published.
     """
     from refquant.methods import resolve  # the catalogue imports this module
 
-    setting = resolve(method)
+    setting = resolve(method).taking(steps)
     return "\n".join([f"{setting.name}: {setting.reference}", *_lines(setting, 1)])
 
 
