@@ -59,7 +59,7 @@ def explain(built: Built, output: str = "", index: tuple[int, ...] | None = None
     attrs = op.resolve(built.case.attrs)
     head += [f"  {key} = {value}" for key, value in sorted(attrs.items())]
     golden_line = f"golden {label} = {golden.value[place].item()!r}"
-    return "\n".join([*head, "", *_story(label, result, log), "", golden_line])
+    return "\n".join([*head, "", *_story(label, result, log, place), "", golden_line])
 
 
 def named(name: str, value: Any, log: Log) -> Any:
@@ -79,10 +79,10 @@ def named(name: str, value: Any, log: Log) -> Any:
     return nest(np.asarray(value).tolist(), ())
 
 
-def _story(label: str, result: Any, log: Log) -> Iterator[str]:
+def _story(label: str, result: Any, log: Log, place: tuple[int, ...]) -> Iterator[str]:
     """Yield the inputs, the steps, the comparisons, and the result."""
     if not isinstance(result, Traced):
-        yield from _decisions(log, None, {})
+        yield from _decisions(log, set(), {}, place)
         yield f"{label} = {result!r}"
         return
     done, used, names = list(steps(result)), inputs(result), {}
@@ -93,7 +93,7 @@ def _story(label: str, result: Any, log: Log) -> Iterator[str]:
         yield f"t{i} = {_operation(step, names)} = {show(step.value)}  ({step.near!r})"
     if len(done) > SHOWN:
         yield f"... and {len(done) - SHOWN} more steps"
-    yield from _decisions(log, used, names)
+    yield from _decisions(log, used, names, place)
     yield f"{label} = {_name(result, names)} = {show(result.value)}"
 
 
@@ -102,22 +102,31 @@ def _leaves(done: list[Traced], result: Traced) -> set[Traced]:
     return {item for item in operands if not item.operation and item.name != show(item.value)}
 
 
-def _decisions(log: Log, used: set[str] | None, names: dict[int, str]) -> Iterator[str]:
+def _decisions(
+    log: Log, used: set[str], names: dict[int, str], place: tuple[int, ...]
+) -> Iterator[str]:
     told: set[str] = set()
     for text, operands in log.decisions:
         about = set().union(*(inputs(operand) for operand in operands))
-        if used is not None and _concerns(about, used):
+        if _concerns(about, used, place):
             line = "because " + text.format(*(_name(operand, names) for operand in operands))
             if line not in told:
                 told.add(line)
                 yield line
 
 
-def _concerns(about: set[str], used: set[str]) -> bool:
+def _concerns(about: set[str], used: set[str], place: tuple[int, ...]) -> bool:
     """Whether a comparison looked at inputs of the element, and at no other element's."""
     tensors = {name.partition("[")[0] for name in used}
     strange = {name for name in about - used if name.partition("[")[0] in tensors}
-    return bool(about & used) and not strange
+    there = f"[{', '.join(map(str, place))}]"
+    elsewhere = {
+        name
+        for name in about - used
+        if name.count(",") == there.count(",") and "[" in name and not name.endswith(there)
+    }
+    own = {name for name in about if name in used or name.endswith(there)}
+    return bool(own) and not strange | elsewhere
 
 
 def _operation(step: Traced, names: dict[int, str]) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 from refquant.oracle import corpus
 from refquant.oracle.build import Built
 from refquant.oracle.diagnose import Seen, diagnose
+from refquant.oracle.gallery import Gallery
 from refquant.oracle.judge import handed, judge
 from refquant.oracle.legit import LEGIT, Legit
 from refquant.oracle.op import Op, Variant
@@ -104,11 +105,12 @@ def selftest(progress: Tick | None = None) -> Selftest:
 
 def _kills(op: Op, cases: tuple[Built, ...]) -> Iterator[Kill]:
     form = FORMATS["float64"]
+    gallery = Gallery(op, form)
     for variant in (v for v in variants() if v.op == op.name):
         seen = [Seen(item, _outputs(op, item, variant, form)) for item in cases]
         wrong = [item for item in seen if _fails(op, item, form)]
         smoke = any("smoke" in item.built.case.flags for item in wrong)
-        named = diagnose(op, seen, form).variants if wrong else ()
+        named = diagnose(op, seen, form, gallery).variants if wrong else ()
         yield Kill(variant, tuple(item.built.case.id for item in wrong), smoke, named)
 
 

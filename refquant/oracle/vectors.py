@@ -13,7 +13,7 @@ All .npy files are of format 1.0, little endian, in C order. case.txt has one it
 
     op NAME | tier T8 | attr NAME TYPE VALUE | in NAME DTYPE SHAPE | out NAME DTYPE SHAPE
 
-where TYPE is one of int, float (in C's hexadecimal notation), bool, str, list (of hexadecimal
+where TYPE is one of int, float (in C's hexadecimal notation), bool, str, none, list (of hexadecimal
 floats or integers, separated by commas) and SHAPE is numbers joined by ``x``, or ``scalar``.
 A program writes RESULTS/OP/ID/NAME.npy, in any numeric dtype, and may leave out what it lacks.
 
@@ -161,6 +161,8 @@ def _text(item: Built, tensors: list[dict[str, Any]]) -> str:
 
 
 def _typed(value: Any) -> str:
+    if value is None:
+        return "none -"
     if isinstance(value, bool):
         return f"bool {int(value)}"
     if isinstance(value, list | tuple):

@@ -22,7 +22,6 @@ from refquant.oracle.exact.tracked import SLACK, Tracked, lowest_bit, special
 
 CONTEXT = Context(prec=70)
 BITS = 220
-LN_2 = Decimal(2).ln(CONTEXT)
 ROUNDINGS = 2  # one unit in the last place, what every maths library in use keeps
 POWER_ROUNDINGS = 4  # of pow(): two units in the last place
 
@@ -45,16 +44,6 @@ def log(x: Any) -> Any:
         return math.log(x)
     value = _cut(Fraction(_decimal(_value(x)).ln(CONTEXT)))
     return _around(x, value, lambda error: error / abs(_value(x)), ROUNDINGS)
-
-
-def log2(x: Any) -> Any:
-    """Logarithm to base 2 of x > 0; ROUNDINGS more than `log`, for those who divide by ln 2."""
-    if isinstance(x, Traced):
-        return x.apply("log2", log2)
-    if special(x) or isinstance(x, float | int):
-        return math.log2(x)
-    value = _cut(Fraction(_decimal(_value(x)).ln(CONTEXT)) / Fraction(LN_2))
-    return _around(x, value, lambda error: error / (abs(_value(x)) * Fraction(LN_2)), 2 * ROUNDINGS)
 
 
 def sqrt(x: Any) -> Any:
@@ -80,20 +69,12 @@ def power(base: Any, exponent: Any) -> Any:
         return float(base) ** float(exponent)
     b, e = _value(base), _value(exponent)
     if b == 0:
-        return base * 0 if _error(base) == 0 else _power_of_noise(base, e)
+        return base * 0
     log_b = _decimal(b).ln(CONTEXT)
     value = _cut(Fraction(CONTEXT.multiply(log_b, _decimal(e)).exp(CONTEXT)))
     source = base if isinstance(base, Tracked) else exponent
     inherited = value * (abs(e) * _error(base) / b + abs(Fraction(log_b)) * _error(exponent))
     return _around(source, value, lambda _: inherited, POWER_ROUNDINGS)
-
-
-def _power_of_noise(base: Tracked, exponent: Fraction) -> Tracked:
-    """0 ** exponent for a base that is 0 within E u: at most E^e u^e, in units of u."""
-    share = float(base.error) ** float(exponent) * 2.0 ** (
-        base.ledger.precision * (1.0 - float(exponent))
-    )
-    return Tracked(base.ledger, Fraction(0), Fraction(share))
 
 
 def tanh(x: Any) -> Any:
@@ -164,11 +145,6 @@ def constant(value: Fraction, like: Any) -> Any:
     low = lowest_bit(value)
     fits = low is not None and like.ledger.fits(abs(value), low)
     return Tracked(like.ledger, value, own=0 if fits else 1)
-
-
-def literal(value: float, like: Any) -> Any:
-    """Return a float that stands in a formula: itself, or rounded once by a narrower arithmetic."""
-    return constant(Fraction(value), like) if isinstance(like, Tracked) else value
 
 
 def quotient(a: Any, b: Any) -> Any:

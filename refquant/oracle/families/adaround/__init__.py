@@ -1,1 +1,0 @@
-"""AdaRound: decision variables, soft and hard weights, regulariser, schedules, a whole step."""
