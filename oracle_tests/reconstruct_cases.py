@@ -4,12 +4,12 @@ Everything is real-valued and random, a few dozen images of a few dozen pixels. 
 the rows of methods.md table 15.1 that can be built, at a number of steps a test can afford.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
-from refquant.components import NearestWeights
+from refquant.components import NearestWeights, XiEta
 from refquant.layers.geometry import Geometry
 from refquant.methods import Learn, Penalty, Phase, Term
 from refquant.methods.adaround import ADAROUND
@@ -27,18 +27,6 @@ FLOOR = (1.19e-7, 1e5)  # of learnt steps
 ALPHA = ("alpha", Learn(lr=1e-3))
 S_X = ("s_x", Learn(lr=1e-2, keep_travel=False, relative=True, project=FLOOR))
 S_W = ("s_w", Learn(lr=1e-2, keep_travel=False, relative=True, project=FLOOR))
-
-
-@dataclass(frozen=True, kw_only=True)
-class XiEta:
-    """AdaQTransform's scale and shift of the output, one pair a channel (methods.md 15.1)."""
-
-    @property
-    def learnable(self):
-        return ("xi", "eta")
-
-    def start(self, w):
-        return {"xi": np.ones(len(w), w.dtype), "eta": np.zeros(len(w), w.dtype)}
 
 
 def conv(name, source, geometry=SAME):
@@ -76,6 +64,23 @@ def residual(seed=0):
     }
     block = ("body", ("dw", "r1", "point", "sum", "r2"))
     return Network("residual", (2, 4, 4), nodes, params, (block,))
+
+
+def normed(seed=0):
+    """The residual network with a batch norm behind two of its layers, not folded."""
+    rng, network = np.random.default_rng(seed), residual(seed)
+    renamed = {"dw": "n1", "point": "n2"}
+    nodes, params = [], dict(network.params)
+    for node in network.nodes:
+        nodes.append(replace(node, inputs=tuple(renamed.get(e, e) for e in node.inputs)))
+        if node.name in renamed:
+            norm = renamed[node.name]
+            nodes.append(Node(norm, "batch_norm", (node.name,), (("eps", 1e-3),)))
+            for name, low, high in (("gamma", 0.5, 2), ("beta", -1, 1), ("mean", -1, 1)):
+                params[(norm, name)] = rng.uniform(low, high, 4)
+            params[(norm, "var")] = rng.uniform(0.5, 2, 4)
+    block = ("body", ("dw", "n1", "r1", "point", "n2", "sum", "r2"))
+    return Network("normed", (2, 4, 4), tuple(nodes), params, (block,))
 
 
 def dense(seed=0, sizes=(6, 5, 3)):

@@ -73,7 +73,11 @@ def test_compositions_are_settings_like_any_other():
     assert hash(setting) == hash(resolve(name)) and name in METHODS
     assert METHODS.get(name) == setting and METHODS.get("aquant+x") is None
     assert setting.to_json() == resolve(name).to_json() != AQUANT.to_json()
-    assert json.loads(setting.to_json())["output"] == {"is": "XiEta"}
+    assert json.loads(setting.to_json())["output"] == {
+        "is": "XiEta",
+        "xi": "channel",
+        "eta": "channel",
+    }
     text = describe(name)
     assert text == describe(setting) == rq.describe(name)
     assert "output: XiEta" in text and "xi: Learn" in text and "b0: Learn" in text

@@ -139,7 +139,11 @@ def test_units_with_quantizers_on_patches():
 def test_an_unfolded_batch_norm_belongs_to_its_layer():
     nodes = (conv("c", "input"), norm("n", "c"), plain("r", "relu", "n"), conv("d", "r"))
     network = lower(Network("n", (3, 4, 4), nodes, {}))
-    assert cut(network, "layer") == (layer("c", "input", "n", "r"), layer("d", "r"))
+    first = replace(layer("c", "input", "n", "r"), ends=("n",))
+    assert cut(network, "layer") == (first, layer("d", "r"))
+    (whole,) = cut(network, "network")  # the error of c is measured behind its norm
+    assert whole.layers == ("c", "d") and whole.measured == whole.ends == ("n", "d")
+    assert layer("d", "r").measured == ("d",)
 
 
 def test_a_follower_that_another_block_owns_is_not_taken():

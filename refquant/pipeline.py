@@ -5,6 +5,7 @@ check -> prepare -> lower -> calibrate -> phases over units (the loop) -> harden
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,11 +22,12 @@ from refquant._checks import (
     complaint,
 )
 from refquant._types import Array
-from refquant.deploy import HardLayer, deploy
+from refquant.deploy import HardLayer, absorb_norms, deploy
 from refquant.methods import Setting, resolve
 from refquant.network import Network
 from refquant.network.graph import Key, replace_params
 from refquant.network.run import group_by_node
+from refquant.optimal.fold import sign_warning
 from refquant.progress import choose
 from refquant.reconstruct.built import check_built
 from refquant.reconstruct.checkpoint import Store
@@ -91,6 +93,12 @@ def quantize(
     Returns
     -------
     Result
+
+    Warns
+    -----
+    UserWarning
+        If a scale xi is not positive, in a batch norm that was not folded too: deployment here
+        takes both signs, a fixed-point backend may not.
 
     Raises
     ------
@@ -198,11 +206,13 @@ def _open(folder: Path, run_id: str) -> Store:
 def _result(
     model: Model, state: dict[Key, Array], history: tuple[Record, ...], job: Job, run_id: str
 ) -> Result:
-    own = group_by_node(state)
     outputs = () if job.setting.output is None else job.setting.output.learnable
     kept = {*outputs, *job.setting.fitted}
     beside = {k: v for k, v in state.items() if k[0] in model.quantizers or k[1] in kept}
-    prepared = replace_params(model.network, beside)
+    prepared, absorbed = absorb_norms(replace_params(model.network, beside))
+    prepared = replace_params(prepared, absorbed)
+    own = group_by_node({**state, **absorbed})
+    _warn_of_signs(prepared)
     steps = {name: component.step(own[name]) for name, component in model.weights.items()}
     return Result(
         setting=job.setting,
@@ -218,6 +228,13 @@ def _result(
         plan=deploy(prepared, {n: _hard(own[n], s) for n, s in steps.items()}) if steps else None,
         run_id=run_id,
     )
+
+
+def _warn_of_signs(prepared: Network) -> None:
+    """Warn of layers whose xi is not positive somewhere (D33)."""
+    for (layer, name), value in prepared.params.items():
+        if name == "xi" and (found := sign_warning(value)):
+            warnings.warn(f"quantize(): layer {layer!r}: {found}", stacklevel=4)
 
 
 def _layer(params: dict[str, Array], step: Array, border: dict[str, Array] | None) -> Layer:

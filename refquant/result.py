@@ -45,8 +45,9 @@ class Layer(NamedTuple):
         AdaRound's rounding variable, where the method has one.
     border : mapping of str to array, or None
         AQuant's border coefficients, (c_in, k) each, as they are used, where the method has them.
-    xi, eta : arrays of shape (c_out,) or None
-        AdaQTransform's output scale and shift, where the method has them.
+    xi, eta : arrays of shape (c_out,), () or (c_out, h, w), or None
+        AdaQTransform's output scale and shift, where the method has them; a batch norm that was
+        not folded is in them too.
     """
 
     codes: Array
@@ -80,7 +81,8 @@ class Result:
     history : tuple of Record
         One per phase and unit; empty for a method that learns nothing.
     prepared : Network
-        Folded, lowered, with quantize nodes and their steps; its weights are the float ones.
+        Folded, lowered, with quantize nodes and their steps; its weights are the float ones. Batch
+        norms that the method left unfolded are in the xi and eta of the layers before them.
     plan : Plan or None
         The deployed network, overflow proof included; None where the weights are real.
     run_id : str

@@ -18,8 +18,8 @@ An *activation component* does the same for the value on an edge:
     codes(x, params)         -> int64, code space
     step(params), zero_point(params)
 
-An *output component* has only ``start(w)``: scale `xi` and shift `eta` of the product's channels,
-which the network's output nodes read by these names.
+An *output component* has only ``start(place)``: what is learnt behind the product, as scale `xi`
+and shift `eta`, which the network's nodes read by these names.
 
 `bits` is a field of the first two; a setting holds the component for the inner layers, and the
 front door replaces `bits` per layer. `learnable` names the parameters that may be learnt. Steps
@@ -31,7 +31,7 @@ from refquant.components.activations import NearestActivations
 from refquant.components.adaround_weights import AdaRoundWeights
 from refquant.components.border_activations import BorderActivations
 from refquant.components.decoupled_weights import DecoupledWeights
-from refquant.components.output_transform import XiEta
+from refquant.components.output_transform import FreeBias, NormAffine, XiEta
 from refquant.components.squant_weights import SQuantWeights
 from refquant.components.weights import NearestWeights
 
@@ -40,8 +40,10 @@ __all__ = [
     "AdaRoundWeights",
     "BorderActivations",
     "DecoupledWeights",
+    "FreeBias",
     "NearestActivations",
     "NearestWeights",
+    "NormAffine",
     "SQuantWeights",
     "XiEta",
 ]

@@ -1,31 +1,124 @@
-"""AdaQTransform: a scale xi and a shift eta behind every product, learnt on its output.
+"""What may be learnt behind a product: scale and shift, a bias, or a batch norm not folded.
 
-Reference: "Adaptive Quantization Transformation", AT eq. 8 and 9 (methods.md 15). The arithmetic is
-in `refquant.quantizers.transform`; networks run it in their output nodes, deployment folds it.
+Reference: "Adaptive Quantization Transformation", AT eq. 7, 8 and 10 (methods.md 15.1, 15.6). The
+arithmetic is in `refquant.quantizers.transform`; networks run it in their output nodes, deployment
+folds it.
 
-    paper   here   shape      meaning
-    xi      xi     (c_out,)   scale of the product; 1 is neutral
-    eta     eta    (c_out,)   shift of the output; 0 is neutral
+    component    paper        here          shape            neutral          eq.
+    XiEta        xi           xi            see below        1                8
+                 eta          eta           see below        0                8
+    FreeBias     b'           bias          (c_out,)         the layer's own  7
+    NormAffine   gamma, beta  gamma, beta   (c_out,)         as trained       10
+
+    granularity   shape              folds into
+    channel       (c_out,)           one multiplier and offset a channel, as without it (eq. 9)
+    layer         ()                 the same
+    pixel         (c_out, h, w)      a multiplier a position; the float epilogue carries it
+    network       (c_out,)           the last layer's; no other layer has any
+
+An output component has ``start(place)``, the parameters of one layer at their neutral values, and
+``at``, which says whose node they are: the layer's "output", or the "batch_norm" behind it. A layer
+without a batch norm starts nothing of NormAffine.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from refquant._checks import check_in
 from refquant._types import Array
+from refquant.quantizers.transform import GRANULARITIES, transform_shape
 
 Params = dict[str, Array]
 
 
+class Place(NamedTuple):
+    """Where an output component stands.
+
+    Attributes
+    ----------
+    y : Array
+        The layer's float output for a sample or more, (n, c_out, ...).
+    bias : Array or None
+    last : bool
+        Whether it is the last linear layer of the network.
+    norm : mapping of str to array
+        Parameters of the batch norm right behind it; empty where there is none.
+    """
+
+    y: Array
+    bias: Array | None
+    last: bool
+    norm: Mapping[str, Array]
+
+
 @dataclass(frozen=True, kw_only=True)
 class XiEta:
-    """One xi and one eta per output channel, which fold away without cost (AT eq. 9)."""
+    """Scale xi and shift eta of the output of a layer, AT eq. 8.
+
+    Attributes
+    ----------
+    xi, eta : {"channel", "layer", "pixel", "network"}
+        What shares one number, see the module's table.
+    """
+
+    xi: str = "channel"
+    eta: str = "channel"
+    at = "output"
+
+    def __post_init__(self) -> None:
+        check_in("XiEta", "xi", self.xi, GRANULARITIES)
+        check_in("XiEta", "eta", self.eta, GRANULARITIES)
 
     @property
     def learnable(self) -> tuple[str, ...]:
         """Names of the parameters a phase may learn."""
         return ("xi", "eta")
 
-    def start(self, w: Array) -> Params:
-        """Return the neutral transform of a layer with the weight `w`."""
-        return {"xi": np.ones(len(w), w.dtype), "eta": np.zeros(len(w), w.dtype)}
+    def start(self, place: Place) -> Params:
+        """Return the neutral transform of a layer; less where only the network's last has one."""
+        neutral = {"xi": (self.xi, 1.0), "eta": (self.eta, 0.0)}
+        return {
+            name: np.full(transform_shape(granularity, place.y.shape), value, place.y.dtype)
+            for name, (granularity, value) in neutral.items()
+            if place.last or granularity != "network"
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreeBias:
+    """A bias b' that is learnt, AT eq. 7; a layer without one gets one."""
+
+    at = "output"
+
+    @property
+    def learnable(self) -> tuple[str, ...]:
+        """Names of the parameters a phase may learn."""
+        return ("bias",)
+
+    def start(self, place: Place) -> Params:
+        """Return the layer's own bias."""
+        none = np.zeros(place.y.shape[1], place.y.dtype)
+        return {"bias": none if place.bias is None else place.bias}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormAffine:
+    """Scale and shift of a batch norm that is not folded, its statistics frozen, AT eq. 10.
+
+    Deployment folds them (`refquant.optimal.batch_norm_map`), the bias of the layer scaled with the
+    product (D19).
+    """
+
+    at = "batch_norm"
+
+    @property
+    def learnable(self) -> tuple[str, ...]:
+        """Names of the parameters a phase may learn."""
+        return ("gamma", "beta")
+
+    def start(self, place: Place) -> Params:
+        """Return both as the network has them; nothing where no batch norm follows."""
+        return {name: place.norm[name] for name in self.learnable if place.norm}

@@ -22,7 +22,7 @@ from refquant._types import Array
 from refquant.deploy import overflow
 from refquant.deploy.codes import narrow
 from refquant.deploy.plan import EdgeCoder, HardLayer, IntegerLayer, Plan
-from refquant.network import INPUT, Network, Node, linear_nodes
+from refquant.network import INPUT, Network, Node, linear_nodes, shapes
 from refquant.network.lower import TRANSPARENT
 from refquant.quantizers.grid import Grid, make_qparams
 from refquant.quantizers.transform import fold_output
@@ -113,14 +113,9 @@ def _layer(
     if (step < 0.0).any():
         fix = "Put the sign into xi."
         raise ValueError(complaint("deploy", f"step of {name!r}", step.min(), "at least 0", fix))
-    bias, xi, eta = (
-        None if value is None else _vector(name, argument, value, channels)
-        for argument, value in (
-            ("bias", network.params.get((name, "bias"))),
-            ("xi", hard.xi),
-            ("eta", hard.eta),
-        )
-    )
+    given = network.params.get((name, "bias"))
+    bias = None if given is None else _vector(name, "bias", given, channels)
+    xi, eta = (_behind(network, name, part, getattr(hard, part)) for part in ("xi", "eta"))
     source = source_of(network, product.inputs[0])
     reads = None if source is None else coders[source]
     # A real input is multiplied by dequantized weights, which contain the weight step already.
@@ -150,6 +145,18 @@ def _vector(name: str, argument: str, value: Any, channels: int) -> Array:
     where = f"{argument} of layer {name!r}"
     array = np.array(value, dtype=np.float64)
     return check_finite("deploy", where, check_shape("deploy", where, array, (channels,)))
+
+
+def _behind(network: Network, name: str, argument: str, value: Any) -> Array | None:
+    """A scale or shift of the layer (), its channels (c_out,) or its pixels, as float64."""
+    if value is None:
+        return None
+    array, where = np.array(value, dtype=np.float64), f"{argument} of layer {name!r}"
+    if array.ndim > 1:
+        check_shape("deploy", where, array, shapes(network)[name])
+    elif array.ndim == 1:
+        check_shape("deploy", where, array, shapes(network)[name][:1])
+    return check_finite("deploy", where, array)
 
 
 def _widened(value: Array) -> Array:

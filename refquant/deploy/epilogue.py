@@ -6,11 +6,14 @@ Reference: AdaQTransform, equation 9; methods 15.3 and 17.3 (P42).
     acc      total     (n, c_out, ...)    sum of w_int * (x_int - z_x), whole numbers
     s_w      s_w       (c_out,)           step that dequantizes the weight codes
     s_x      s_x       ()                 step of the input's codes
-    st       scale     (c_out,)           xi * s_w * s_x, multiplied from left to right
-    bt       offset    (c_out,)           b + eta
+    st       scale     (c_out,) or more   xi * s_w * s_x, multiplied from left to right
+    bt       offset    (c_out,) or more   b + eta
     y        y         like total         st * acc + bt
 
 Scale and shift of AdaQTransform cost nothing once folded: two numbers a channel with and without.
+
+A scale and shift per pixel, (c_out, h, w), do not fold into numbers a channel: they need a
+multiplier for every output position, which the float epilogue carries and the fixed one refuses.
 
 Edge cases: xi or eta absent is the same, bit for bit, as xi = 1 or eta = 0, and so is an absent
 bias as b = 0. A step of 0 (a dead channel) or xi = 0 gives the constant bt.
@@ -57,5 +60,5 @@ def requantize_float(real: Array, step: float, zero_point: int, limits: tuple[in
 
 
 def per_channel(values: Array, ndim: int) -> Array:
-    """Return a (c,) array in the shape that lines up with axis 1 of an `ndim`-axis array."""
-    return values.reshape(-1, *(1,) * (ndim - 2))
+    """Return a (c,) or (c, ...) array in the shape that lines up with axis 1 of `ndim` axes."""
+    return values.reshape(*values.shape, *(1,) * (ndim - 1 - values.ndim))

@@ -85,6 +85,10 @@ def compile_fixed(plan: Plan, guard_bits: int = 8) -> FixedProgram:
 
 def integer_bias(name: str, layer: IntegerLayer) -> Biased:
     """Return rint(bt / st) per channel, proved to leave the accumulator within int32."""
+    if layer.scale.ndim > 1 or layer.offset.ndim > 1:
+        fix = "Use epilogue='float', or xi and eta per channel."
+        got = "xi or eta per pixel, which no multiplier per channel can carry"
+        raise ValueError(complaint("run_integer", f"node {name!r}", got, "one a channel", fix))
     dead = layer.scale == 0.0
     with np.errstate(over="ignore"):
         bias = np.rint(layer.offset / np.where(dead, 1.0, layer.scale))

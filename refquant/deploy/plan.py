@@ -27,8 +27,8 @@ class HardLayer(NamedTuple):
         Levels in u-space: code minus zero point.
     step : (c_out,) or () array
         Step that dequantizes them (s'_w where the two are decoupled); 0 for a dead channel.
-    xi, eta : (c_out,) array or None
-        Scale and shift of the output.
+    xi, eta : (), (c_out,) or (c_out, h, w) array or None
+        Scale and shift of the output, of the layer, its channels or its pixels.
     """
 
     codes: Array
@@ -46,7 +46,7 @@ class IntegerLayer(NamedTuple):
         Levels in u-space, in the smallest dtype.
     step : (c_out,) float64 array
         Step that dequantizes them.
-    scale, offset : (c_out,) float64 arrays
+    scale, offset : (c_out,) float64 arrays, (c_out, h, w) where xi or eta is per pixel
         st and bt of eq. 9. Behind an input in real numbers, whose product already contains the
         weight step, `scale` is xi alone.
     groups : int

@@ -7,7 +7,7 @@ the laws that hold for every method pick it up. So is an addition, what may stan
 
 from refquant._checks import complaint
 from refquant.methods.a_rounding import A_ROUNDING
-from refquant.methods.adaqtransform import ADAQTRANSFORM
+from refquant.methods.adaqtransform import ADAQTRANSFORM, GRANULARITIES
 from refquant.methods.adaqtransform import ADDS as XI_ETA
 from refquant.methods.adaround import ADAROUND
 from refquant.methods.adaround_dialects import DIALECTS
@@ -30,7 +30,7 @@ from refquant.methods.gram_methods import ADAQTRANSFORM_GRAM, ADAROUND_GRAM, NEA
 from refquant.methods.lsq import LSQ
 from refquant.methods.nearest import NEAREST
 from refquant.methods.nwq import NWQ
-from refquant.methods.paradigm import CASES
+from refquant.methods.paradigm import CASES, EQUATIONS
 from refquant.methods.pd_quant import PD_QUANT
 from refquant.methods.qdrop import QDROP
 from refquant.methods.real_weights import (
@@ -70,7 +70,9 @@ CATALOGUE = (
     AQUANT_W32,
     ADAQTRANSFORM,
     ADAQTRANSFORM_GRAM,
+    *GRANULARITIES,
     *CASES,
+    *EQUATIONS,
 )
 ADDITIONS = {
     "adaqtransform": XI_ETA,

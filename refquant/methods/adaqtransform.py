@@ -10,6 +10,10 @@ Reference: "Adaptive Quantization Transformation" (methods.md 15).
 
 Both fold away: y = (xi s_w s_x) sum w_int x_int + (b + eta), AT eq. 9. Behind another method,
 ``brecq+adaqtransform``, that method's pipeline is kept and only `ADDS` joins it (methods.md 15.5).
+
+Appendix D compares how finely they are shared (methods.md 15.6): ``adaqtransform-layer``,
+``-pixel`` and ``-network``. Per pixel they do not fold: deployment needs a multiplier for every
+position.
 """
 
 from dataclasses import replace
@@ -18,7 +22,7 @@ from refquant.calibrate.mse_search import MseSearch
 from refquant.components import AdaRoundWeights, XiEta
 from refquant.methods.compose import Adds
 from refquant.methods.nwq import NWQ
-from refquant.methods.setting import Learn
+from refquant.methods.setting import Learn, Setting
 
 TRANSFORM = Learn(lr=4e-5, schedule="cosine")
 WEIGHTS = AdaRoundWeights(grid="signed", calibration=MseSearch("grid100_1d", p=2.0))
@@ -37,3 +41,17 @@ ADAQTRANSFORM = replace(
     output=ADDS.output,
     phases=(replace(NWQ.phases[0], learn=(*NWQ.phases[0].learn, *ADDS.learn)),),
 )
+
+
+def _shared(granularity: str) -> Setting:
+    """Return AdaQTransform with xi and eta of another granularity."""
+    return replace(
+        ADAQTRANSFORM,
+        name=f"{ADAQTRANSFORM.name}-{granularity}",
+        reference=f"{ADDS.reference}, appendix D",
+        parents=(ADAQTRANSFORM.name,),
+        output=XiEta(xi=granularity, eta=granularity),
+    )
+
+
+GRANULARITIES = tuple(_shared(granularity) for granularity in ("layer", "pixel", "network"))

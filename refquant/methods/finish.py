@@ -35,10 +35,20 @@ from refquant.quantizers.transform import output_transform_forward
 
 @dataclass(frozen=True, kw_only=True)
 class FitTransform:
-    """The xi and eta of each channel that bring ``xi y0 + b + eta`` closest to y."""
+    """The xi and eta of each channel that bring ``xi y0 + b + eta`` closest to y.
 
+    Attributes
+    ----------
+    granularity : {"channel", "layer", "pixel"}
+        What shares one pair, as in the setting's XiEta.
+    """
+
+    granularity: str = "channel"
     at = "product"
     hint = "Use output=XiEta()."
+
+    def __post_init__(self) -> None:
+        check_in("FitTransform", "granularity", self.granularity, ("channel", "layer", "pixel"))
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -52,7 +62,8 @@ class FitTransform:
 
     def fit(self, seen: Seen) -> dict[str, Array]:
         """Return ordinary least squares xi and eta (methods.md 15.3)."""
-        found = fit_transform(seen.wanted, seen.given, seen.own.get("bias"))
+        bias = seen.own.get("bias")
+        found = fit_transform(seen.wanted, seen.given, bias, self.granularity)
         return {"xi": found.xi, "eta": found.eta}
 
 

@@ -60,6 +60,12 @@ def linear_nodes(network: Network) -> tuple[str, ...]:
     return tuple(node.name for node in network.nodes if node.op == "output")
 
 
+def norm_behind(network: Network, layer: str) -> Node | None:
+    """Return the batch norm that alone reads a linear layer's output; None if there is none."""
+    readers = consumers(network, layer)
+    return readers[0] if len(readers) == 1 and readers[0].op == "batch_norm" else None
+
+
 def quantized_edges(network: Network, placement: str = "output") -> tuple[str, ...]:
     """Return the edges of a lowered network that carry quantized activations, in running order.
 

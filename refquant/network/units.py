@@ -16,7 +16,7 @@ from itertools import islice
 
 from refquant._checks import check_in, complaint
 from refquant.network.graph import Network, consumers
-from refquant.network.lower import linear_nodes
+from refquant.network.lower import linear_nodes, norm_behind
 
 GRANULARITIES = ("layer", "block", "network")
 FOLLOWERS = ("batch_norm", "relu", "relu6", "leaky_relu", "sigmoid", "quantize", "identity")
@@ -38,6 +38,9 @@ class Unit:
         The edge whose error is measured: its last node, the only one read from outside.
     layers : tuple of str
         The linear layers in it.
+    ends : tuple of str
+        Where the error of each layer is measured, behind its batch norm where it has one; empty
+        where no layer has: then at the layers.
     """
 
     name: str
@@ -45,6 +48,12 @@ class Unit:
     inputs: tuple[str, ...]
     output: str
     layers: tuple[str, ...]
+    ends: tuple[str, ...] = ()
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The edges that carry the layers' outputs, batch norm included."""
+        return self.ends or self.layers
 
 
 def cut(network: Network, granularity: str, merge: tuple[int, ...] = ()) -> tuple[Unit, ...]:
@@ -124,7 +133,11 @@ def _unit(network: Network, name: str, members: set[str]) -> Unit:
     nodes = tuple(node for node in network.nodes if node.name in members)
     inputs = dict.fromkeys(e for node in nodes for e in node.inputs if e not in members)
     layers = tuple(node.name for node in nodes if node.op == "output")
-    unit = Unit(name, tuple(n.name for n in nodes), tuple(inputs), nodes[-1].name, layers)
+    norms = [norm_behind(network, layer) for layer in layers]
+    ends = [n.name if n else layer for n, layer in zip(norms, layers, strict=True)]
+    behind = tuple(ends) if any(norms) else ()
+    names = tuple(node.name for node in nodes)
+    unit = Unit(name, names, tuple(inputs), nodes[-1].name, layers, behind)
     _check_closed(network, unit, members)
     return unit
 

@@ -75,21 +75,23 @@ def fold_transform(
     channels = _channels(given)
     for name in ("s_w", "s_x"):
         check_positive("fold_transform", name, given[name])
-    if (xi <= 0.0).any():
-        warnings.warn(f"fold_transform(): {_first_negative(xi)}", stacklevel=2)
+    if found := sign_warning(xi):
+        warnings.warn(f"fold_transform(): {found}", stacklevel=2)
     wide = {k: np.broadcast_to(v.astype(np.float64), (channels,)) for k, v in given.items()}
     step = float(s_x.astype(np.float64))
     folded = fold_output(wide["s_w"], step, wide.get("bias"), wide["xi"], wide["eta"])
     return FoldedTransform(*folded)
 
 
-def _first_negative(xi: Array) -> str:
-    """What the warning says of the first entry that is not positive."""
-    where = int(np.argmax(np.atleast_1d(xi) <= 0.0))
-    return (
-        f"xi is {np.atleast_1d(xi)[where]} at channel {where}; a fixed-point epilogue needs a"
-        " positive scale."
-    )
+def sign_warning(xi: Array) -> str:
+    """Return what a warning says of the first entry that is not positive; "" if all are (D33)."""
+    flat = xi.reshape(-1)
+    if (flat > 0.0).all():
+        return ""
+    where = int(np.argmax(flat <= 0.0))
+    channel = where // max(1, flat.size // len(np.atleast_1d(xi)))
+    value = f"xi is {flat[where]} at channel {channel}"
+    return f"{value}; a fixed-point epilogue needs a positive scale."
 
 
 def _channels(given: dict[str, Array]) -> int:

@@ -176,15 +176,22 @@ def fold_output(
         Dequantization step per output channel.
     s_x : float
         Step of the input's codes; 1 for an input in real numbers.
-    bias, xi, eta : (c_out,) array or None
+    bias : (c_out,) array or None
+    xi, eta : (), (c_out,) or (c_out, h, w) array or None
 
     Returns
     -------
-    scale, offset : (c_out,) float64 arrays
-        ``xi * s_w * s_x`` and ``bias + eta``.
+    scale, offset : float64 arrays
+        ``xi * s_w * s_x`` and ``bias + eta``, (c_out,), or (c_out, h, w) where xi or eta is.
     """
     steps = np.asarray(s_w, dtype=np.float64)
     zero = np.zeros(steps.shape)
-    scaled = steps if xi is None else xi.astype(np.float64) * steps
+    scaled = steps if xi is None else xi.astype(np.float64) * lined_up(steps, xi)
     offset = zero if bias is None else bias.astype(np.float64)
-    return scaled * s_x, offset + (zero if eta is None else eta.astype(np.float64))
+    shift = zero if eta is None else eta.astype(np.float64)
+    return scaled * s_x, lined_up(offset, shift) + shift
+
+
+def lined_up(channels: Array, beside: Array) -> Array:
+    """Return a (c_out,) array with as many axes as the one beside it, at least one."""
+    return channels.reshape(-1, *(1,) * (beside.ndim - 1))

@@ -4,7 +4,8 @@ The state is one flat mapping {(node, parameter): array}; every function here re
 
     (layer, "s_w"), (layer, "zero_point"), (layer, "alpha")   of the weight component
     (layer, "codes")                                          int64 levels, once hardened
-    (layer, "xi"), (layer, "eta")                             of the output component, if any
+    (layer, "xi"), (layer, "eta"), (layer, "bias")            of the output component, if any
+    (norm, "gamma"), (norm, "beta")                           of a batch norm that is learnt
     (edge.q, "s_x"), (edge.q, "zero_point")                   of an activation quantizer
 
 A layer that has codes is hardened: whatever runs it multiplies by them. One without is *soft*
@@ -17,11 +18,12 @@ from typing import Any
 
 from refquant._checks import complaint
 from refquant._types import Array
+from refquant.components.output_transform import Place
 from refquant.components.weights import dequantized
 from refquant.methods.setting import Setting
 from refquant.network import bypass, insert_quantizers, linear_nodes, lower, quantized_edges
 from refquant.network.graph import INPUT, Key, Network
-from refquant.network.lower import TRANSPARENT
+from refquant.network.lower import TRANSPARENT, norm_behind
 from refquant.network.run import group_by_node
 from refquant.network.units import Unit
 from refquant.reconstruct.prefix import values_at
@@ -84,13 +86,27 @@ def build_model(network: Network, x: Array, setting: Setting, bits: Bits) -> Mod
         raise ValueError(complaint("quantize", "network", got, "something to quantize"))
     weights, activations = _weights(layers, setting, bits), _activations(lowered, setting, bits)
     start: dict[Key, Array] = {}
-    for part in (weights, dict.fromkeys(layers, setting.output) if setting.output else {}):
-        for layer, component in part.items():
-            start |= _keyed(layer, component.start(weight_of(lowered, layer)))
+    for layer, component in weights.items():
+        start |= _keyed(layer, component.start(weight_of(lowered, layer)))
+    if setting.output is not None:
+        start |= _outputs(lowered, x, layers, setting.output)
     values = values_at(lowered, {INPUT: x}, activations)
     for edge, component in activations.items():
         start |= _keyed(f"{edge}.q", component.start(values[edge], _taps(lowered, edge)))
     return Model(insert_quantizers(lowered, activations), weights, start)
+
+
+def _outputs(network: Network, x: Array, layers: tuple[str, ...], component: Any) -> State:
+    """Return what an output component starts at each layer, or at the batch norm behind it."""
+    values, start = values_at(network, {INPUT: x[:1]}, layers), dict[Key, Array]()
+    for layer in layers:
+        norm = norm_behind(network, layer)
+        own = network.params_of(norm.name) if norm else {}
+        bias = network.params.get((layer, "bias"))
+        place = Place(values[layer], bias, layer == layers[-1], own)
+        node = norm.name if norm and component.at == "batch_norm" else layer
+        start |= _keyed(node, component.start(place))
+    return start
 
 
 def weight_of(network: Network, layer: str) -> Array:

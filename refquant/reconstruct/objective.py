@@ -44,7 +44,7 @@ def sites(unit: Unit, terms: Sequence[Term], logits: str) -> tuple[str, ...]:
     """Return the edges at which the terms measure."""
     edges: list[str] = []
     for term in terms:
-        at = {"unit": (unit.output,), "layers": unit.layers, "logits": (logits,)}
+        at = {"unit": (unit.output,), "layers": unit.measured, "logits": (logits,)}
         edges.extend(at[term.at])
     return tuple(dict.fromkeys(edges))
 
