@@ -20,11 +20,13 @@ from oracle_tests.reconstruct_cases import (
     adaround,
     dense,
     images,
+    normed,
     residual,
     task_of,
 )
 from refquant import numerics as nx
-from refquant.methods import Mix, Penalty, Term
+from refquant.components import FreeBias, NormAffine, XiEta
+from refquant.methods import Learn, Mix, Penalty, Term
 from refquant.network.run import forward, group_by_node
 from refquant.reconstruct.batches import batch_indices, mixed_inputs
 from refquant.reconstruct.model import harden
@@ -125,7 +127,9 @@ def loss_of(task, values, targets):
     """methods.md 5.1, summed over the terms and their sites, in plain NumPy."""
     total = 0.0
     for term in task.phase.terms:
-        for edge in (task.unit.output,) if term.at == "unit" else task.unit.layers:
+        behind = [{"dw": "n1", "point": "n2"}.get(layer, layer) for layer in task.unit.layers]
+        layers = behind if "n1" in values else task.unit.layers
+        for edge in (task.unit.output,) if term.at == "unit" else layers:
             distance = np.abs(values[edge] - targets[edge]) ** term.p
             total += term.weight * distance.sum() / (distance.size / distance.shape[1])
     return total
@@ -142,11 +146,21 @@ def penalty_of(task, own):
     return task.phase.penalty.lam * sum((1.0 - np.abs(2.0 * v - 1.0) ** beta).sum() for v in h)
 
 
+def adaqt_with(output, *names):
+    """AdaQTransform's pipeline with another component behind the products."""
+    learn = (*ADAQT.phases[0].learn[:2], *((name, Learn(lr=1e-2)) for name in names))
+    return replace(ADAQT, output=output, phases=(replace(ADAQT.phases[0], learn=learn),))
+
+
 LARGE = Penalty(lam=0.3)
 MIXED = changed(CASE_112, mix=(Mix(at="input", keep=0.5), Mix(at="input", rule="uniform")))
 STEPS_ALONE = changed(
     CASE_112, learn=CASE_112.phases[0].learn[1:], quantize=("activations",), penalty=None
 )
+BEHIND = {  # what else may be learnt behind a product
+    "bias": adaqt_with(FreeBias(), "bias"),
+    "norm": replace(adaqt_with(NormAffine(), "gamma", "beta"), prepare=()),
+}
 TERMS = (Term(weight=0.5), Term(at="layers", p=2.4, weight=2.0))
 CASES = {
     "layer": (residual, adaround(penalty=LARGE), 0, 0),
@@ -166,6 +180,9 @@ CASES = {
     "s_x-behind-codes": (residual, CASE_111, 1, 1),
     "network": (residual, NETWORK_WIDE, 0, 0),
     "xi-eta": (residual, ADAQT, 0, 0),
+    "pixels": (residual, replace(ADAQT, output=XiEta(xi="pixel", eta="layer")), 0, 0),
+    "bias": (residual, BEHIND["bias"], 0, 0),
+    "norm": (normed, BEHIND["norm"], 0, 0),
     "terms": (residual, changed(ADAQT, terms=TERMS, penalty=LARGE), 0, 0),
     "dense": (dense, changed(NETWORK_WIDE, terms=(Term(p=2.4),)), 0, 0),
     "patches": (residual, replace(CASE_112, placement="input"), 1, 0),
@@ -192,7 +209,7 @@ def test_gradients_are_central_differences(case):
     assert found.loss + found.penalty == pytest.approx(value(own), rel=1e-12)
     for key, d_value in found.grads.items():
         check_gradient(
-            lambda v, key=key: value({**own, key: v}),
+            lambda v, key=key: value({**own, key: np.asarray(v)}),
             own[key],
             np.asarray(d_value),
             rtol=2e-6,
