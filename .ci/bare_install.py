@@ -18,7 +18,8 @@ import refquant  # noqa: E402
 if "tqdm" in sys.modules:
     sys.exit("importing refquant imported tqdm; progress bars import it late")
 names = [module.name for module in pkgutil.walk_packages(refquant.__path__, "refquant.")]
-names.remove("refquant.pytest_plugin")  # pytest's to load
+for optional in ("refquant.pytest_plugin", "refquant.strategies"):  # need pytest, hypothesis
+    names.remove(optional)
 for name in names:
     importlib.import_module(name)
 roots = {name.partition(".")[0] for name in sys.modules}
