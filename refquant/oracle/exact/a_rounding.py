@@ -1,26 +1,32 @@
 """Scalar twin of A-rounding and of SQuant's stages: loops over indices, exact on Fractions.
 
 Written from methods section 14. A vector is a list of channels, a channel a list of numbers u in
-units of the step (floats or Fractions; a float is taken as the rational number it is). Returned
-are the clipped levels, and the residuals q - u before the clip. Imports the standard library only.
+units of the step (floats, Fractions or tracked numbers; a float is taken as the rational number it
+is). Returned are the clipped levels, and the residuals q - u before the clip. NaN and the
+infinities take no part: they count as 0, and end at 0 and at the ends. Imports the standard library
+only.
 """
 
+import math
 from fractions import Fraction
 from typing import Any
+
+from refquant.oracle.exact.real import constant, larger, quotient
+from refquant.oracle.exact.tracked import rational, special
 
 Vector = list[list[Any]]
 
 
 def nearest(vector: Vector) -> tuple[list[list[int]], Vector]:
     """Stage 1: q = rint(u), half to even, and r = q - u."""
-    q = [[round(Fraction(u)) for u in channel] for channel in vector]
+    q = [[round(rational(u)) for u in channel] for channel in vector]
     return q, residuals(q, vector)
 
 
 def residuals(q: list[list[int]], vector: Vector) -> Vector:
     """r = q - u, exactly."""
     return [
-        [level - Fraction(u) for level, u in zip(levels, channel, strict=True)]
+        [level - rational(u) for level, u in zip(levels, channel, strict=True)]
         for levels, channel in zip(q, vector, strict=True)
     ]
 
@@ -48,7 +54,7 @@ def channel_stage(
     total = sum(r)
     toward = sign(total)
     order = flip_order(channel, r, toward, n, p)
-    flips = min(round(abs(Fraction(total))), len(order))
+    flips = min(round(abs(rational(total))), len(order))
     levels = list(q)
     for j in order[:flips]:
         levels[j] -= toward
@@ -71,7 +77,7 @@ def vector_stage(
         if entry is not None and entry[1] == -sign(total)
     ]
     levels = [list(row) for row in q]
-    for _, i, j, move in sorted(useful)[: round(abs(Fraction(total)))]:
+    for _, i, j, move in sorted(useful)[: round(abs(rational(total)))]:
         levels[i][j] += move
     return levels
 
@@ -80,6 +86,7 @@ def squant_stages(
     vector: Vector, n: Any, p: Any, kernel: bool = True, channel: bool = True
 ) -> tuple[list[list[int]], Vector]:
     """(levels clipped to [n, p], residuals before the clip) with the stages that are asked for."""
+    given, vector = vector, [[0 if special(u) else u for u in row] for row in vector]
     q, _ = nearest(vector)
     if channel and not kernel:
         flat = [u for row in vector for u in row]
@@ -91,7 +98,18 @@ def squant_stages(
         q = [levels for levels, _ in pairs]
         if channel:
             q = vector_stage(vector, q, [candidate for _, candidate in pairs])
-    return [[min(p, max(n, level)) for level in row] for row in q], residuals(q, vector)
+    clipped = [
+        [min(p, max(n, u if abs(u) == math.inf else level)) for level, u in zip(*rows, strict=True)]
+        for rows in zip(q, given, strict=True)
+    ]
+    return clipped, residuals(q, vector)
+
+
+def min_max(values: list[Any], top: int) -> tuple[Any, int]:
+    """(s, z) of a filter: s = max((max - min) / top, 1e-8), z = clip(-rint(min / s), 0, top)."""
+    low, high = min(0 * values[0], *values), max(0 * values[0], *values)
+    step = larger(quotient(high - low, top), constant(Fraction(1e-8), high))
+    return step, min(top, max(0, -round(rational(low / step))))
 
 
 def a_rounding(vector: Vector, n: Any, p: Any) -> tuple[list[list[int]], Vector]:

@@ -6,6 +6,8 @@ Numbers are floats or Fractions; all but the cosine are exact for Fractions.
 import math
 from typing import Any
 
+from refquant.oracle.exact.real import clip
+
 
 def progress(t: int, total: int, hold: Any) -> Any:
     """Return rel of 5.5, (t - hold T) / ((1 - hold) T), limited to [0, 1]."""
@@ -30,4 +32,4 @@ def cosine_lr(t: int, total: int, rate: float) -> float:
 
 def rounding_schedule(t: int, total: int, hold: Any) -> Any:
     """Return the weight a of 5.6, clip((t - hold T) / ((1 - hold) T), 0, 1)."""
-    return progress(t, total, hold)
+    return clip((t - hold * total) / ((1 - hold) * total), 0, 1)
