@@ -9,7 +9,8 @@ Reference: methods, section 3.2.
     --       score       (r, 1)    mean of |e|^p over the row, or its sum
 
 All rows are scored at once, candidate by candidate. For p = 2 the error is squared by a product;
-other exponents go through `nx.power`.
+other exponents go through `nx.power`. In fast arithmetic a kernel first leaves out the candidates
+that cannot win.
 
 Edge cases: a zero row has score 0 at every candidate, so the first wins. A score that overflows
 to infinity is like any other: the first candidate stands.
@@ -21,6 +22,7 @@ import numpy as np
 
 from refquant import numerics as nx
 from refquant._types import Array
+from refquant.kernels.search import contenders
 from refquant.quantizers.grid import Grid
 
 Candidate = tuple[Array, Array]  # step and zero point, (r, 1) each, in the dtype of the rows
@@ -46,6 +48,8 @@ def first_smallest(
         (r, 1) each.
     """
     best: tuple[Array, ...] = ()
+    if nx.current().mode == "fast" and len(rows) == 1:
+        found = contenders(list(found), rows[0], grid, p)
     for step, zero in found:
         trial = (step, zero, quantisation_error(rows, (step, zero), grid, p, total))
         if best:
