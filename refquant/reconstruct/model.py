@@ -26,7 +26,8 @@ from refquant.network.graph import INPUT, Key, Network
 from refquant.network.lower import TRANSPARENT, norm_behind
 from refquant.network.run import group_by_node
 from refquant.network.units import Unit
-from refquant.reconstruct.prefix import values_at
+from refquant.reconstruct.prefix import advance
+from refquant.reconstruct.prefix import start as begin
 
 State = Mapping[Key, Array]
 
@@ -90,9 +91,7 @@ def build_model(network: Network, x: Array, setting: Setting, bits: Bits) -> Mod
         start |= _keyed(layer, component.start(weight_of(lowered, layer)))
     if setting.output is not None:
         start |= _outputs(lowered, x, layers, setting.output)
-    values = values_at(lowered, {INPUT: x}, activations)
-    for edge, component in activations.items():
-        start |= _keyed(f"{edge}.q", component.start(values[edge], _taps(lowered, edge)))
+    start |= _calibrated(lowered, x, activations)
     return Model(insert_quantizers(lowered, activations), weights, start)
 
 
@@ -160,6 +159,21 @@ def with_part(state: State, unit: Unit, part: State) -> dict[Key, Array]:
     """Return the state with the unit's part replaced."""
     gone = part_of(state, unit)
     return {key: value for key, value in state.items() if key not in gone} | dict(part)
+
+
+def _calibrated(network: Network, x: Array, activations: Mapping[str, Any]) -> dict[Key, Array]:
+    """Return the first parameters of every activation quantizer.
+
+    Edge by edge in running order, so that not all of them are held at once, and on no more samples
+    than a component looks at.
+    """
+    found: dict[Key, Array] = {}
+    reached = begin(x[: max((one.samples for one in activations.values()), default=0)])
+    for edge, component in activations.items():
+        reached = advance(reached, network, (edge,))
+        taps = _taps(network, edge)
+        found |= _keyed(f"{edge}.q", component.start(reached.values[edge], taps))
+    return found
 
 
 def _weights(layers: tuple[str, ...], setting: Setting, bits: Bits) -> dict[str, Any]:
