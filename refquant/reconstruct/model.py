@@ -26,7 +26,7 @@ from refquant.network.graph import INPUT, Key, Network
 from refquant.network.lower import TRANSPARENT, norm_behind
 from refquant.network.run import group_by_node
 from refquant.network.units import Unit
-from refquant.reconstruct.prefix import advance
+from refquant.reconstruct.prefix import advance, values_at
 from refquant.reconstruct.prefix import start as begin
 
 State = Mapping[Key, Array]

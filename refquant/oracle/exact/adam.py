@@ -1,21 +1,12 @@
 """Scalar twin of Adam: one step on one list of numbers.
 
-Written from methods.md 5.7. Numbers are floats or Fractions; with Fractions everything is exact
+Written from methods.md 5.7. Numbers are floats, Fractions or tracked numbers; everything is exact
 but the square root, and that too where it is rational. beta^t is a repeated multiplication.
 """
 
-import math
-from fractions import Fraction
 from typing import Any
 
-
-def _sqrt(value: Any) -> Any:
-    """Return the square root; of a Fraction exactly, if it is rational."""
-    if isinstance(value, Fraction):
-        top, bottom = math.isqrt(value.numerator), math.isqrt(value.denominator)
-        if top * top == value.numerator and bottom * bottom == value.denominator:
-            return Fraction(top, bottom)
-    return math.sqrt(value)
+from refquant.oracle.exact.real import sqrt
 
 
 def running_product(beta: Any, steps: int) -> Any:
@@ -39,13 +30,13 @@ def adam_step(
     `means` are (m, v) before the step, `constants` are (beta1, beta2, eps).
     """
     beta1, beta2, eps = constants
+    left1, left2 = 1 - running_product(beta1, t), 1 - running_product(beta2, t)
     m_new, v_new, x_new = [], [], []
     for x_i, g_i, m_i, v_i in zip(x, g, *means, strict=True):
         m_i = beta1 * m_i + (1 - beta1) * g_i
         v_i = beta2 * v_i + (1 - beta2) * (g_i * g_i)
-        m_hat = m_i / (1 - running_product(beta1, t))
-        v_hat = v_i / (1 - running_product(beta2, t))
+        m_hat, v_hat = m_i / left1, v_i / left2
         m_new.append(m_i)
         v_new.append(v_i)
-        x_new.append(x_i - rate * m_hat / (_sqrt(v_hat) + eps))
+        x_new.append(x_i - rate * m_hat / (sqrt(v_hat) + eps))
     return x_new, (m_new, v_new)

@@ -69,12 +69,20 @@ def power(base: Any, exponent: Any) -> Any:
         return float(base) ** float(exponent)
     b, e = _value(base), _value(exponent)
     if b == 0:
-        return base * 0
+        return base * 0 if _error(base) == 0 else _power_of_noise(base, e)
     log_b = _decimal(b).ln(CONTEXT)
     value = _cut(Fraction(CONTEXT.multiply(log_b, _decimal(e)).exp(CONTEXT)))
     source = base if isinstance(base, Tracked) else exponent
     inherited = value * (abs(e) * _error(base) / b + abs(Fraction(log_b)) * _error(exponent))
     return _around(source, value, lambda _: inherited, POWER_ROUNDINGS)
+
+
+def _power_of_noise(base: Tracked, exponent: Fraction) -> Tracked:
+    """0 ** exponent for a base that is 0 within E u: at most E^e u^e, in units of u."""
+    share = float(base.error) ** float(exponent) * 2.0 ** (
+        base.ledger.precision * (1.0 - float(exponent))
+    )
+    return Tracked(base.ledger, Fraction(0), Fraction(share))
 
 
 def tanh(x: Any) -> Any:
@@ -145,6 +153,11 @@ def constant(value: Fraction, like: Any) -> Any:
     low = lowest_bit(value)
     fits = low is not None and like.ledger.fits(abs(value), low)
     return Tracked(like.ledger, value, own=0 if fits else 1)
+
+
+def literal(value: float, like: Any) -> Any:
+    """Return a float that stands in a formula: itself, or rounded once by a narrower arithmetic."""
+    return constant(Fraction(value), like) if isinstance(like, Tracked) else value
 
 
 def quotient(a: Any, b: Any) -> Any:

@@ -1,0 +1,1 @@
+"""AdaRound: decision variables, soft and hard weights, regulariser, schedules, a whole step."""

@@ -1,0 +1,107 @@
+"""Inputs for `adaround_step`: steps on their own, and a recorded run of thirty."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from refquant._types import Array
+from refquant.oracle.build import run_twin
+from refquant.oracle.case import Case
+from refquant.oracle.draw import codes, dyadic
+from refquant.oracle.exact.tracked import Ledger
+from refquant.oracle.families.adaround.ops_step import STEP
+from refquant.oracle.families.adaround.ops_weight import OPS as WEIGHT_OPS
+from refquant.oracle.nested import as_array
+
+STEPS = 30
+STATE = ("alpha", "m", "v")
+EVERYTHING = ("6.1", "6.2", "6.4", "5.1", "5.4", "5.5", "5.7")
+
+
+def dyadic_layer() -> dict[str, Array]:
+    """Two outputs, three inputs, five samples; a clipped, a saturated and live weights."""
+    return {
+        "w": np.array([[0.75, -1.25, 2.0], [-0.375, 0.125, -1.5]]),
+        "s": np.array([0.5, 0.25]),
+        "zero_point": np.array([0, 0]),
+        "x": dyadic(("step", "x"), (5, 3), 5, 3),
+        "target": dyadic(("step", "target"), (5, 2), 6, 3),
+        "alpha": np.array([[0.5, -0.75, 3.0], [1.25, -4.0, -0.25]]),
+    }
+
+
+def recorded_layer() -> dict[str, Array]:
+    """A layer of real numbers whose inputs are rounded, while its targets are those of x itself."""
+    w, x = dyadic(("run", "w"), (3, 4), 24, 24), dyadic(("run", "x"), (8, 4), 12, 11)
+    target = np.zeros((8, 3))
+    for k in range(4):
+        target += x[:, k, None] * w[None, :, k]
+    return {
+        "w": w,
+        "s": np.array([0.1, 0.15, 0.07]).astype(np.float32).astype(np.float64),
+        "zero_point": np.array([8, 7, 9]),
+        "x": np.rint(x * 4.0) / 4.0,
+        "target": target.astype(np.float32).astype(np.float64),
+    }
+
+
+def cases() -> Iterator[Case]:
+    """Yield the cases of the op."""
+    zero = np.zeros((2, 3))
+    first = {
+        **dyadic_layer(),
+        "m": zero,
+        "v": zero,
+        "t": np.asarray(1),
+        "indices": np.array([3, 0]),
+    }
+    attrs = {"bits": 3, "total": 16, "warm_up": 0.25, "lr": 0.0625}
+    yield Case("adaround_step", "T8", "the first step, in the warm-up", first, attrs,
+               ("6.1", "6.2", "5.1"), ("smoke",))  # fmt: skip
+    later = {**first, "m": dyadic(("step", "m"), (2, 3), 8, 7), "indices": np.array([4, 1, 1, 2]),
+             "v": np.abs(dyadic(("step", "v"), (2, 3), 8, 6)) + 2.0**-6}  # fmt: skip
+    for t, words in ((4, "the first step after the warm-up"), (16, "the last step, beta = b1")):
+        yield Case("adaround_step", "T8", words, {**later, "t": np.asarray(t)}, attrs, EVERYTHING,
+                   ("smoke",) if t == 4 else ())  # fmt: skip
+    dialects = (
+        ({"curve": "cosine", "first_step": 0}, "cosine from step 0"),
+        ({"reduction": "mean"}, "averaged over the outputs too"),
+        ({"arrive": "last"}, "b1 at the last step's number"),
+        ({"edge": "strict", "grid": "narrow"}, "strict edge, narrow grid"),
+    )
+    for fields, words in dialects:
+        heavy = {**attrs, **fields, "lam": 0.5}
+        yield Case("adaround_step", "T8", f"{words}, a heavy regulariser",
+                   {**later, "t": np.asarray(9)}, heavy, EVERYTHING,
+                   ("smoke",) if "curve" in fields else ())  # fmt: skip
+    yield from trajectory()
+
+
+def trajectory() -> Iterator[Case]:
+    """Yield a run of thirty steps, each from the golden's state rounded to float32."""
+    layer = recorded_layer()
+    attrs = {"grid": "affine", "total": STEPS, "warm_up": 0.25, "lr": 0.125}
+    zero = np.zeros((3, 4))
+    state = {"alpha": _start(layer), "m": zero, "v": zero}
+    for t in range(1, STEPS + 1):
+        batch = codes(("run", "indices", t), 3, 0, 7)
+        given = {**layer, **state, "indices": batch, "t": np.asarray(t)}
+        case = Case("adaround_step", "REAL", f"step {t} of a run of {STEPS}", given, attrs,
+                    EVERYTHING, ("trajectory",))  # fmt: skip
+        yield case
+        after = _exact(STEP, case)
+        state = {name: _rounded(after[f"{name}_next"]) for name in STATE}
+
+
+def _start(layer: dict[str, Array]) -> Array:
+    given = {name: layer[name] for name in ("w", "s")}
+    return _rounded(_exact(WEIGHT_OPS[0], Case("adaround_init_alpha", "REAL", "", given))["alpha"])
+
+
+def _exact(op: Any, case: Case) -> dict[str, Any]:
+    return run_twin(op, case, op.resolve(case.attrs), Ledger())
+
+
+def _rounded(numbers: Any) -> Array:
+    return as_array(numbers, "float")[0].astype(np.float32).astype(np.float64)
