@@ -103,3 +103,29 @@ def test_adaquant_by_hand():
     assert found["d_x"].tolist() == [1.0, 0.0]
     assert found["d_minimum"] == 4.0
     assert found["d_span"] == float(Fraction(61, 14))
+
+
+def test_logsqrt2_by_hand():
+    """2 bits: 1 -> 0; 91/128 = 2^-0.492 -> 1; 1/8 = 2^-3 -> 6 >= 4 is zero; 2 -> -2 -> 0."""
+    x = np.array([1.0, 91 / 128, 0.125, 2.0, 0.0])
+    found = goldens("logsqrt2_quant", {"x": x, "scale": 1.0}, {"bits": 2})
+    assert found["codes"].tolist() == [0, 1, 3, 0, 3]
+    assert found["zero"].tolist() == [False, False, True, False, True]
+    assert found["y"].tolist() == [1.0, 0.5**0.5, 0.0, 1.0, 0.0]
+
+
+def test_range_to_qparams_by_hand():
+    """[-1, 11/4] in 15 steps of 1/4, code 4 for 0; signed 4 bits: 11/4 over 15/2, 7 and -8..7."""
+    ends = {"lo": np.array([-1.0]), "hi": np.array([2.75])}
+    found = goldens("range_to_qparams", ends, {"bits": 4})
+    assert (found["s"].item(), found["zero_point"].item()) == (0.25, 4)
+    for divisor, step in (("half_span", 11 / 30), ("p", 11 / 28), ("amct", 11 / 28)):
+        attrs = {"bits": 4, "grid": "signed", "divisor": divisor}
+        assert goldens("range_to_qparams", ends, attrs)["s"].item() == step
+
+
+def test_the_family_holds_its_part_of_the_table():
+    """Operations 3 to 9 of the specification, forward and backward."""
+    learned = ("fake_quant", "lsqplus_int", "lsqplus_real", "adaquant_quant")
+    expected = [name + end for name in learned for end in ("", "_backward")]
+    assert list(BY_NAME) == [*expected, "logsqrt2_quant", "range_to_qparams"]

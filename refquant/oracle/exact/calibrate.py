@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
+from refquant.oracle.exact.real import larger, smaller
+
 EPS = Fraction(1e-8)  # the binary64 number that the floor of every step is
 
 
@@ -23,21 +25,21 @@ def codes(kind: str, bits: int) -> tuple[int, int]:
 
 
 def range_to_qparams(
-    lo: Any, hi: Any, kind: str, bits: int, divisor: str = "half_span"
+    lo: Any, hi: Any, kind: str, bits: int, divisor: str = "half_span", eps: Any = EPS
 ) -> tuple[Any, int]:
     """Step and zero point that cover [lo, hi] (section 3)."""
     n, p = codes(kind, bits)
     nought = 0 * lo
     if kind == "affine":
-        lo, hi = min(lo, nought), max(hi, nought)
-        step = max((hi - lo) / p, EPS)
+        lo, hi = smaller(lo, nought), larger(hi, nought)
+        step = larger((hi - lo) / p, eps)
         return step, min(max(-round(lo / step), 0), p)
     if kind == "unsigned":
-        return max(max(hi, nought) / p, EPS), 0
+        return larger(larger(hi, nought) / p, eps), 0
     if divisor == "amct":
-        return max(hi / p, lo / n, EPS), 0
-    reach = max(-lo, hi)
-    return max(reach / (Fraction(p - n, 2) if divisor == "half_span" else p), EPS), 0
+        return larger(larger(hi / p, lo / n), eps), 0
+    reach = larger(-lo, hi)
+    return larger(reach / (Fraction(p - n, 2) if divisor == "half_span" else p), eps), 0
 
 
 def minmax(batches: list[list[Any]]) -> tuple[Any, Any]:

@@ -22,6 +22,7 @@ from refquant.oracle.exact.tracked import SLACK, Tracked, lowest_bit, special
 
 CONTEXT = Context(prec=70)
 BITS = 220
+LN_2 = Decimal(2).ln(CONTEXT)
 ROUNDINGS = 2  # one unit in the last place, what every maths library in use keeps
 POWER_ROUNDINGS = 4  # of pow(): two units in the last place
 
@@ -44,6 +45,16 @@ def log(x: Any) -> Any:
         return math.log(x)
     value = _cut(Fraction(_decimal(_value(x)).ln(CONTEXT)))
     return _around(x, value, lambda error: error / abs(_value(x)), ROUNDINGS)
+
+
+def log2(x: Any) -> Any:
+    """Logarithm to base 2 of x > 0; ROUNDINGS more than `log`, for those who divide by ln 2."""
+    if isinstance(x, Traced):
+        return x.apply("log2", log2)
+    if special(x) or isinstance(x, float | int):
+        return math.log2(x)
+    value = _cut(Fraction(_decimal(_value(x)).ln(CONTEXT)) / Fraction(LN_2))
+    return _around(x, value, lambda error: error / (abs(_value(x)) * Fraction(LN_2)), 2 * ROUNDINGS)
 
 
 def sqrt(x: Any) -> Any:

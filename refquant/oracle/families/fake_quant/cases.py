@@ -6,12 +6,18 @@ from refquant.oracle.case import Case
 from refquant.oracle.families.fake_quant import (
     cases_adaquant,
     cases_gradient,
+    cases_log_sqrt2,
     cases_lsq_plus,
+    cases_range,
     cases_uniform,
 )
 
 
 def cases() -> Iterator[Case]:
     """Yield the cases of the family."""
-    for part in (cases_uniform, cases_gradient, cases_lsq_plus, cases_adaquant):
-        yield from part.cases()
+    yield from cases_uniform.cases()
+    yield from cases_gradient.cases()
+    yield from cases_lsq_plus.cases()
+    yield from cases_adaquant.cases()
+    yield from cases_log_sqrt2.cases()
+    yield from cases_range.cases()
