@@ -129,6 +129,20 @@ def read_any_npy(path: Path, max_bytes: int) -> Array:
     return array
 
 
+def read_whole(path: Path, max_bytes: int) -> bytes:
+    """Return the contents of a plain file; BundleError if there are more than `max_bytes`.
+
+    The size is asked for first: reading "at most n" bytes would take memory for n.
+    """
+    with open_plain(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(size + 1) if size <= max_bytes else b""
+    if size > max_bytes or len(data) > size:
+        problem = f"larger than {max_bytes} bytes"
+        raise refusal(path, problem, "A file of that size was not written by refquant.")
+    return data
+
+
 def open_plain(path: Path) -> BufferedReader:
     """Open a plain file for reading: no link, no pipe, no device.
 

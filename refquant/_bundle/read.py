@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from refquant._bundle.error import refusal
 from refquant._bundle.manifest import MANIFEST, decode
-from refquant._bundle.npy import nbytes, open_plain, read_npy
+from refquant._bundle.npy import nbytes, read_npy, read_whole
 from refquant._types import Array
 
 MAX_BYTES = 2**30  # of all arrays together
@@ -50,7 +50,7 @@ def read_bundle(
     """
     root = Path(directory)
     path = root / name
-    manifest, entries = decode(path, _contents(path))
+    manifest, entries = decode(path, read_whole(path, MAX_MANIFEST))
     total = sum(nbytes(entry.dtype, entry.shape) for entry in entries)
     if total > max_bytes:
         problem = f"arrays of {total} bytes are declared, more than the limit of {max_bytes}"
@@ -58,15 +58,6 @@ def read_bundle(
     _check_listing(root, {path.name, *(entry.file for entry in entries)})
     arrays = {e.name: read_npy(root / e.file, e.dtype, e.shape, e.sha256) for e in entries}
     return Bundle(manifest, arrays)
-
-
-def _contents(path: Path) -> bytes:
-    with open_plain(path) as file:
-        data = file.read(MAX_MANIFEST + 1)
-    if len(data) > MAX_MANIFEST:
-        problem = f"larger than {MAX_MANIFEST} bytes"
-        raise refusal(path, problem, "A manifest of that size was not written by refquant.")
-    return data
 
 
 def _check_listing(root: Path, expected: set[str]) -> None:

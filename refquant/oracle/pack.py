@@ -43,10 +43,13 @@ def unpack(data: bytes) -> tuple[str, list[Built]]:
         raise ValueError(
             "unpack(): data do not start as a file of vectors does; reinstall refquant."
         )
-    end = data.index(b"\n", len(MAGIC))
-    header = json.loads(data[len(MAGIC) : end])
-    reader = Reader(data, end + 1)
-    cases = [_built(header["op"], entry, reader) for entry in header["cases"]]
+    try:
+        end = data.index(b"\n", len(MAGIC))
+        header = json.loads(data[len(MAGIC) : end])
+        reader = Reader(data, end + 1)
+        cases = [_built(header["op"], entry, reader) for entry in header["cases"]]
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"unpack(): a damaged header ({error}). Reinstall refquant.") from error
     if reader.at != len(data):
         raise ValueError(f"unpack(): {len(data)} bytes; expected {reader.at}. Reinstall refquant.")
     return header["op"], cases

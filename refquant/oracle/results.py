@@ -12,7 +12,7 @@ from typing import Any
 
 from refquant._bundle.error import refusal
 from refquant._bundle.manifest import parse
-from refquant._bundle.npy import open_plain, read_any_npy
+from refquant._bundle.npy import read_any_npy, read_whole
 from refquant._types import Array
 from refquant.oracle.vectors_read import ID, NAME, OP
 
@@ -50,8 +50,7 @@ def _folders(root: Path, pattern: Any) -> Iterator[Path]:
 def _about(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
-    with open_plain(path) as file:
-        about = parse(path, file.read(MAX_ABOUT))
+    about = parse(path, read_whole(path, MAX_ABOUT))
     if not isinstance(about, dict) or set(about) - {"name", "profile", "dtype"}:
         raise refusal(
             path, "not an object of name, profile and dtype", "See `refquant verify --help`."

@@ -12,7 +12,7 @@ from typing import Any
 
 from refquant._bundle.error import refusal
 from refquant._bundle.manifest import parse
-from refquant._bundle.npy import open_plain, read_npy
+from refquant._bundle.npy import read_npy, read_whole
 from refquant._types import Array
 from refquant.oracle import corpus
 from refquant.oracle.build import Built, Golden
@@ -37,11 +37,7 @@ def read_vectors(directory: Path) -> list[Built]:
         If anything is missing, unexpected, too large, or differs from its hash.
     """
     path = Path(directory) / "manifest.json"
-    with open_plain(path) as file:
-        data = file.read(MAX_MANIFEST + 1)
-    if len(data) > MAX_MANIFEST:
-        raise refusal(path, f"larger than {MAX_MANIFEST} bytes", REWRITE)
-    whole = parse(path, data)
+    whole = parse(path, read_whole(path, MAX_MANIFEST))
     if not isinstance(whole, dict) or whole.get("format") != FORMAT:
         raise refusal(path, "not a manifest of vectors", REWRITE)
     if whole.get("schema") != corpus.SCHEMA or not isinstance(whole.get("cases"), list):
