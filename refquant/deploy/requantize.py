@@ -5,7 +5,7 @@ two-stage form are those of gemmlowp, whose results they reproduce bit for bit.
 
     paper       here         dtype    meaning
     M           multiplier   float64  st / s_y, of either sign
-    M0          m0           int32    sign(M) * rint(|mantissa| * 2^31), |m0| in [2^30, 2^31)
+    M0          m0           int32    sign(M) * round(|mantissa| * 2^31), |m0| in [2^30, 2^31)
     e           exponent     int32    M = m0 / 2^31 * 2^-e
     acc         acc          int32    accumulator, integer bias included
     n, p        limits       int      lowest and highest code
@@ -17,9 +17,9 @@ Where e < 0 the accumulator is first shifted left by -e and saturates at the end
 both forms (convention 15). M = 0 is m0 = 0, e = 0 (convention 16). A mantissa that rounds up to
 2^31 becomes 2^30 with e - 1.
 
-Edge cases: SRDHM saturates at acc = m0 = -2^31, the one product that does not fit. An exponent
-beyond 31 gives 0 in one stage. Two roundings in a row are not one: acc = 5, M = 1/4 gives 2 in
-two stages, 1 in one.
+Edge cases: acc = m0 = -2^31 at e = 0, the one result that does not fit, saturates in both forms.
+An exponent beyond 31 gives 0 in one stage. Two roundings in a row are not one: acc = 5, M = 1/4
+gives 2 in two stages, 1 in one.
 
 Within one code of the float epilogue for 0 < |M| < 1 (P57): the errors of the integer bias (at
 most |M| / 2), of m0, and of up to three roundings sum to less than 2. For |M| >= 1 the integer
@@ -32,8 +32,10 @@ import numpy as np
 
 from refquant._checks import check_in, complaint
 from refquant._types import Array
+from refquant.quantizers.rounding import round_to
 
 STAGES = ("double", "single")
+ROUNDINGS = ("rint", "half_away")
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 _LONGEST = 62  # shifts of an int64; every int32 is 0 well before
 
@@ -45,13 +47,16 @@ class Multiplier(NamedTuple):
     exponent: Array
 
 
-def quantize_multiplier(multiplier: Array) -> Multiplier:
+def quantize_multiplier(multiplier: Array, rounding: str = "rint") -> Multiplier:
     """Write real multipliers as a 32-bit mantissa and a shift (golden op 69).
 
     Parameters
     ----------
     multiplier : float64 array
         Finite, either sign, any shape.
+    rounding : {"rint", "half_away"}
+        Of the mantissa's magnitude, methods 17.4 and TFLite (``std::round``). They differ at ties
+        of the 32nd bit only, which no float32 has.
 
     Returns
     -------
@@ -60,15 +65,16 @@ def quantize_multiplier(multiplier: Array) -> Multiplier:
     Raises
     ------
     ValueError
-        If an entry is NaN or infinite.
+        If an entry is NaN or infinite, or the rounding is unknown.
     """
+    check_in("quantize_multiplier", "rounding", rounding, ROUNDINGS)
     m = np.asarray(multiplier, dtype=np.float64)
     if not np.isfinite(m).all():
         fix = "Check the steps: the output's may be far too small."
         got = "NaN or infinite"
         raise ValueError(complaint("quantize_multiplier", "multiplier", got, "finite", fix))
     mantissa, exponent = np.frexp(np.abs(m))
-    m0 = np.rint(np.ldexp(mantissa, 31)).astype(np.int64)
+    m0 = round_to(np.asarray(np.ldexp(mantissa, 31)), rounding).astype(np.int64)
     full = m0 == 2**31
     m0, exponent = np.where(full, 2**30, m0), np.where(full, exponent + 1, exponent)
     signed = np.where(np.signbit(m), -m0, m0)
@@ -128,6 +134,7 @@ def apply_multiplier(acc: Array, multiplier: Multiplier, requantize: str = "doub
     if requantize == "double":
         return rounding_shift(doubling_high_multiply(acc, m0), right)
     scaled = half_up_shift(acc.astype(np.int64) * m0, 31 + np.minimum(right, 31))
+    scaled = np.minimum(scaled, INT32_MAX)
     return np.asarray(np.where(right > 31, 0, scaled), dtype=np.int32)
 
 

@@ -9,12 +9,16 @@ import math
 from fractions import Fraction
 from typing import Any
 
+from refquant.oracle.exact.real import clip
+from refquant.oracle.exact.rounding import round_to
+from refquant.oracle.exact.tracked import rational
+
 LOW, HIGH = -(2**31), 2**31 - 1
 
 
-def rint(value: Any) -> int:
+def rint(value: Any) -> Any:
     """The nearest integer, ties to even; Python's rounding of a Fraction."""
-    return round(Fraction(value))
+    return round(rational(value))
 
 
 def saturate(value: int) -> int:
@@ -22,16 +26,16 @@ def saturate(value: int) -> int:
     return max(LOW, min(HIGH, value))
 
 
-def quantize_multiplier(multiplier: Any) -> tuple[int, int]:
+def quantize_multiplier(multiplier: Any, rounding: str = "rint") -> tuple[Any, int]:
     """(M0, e) with M close to M0 / 2^31 * 2^-e and |M0| in [2^30, 2^31); (0, 0) for zero."""
-    mantissa, e = abs(Fraction(multiplier)), 0
+    mantissa, e = abs(rational(multiplier)), 0
     if mantissa == 0:
         return 0, 0
     while mantissa >= 1:
         mantissa, e = mantissa / 2, e - 1
     while mantissa < Fraction(1, 2):
         mantissa, e = mantissa * 2, e + 1
-    m0 = rint(mantissa * 2**31)
+    m0 = round_to(mantissa * 2**31, rounding)
     if m0 == 2**31:
         m0, e = 2**30, e - 1
     return (m0 if multiplier > 0 else -m0), e
@@ -61,7 +65,7 @@ def apply_multiplier(acc: int, m0: int, e: int, requantize: str) -> int:
         acc, e = saturate(acc * 2**-e), 0
     if requantize == "double":
         return rdivpot(srdhm(acc, m0), e)
-    return 0 if e > 31 else math.floor(Fraction(acc * m0, 2 ** (31 + e)) + Fraction(1, 2))
+    return 0 if e > 31 else saturate(math.floor(Fraction(acc * m0, 2 ** (31 + e)) + Fraction(1, 2)))
 
 
 def requantize_fixed(
@@ -81,8 +85,9 @@ def fold(s_w: Any, s_x: Any, bias: Any, xi: Any, eta: Any) -> tuple[Any, Any]:
 
 def requantize_float(
     acc: Any, scale: Any, offset: Any, step: Any, zero_point: int, limits: tuple[int, int]
-) -> int:
-    """The exact float epilogue of one accumulator, rounded half to even and clipped."""
-    real = Fraction(scale) * Fraction(acc) + Fraction(offset)
-    y = rint(real / Fraction(step)) + zero_point
+) -> Any:
+    """The float epilogue of one accumulator, rounded half to even and clipped; exact on floats."""
+    real = rational(scale) * acc + rational(offset)
+    low, high = limits[0] - zero_point, limits[1] - zero_point
+    y = rint(clip(real / rational(step), low - 1, high + 1)) + zero_point
     return max(limits[0], min(limits[1], y))

@@ -1,0 +1,138 @@
+"""Inputs for `requant_float`, `requant_fixed` and `quantize_multiplier`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from refquant.oracle.case import Case
+from refquant.oracle.draw import codes, single
+
+EXTREMES = np.array([2**31 - 1, -(2**31), 2**30, -(2**30), 2**30 - 1, 0, 1, -1])
+SMALL = np.arange(-7, 8)
+WIDE = {"bits": 16, "grid": "signed"}  # nothing small is clipped
+HALF = 2**30  # m0 of 1/2
+
+
+def cases() -> Iterator[Case]:
+    """Yield the cases of the three ops."""
+    yield from float_cases()
+    yield from fixed_cases()
+    yield from multiplier_cases()
+
+
+def float_cases() -> Iterator[Case]:
+    """Ties, both ends, a fused ReLU, channels, real scales."""
+
+    def case(
+        tier: str, purpose: str, acc: Any, place: tuple[Any, ...], attrs: dict[str, Any],
+        flags: tuple[str, ...] = (),
+    ) -> Case:  # fmt: skip
+        names = ("acc", "scale", "offset", "step", "zero_point")
+        inputs = dict(zip(names, (acc, *place), strict=True))
+        clauses = ("17.3", "17.5", "17.6", "P42")
+        return Case("requant_float", tier, purpose, inputs, attrs, clauses, flags)
+
+    acc = np.concatenate([SMALL, [60, -60, 100]])
+    few = {"bits": 4}
+    yield case("T8", "ties and both ends, odd zero point", acc, (0.25, 0.25, 0.5, 5), few,
+               ("smoke",))  # fmt: skip
+    yield case("T8", "a negative scale", acc, (-0.25, 0.25, 0.5, 5), few, ("smoke",))
+    yield case("T8", "a fused ReLU", acc, (0.25, -0.25, 0.5, 5), few | {"relu": True}, ("smoke",))
+    yield case("T8", "a fused ReLU, zero point at the lowest code", acc, (0.5, -0.5, 0.5, 0),
+               few | {"relu": True})  # fmt: skip
+    yield case("T8", "signed codes with a fused ReLU", acc, (0.25, 0.125, 0.5, -3),
+               {"bits": 4, "grid": "signed", "relu": True}, ("smoke",))  # fmt: skip
+    yield case("T8", "narrow codes", acc, (0.5, 0.0, 0.25, 0), {"bits": 4, "grid": "narrow"},
+               ("smoke",))  # fmt: skip
+    yield case("T8", "a dead channel: the offset alone", acc, (0.0, 0.75, 0.5, 3), few)
+    acc = codes(("requant_float", "maps"), (2, 3, 2, 2), -40, 40)
+    per_channel = np.array([0.25, -0.125, 0.0625]), np.array([0.5, -1.0, 0.375])
+    yield case("T8", "channels on axis 1", acc, (*per_channel, 0.25, 7), few | {"axis": 1},
+               ("smoke",))  # fmt: skip
+    acc = codes(("requant_float", "square"), (3, 3), -40, 40)
+    yield case("T8", "a square matrix, channels last", acc, (*per_channel, 0.25, 7),
+               few | {"axis": 1})  # fmt: skip
+    yield case("T8", "one number, no axes", np.array(7), (0.25, 0.0, 0.5, 2), few)
+    yield case("T53", "accumulators of 32 bits", EXTREMES, (2.0**-24, 0.5, 1.0, 3),
+               {"bits": 8})  # fmt: skip
+    acc = codes(("requant_float", "real"), (6, 7), -30000, 30000)
+    yield case("REAL", "any scale, offset and step", acc,
+               (single(0.00713), single(0.317), single(0.0931), 2001), {"bits": 12})  # fmt: skip
+    acc = codes(("requant_float", "rows"), (4, 3), -3000, 3000)
+    place = single([0.00213, -0.0017, 0.0041]), single([0.5, 1.7, -2.3]), single(0.0471), 101
+    yield case("REAL", "any scales, a channel of either sign", acc, place, {"axis": 1})
+
+
+def fixed_cases() -> Iterator[Case]:
+    """Both stages: ties of either rounding, shifts of every size, extremes, channels."""
+
+    def case(
+        purpose: str, acc: Any, place: tuple[Any, ...], attrs: dict[str, Any],
+        flags: tuple[str, ...] = (),
+    ) -> Iterator[Case]:  # fmt: skip
+        inputs = dict(zip(("acc", "m0", "exponent", "zero_point"), (acc, *place), strict=True))
+        for stages in ("double", "single"):
+            yield Case(
+                "requant_fixed", "T8", f"{purpose}, {stages}", inputs,
+                {"requantize": stages, **attrs}, ("17.4", "17.5", "C15", "P57"), flags,
+            )  # fmt: skip
+
+    yield from case("M = 1/2 and its ties", SMALL, (HALF, 0, 0), WIDE, ("smoke",))
+    yield from case("M = 1/4: two roundings differ from one", SMALL, (HALF, 1, 0), WIDE,
+                    ("smoke",))  # fmt: skip
+    yield from case("M = -3/8", SMALL, (-3 * 2**29, 0, 0), WIDE, ("smoke",))
+    acc = np.concatenate([SMALL * 256 + d for d in (127, 128, 129)])
+    yield from case("M = 2^-9: ties of a long shift", acc, (HALF, 8, 0), WIDE)
+    acc = codes(("requant_fixed", "acc"), 60, -(2**20), 2**20)
+    yield from case("any multiplier", acc, (1490923821, 7, 0), WIDE)
+    yield from case("any negative multiplier", acc, (-1490923821, 7, 0), WIDE)
+    yield from case("M = 6: a left shift", SMALL, (3 * 2**29, -3, 0), WIDE, ("smoke",))
+    yield from case("a left shift that saturates, then 8 bits", np.array([2**30, -(2**30), 2**20,
+                    -(2**20), 3, -3]), (HALF, -12, 9), {"bits": 8}, ("smoke",))  # fmt: skip
+    yield from case("the longest left shifts", np.array([1, -1, 2, 0, 7, -7]), (HALF, -31, 0), WIDE)
+    yield from case("left shifts beyond 31", np.array([1, -1, 0]), (HALF, -40, 0), WIDE)
+    for e in (30, 31, 32, 40):
+        yield from case(f"extremes, shifted by {e}", EXTREMES, (2**31 - 1, e, 0), WIDE,
+                        ("smoke",) if e == 32 else ())  # fmt: skip
+    yield from case("extremes, shifted by 15", EXTREMES, (2**31 - 1, 15, 0), WIDE)
+    yield from case("the one product that does not fit", EXTREMES, (-(2**31), 16, 0), WIDE,
+                    ("smoke",))  # fmt: skip
+    yield from case("the one product that does not fit, clipped", EXTREMES[:4], (-(2**31), 0, 0),
+                    WIDE)  # fmt: skip
+    yield from case("a multiplier of 0", EXTREMES, (0, 0, 5), {"bits": 8})
+    few = {"bits": 4}
+    yield from case("both ends, odd zero point", SMALL * 3, (HALF, 0, 5), few, ("smoke",))
+    yield from case("a fused ReLU", SMALL, (HALF, 0, 5), few | {"relu": True}, ("smoke",))
+    yield from case("narrow codes", SMALL * 4, (HALF, 0, 0), {"bits": 4, "grid": "narrow"},
+                    ("smoke",))  # fmt: skip
+    parameters = np.array([HALF, -3 * 2**29, 2**31 - 1]), np.array([0, 1, -1]), 7
+    acc = codes(("requant_fixed", "maps"), (2, 3, 2, 2), -40, 40)
+    yield from case("channels on axis 1", acc, parameters, WIDE | {"axis": 1}, ("smoke",))
+    acc = codes(("requant_fixed", "square"), (3, 3), -40, 40)
+    yield from case("a square matrix, channels first", acc, parameters, WIDE | {"axis": 0})
+
+
+def multiplier_cases() -> Iterator[Case]:
+    """Powers of two, mantissas of 24 and of 53 bits, ties, zero."""
+
+    def case(tier: str, purpose: str, m: Any, how: str, flags: tuple[str, ...] = ()) -> Case:
+        return Case(
+            "quantize_multiplier", tier, purpose, {"multiplier": m}, {"mantissa_rounding": how},
+            ("17.4", "C16"), flags,
+        )  # fmt: skip
+
+    near_one = 1 - 2.0**-24
+    exact = [0.5, 0.25, 1.0, 0.75, 3.0, -0.375, -6.0, 0.0, -0.0, near_one, -near_one, 2.0**-60]
+    yield case("T24", "powers of two, mantissas of 24 bits, zero", np.array(exact), "rint",
+               ("smoke",))  # fmt: skip
+    yield case("T24", "one number, no axes", np.array(0.0078125), "rint")
+    unit = 2.0**-31
+    ties = np.array([[0.5 + unit / 2, 0.5 + 1.5 * unit], [-0.5 - 2.5 * unit, 3.0 + 10 * unit]])
+    full = np.array([1 - 2.0**-33, -1 + 2.0**-33, 1 - 2.0**-32, 1 - 2.0**-31])
+    for how in ("rint", "half_away"):
+        yield case("T53", f"ties of the 32nd bit by {how}", ties, how, ("smoke",))
+        yield case("T53", f"mantissas rounded to 2^31 by {how}", full, how,
+                   ("smoke",) if how == "rint" else ())  # fmt: skip
+        yield case("T53", f"mantissas of 53 bits by {how}",
+                   np.array([0.7, -1.1, 0.0003471, 123.456, 1e-9]), how)  # fmt: skip
