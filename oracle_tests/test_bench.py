@@ -119,7 +119,7 @@ def test_costs():
 def test_the_catalogue():
     """Unique names; every case has a peer or a second side; known tables; targets below aims."""
     cases = catalogue()
-    assert len({case.name for case in cases}) == len(cases) >= 9
+    assert len({case.name for case in cases}) == len(cases) >= 20
     for case in cases:
         assert case.table in TABLES and case.peer
         assert bool(case.worker) != (case.theirs is not None)
@@ -146,5 +146,7 @@ def test_the_command_without_a_peer(tmp_path, monkeypatch, capsys):
 def test_surroundings_hold_no_path():
     """They are pasted into reports."""
     found = surroundings()
-    assert {"blas_kernel", "threads", "malloc", "malloc_of_the_peer", "load"} == set(found)
+    assert {"blas_kernel", "one_thread", "threads", "malloc", "malloc_of_the_peer", "load"} == set(
+        found
+    )
     assert "/" not in json.dumps(found)

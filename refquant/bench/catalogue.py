@@ -1,13 +1,14 @@
 """All cases of `refquant bench`, in the order they are printed."""
 
 from refquant._checks import complaint
-from refquant.bench import gram_steps
+from refquant.bench import gram_steps, memory, pinned, scaling, solves
 from refquant.bench.case import Case
 
 
 def catalogue() -> tuple[Case, ...]:
     """Return all cases; their names are unique."""
-    return gram_steps.cases()
+    families = (gram_steps, solves, memory, scaling, pinned)
+    return tuple(case for family in families for case in family.cases())
 
 
 def chosen(only: str | None, quick: bool) -> tuple[Case, ...]:

@@ -63,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure and print; 5 if nothing ran, 1 if a comparison was void."""
     a = arguments
     cases, command = chosen(a.only, a.quick), peer_command(a.peer)
+    around = surroundings()  # from here on BLAS has one thread
     with running(command) if command else nullcontext() as peer:
         rows, void = _measured(cases, a, peer)
         report = {
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
             "void": void,
             "quick": a.quick,
             "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
-            "environment": {**environment(), **surroundings()},
+            "environment": {**environment(), **around},
             "peer": peer.about if peer else None,
         }
     if a.history:
@@ -102,7 +103,8 @@ def readable(report: dict[str, Any]) -> str:
     parts += [f"void: {name}: {reason}" for name, reason in report["void"].items()]
     e = report["environment"]
     parts.append(
-        f"BLAS {e['blas']}, kernel {e['blas_kernel']}; threads {_set(e['threads'])}; malloc "
+        f"BLAS {e['blas']}, kernel {e['blas_kernel']}, "
+        f"{'one thread' if e['one_thread'] else _set(e['threads'])}; malloc "
         f"{_set(e['malloc'])}; of the peer {_set(e['malloc_of_the_peer'])}; load {e['load']}"
     )
     return "\n\n".join(parts)

@@ -17,6 +17,7 @@ An *activation component* does the same for the value on an edge:
     backward(d_x_hat, cache) -> (d_x, {parameter: gradient})
     codes(x, params)         -> int64, code space
     step(params), zero_point(params)
+    elementwise              -> whether each value is rounded by itself
 
 An *output component* has only ``start(place)``: what is learnt behind the product, as scale `xi`
 and shift `eta`, which the network's nodes read by these names.

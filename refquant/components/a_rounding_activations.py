@@ -34,6 +34,11 @@ class ARoundingActivations(NearestActivations):
         """Nothing: the flips are computed from the activations."""
         return ()
 
+    @property
+    def elementwise(self) -> bool:
+        """False: a value is rounded by its place in the patch."""
+        return False
+
     def start(self, x: Array, taps: int = 1) -> Params:
         """Return the calibrated step of the patches `x`, and how many taps a channel has."""
         return {**super().start(x), "taps": np.asarray(taps, dtype=np.int64)}

@@ -58,6 +58,11 @@ class NearestActivations:
         return ("s_x",)
 
     @property
+    def elementwise(self) -> bool:
+        """Whether each value is rounded by itself, 0 to 0: then patches may be cut afterwards."""
+        return True
+
+    @property
     def _grid(self) -> Grid:
         return Grid(self.grid, self.bits)
 

@@ -72,6 +72,11 @@ class BorderActivations(NearestActivations):
             gone.add("fusion")
         return ("s_x", *(name for name in BORDER if name not in gone), "a")
 
+    @property
+    def elementwise(self) -> bool:
+        """False: a value is rounded by its place in the patch."""
+        return False
+
     def start(self, x: Array, taps: int = 1) -> Params:
         """Return the calibrated step, a border of 1/2 everywhere, and a = 1.
 

@@ -44,6 +44,11 @@ class Gram:
     rounds : int
         Alternations between codes, step of the activations, and xi and eta, where any of these
         is learnt. The descent is run in the last one.
+    samples : int or None
+        Calibration inputs, from the first, that the moments are summed over; None: all.
+    scout : int
+        The same for the line search, and for the rounds before the last (QDrop finds ranges on
+        256 inputs).
     points, span : int, float
         Of the line search for s_x: so many factors, odd, from 1 - span to 1 + span; the span is
         halved in every round.
@@ -54,6 +59,8 @@ class Gram:
     tabu: int = 2000
     ridge: float = 0.0
     rounds: int = 3
+    samples: int | None = None
+    scout: int = 256
     points: int = 9
     span: float = 0.2
 
@@ -63,6 +70,9 @@ class Gram:
         check_int("Gram", "tabu", self.tabu, 1)
         check_int("Gram", "rounds", self.rounds, 1)
         check_int("Gram", "points", self.points, 1)
+        check_int("Gram", "scout", self.scout, 1)
+        if self.samples is not None:
+            check_int("Gram", "samples", self.samples, 1)
         if self.points % 2 == 0:
             fix = "The middle point is the present step."
             raise ValueError(complaint("Gram", "points", self.points, "an odd number", fix))

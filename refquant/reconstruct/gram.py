@@ -30,7 +30,7 @@ from refquant.optimal.row_flips import Rows, flip_rows
 from refquant.optimal.row_tabu import tabu_rows
 from refquant.reconstruct.gram_descent import descend_quadratic, exact_gradients
 from refquant.reconstruct.gram_layer import GramLayer, Problem, alpha_of, chosen, gram_layer
-from refquant.reconstruct.gram_moments import layer_quadratic
+from refquant.reconstruct.gram_moments import first_samples, layer_quadratic
 from refquant.reconstruct.gram_step import search_step
 from refquant.reconstruct.model import State
 from refquant.reconstruct.task import UnitTask
@@ -57,19 +57,21 @@ def solve_gram(task: UnitTask, own: State, tick: Tick, watch: Watch) -> dict[Key
     gram, layer, current = task.phase.gram, gram_layer(task, own), dict(own)
     learnt = {name for name, _ in task.phase.learn}
     rounds = gram.rounds if len(learnt) > 1 else 1
+    all_samples = first_samples(task, gram.samples)
+    few = first_samples(all_samples, gram.scout)
     for number in range(rounds):
-        moments = layer_quadratic(task, current)
-        if number == 0:
+        last = number == rounds - 1
+        moments = layer_quadratic(all_samples if last else few, current)
+        if last:
             _warn(layer, moments, gram)
         form = ridged(moments, layer.w, gram.ridge)
         problem = Problem(layer, centred(form) if "eta" in learnt else form, _xi(layer, current))
-        last = number == rounds - 1
         h = _rounded(task, current, problem, (tick, watch)) if last else _scouted(problem, gram)
         h = _settled(problem, h) if "xi" in learnt else h
         current[(layer.name, "alpha")] = alpha_of(layer, h, own[(layer.name, "alpha")])
         current |= _transform(layer, form, h, own, learnt)
         if "s_x" in learnt and not last:
-            current |= search_step(task, current, layer.weights(h), gram.span / (1 << number))
+            current |= search_step(few, current, layer.weights(h), gram.span / (1 << number))
     return current
 
 

@@ -9,7 +9,8 @@ each entry goes onto the diagonal. Within one column no element occurs twice, so
 independent also where patches overlap.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,9 +18,10 @@ import numpy as np
 from refquant import numerics as nx
 from refquant._types import Array
 from refquant.kernels.gram_sums import add_columns, no_sums
-from refquant.network.run import evaluate
+from refquant.network import Node
+from refquant.network.ops import OPS
 from refquant.optimal.layer_quadratic import Quadratic, column_moments, from_sums, merged
-from refquant.reconstruct.model import State
+from refquant.reconstruct.model import State, weight_of
 from refquant.reconstruct.prefix import count
 from refquant.reconstruct.task import UnitTask
 
@@ -56,22 +58,39 @@ def total(parts: Iterator[Chunk]) -> Quadratic:
 
 def chunks(task: UnitTask, own: State) -> Iterator[Chunk]:
     """Yield the columns and targets of all samples, `BYTES` of columns at a time."""
-    product = f"{task.unit.layers[0]}.product"
-    groups = task.network.node(product).attr("groups")
+    return (chunk for (chunk,) in chunks_of_each(task, (own,)))
+
+
+def chunks_of_each(task: UnitTask, states: Sequence[State]) -> Iterator[list[Chunk]]:
+    """Yield the same chunk of samples under several states, which share the targets."""
+    layer = task.unit.layers[0]
+    groups = task.network.node(f"{layer}.product").attr("groups")
+    w = weight_of(task.network, layer)
+    filters = w.reshape(groups, len(w) // groups, -1)
     for rows in sample_slices(task):
-        real = {edge: value[rows] for edge, value in task.float_inputs.items()}
-        cols, spread = _expected(_outcomes(task, own, rows))
-        y = evaluate(task.float_network, real, (product,))[product]
-        wide = None if spread is None else by_group(spread, groups)
-        yield Chunk(by_group(cols, groups), by_group(y, groups), wide)
+        found = []
+        for own in states:
+            outcomes = [(p, by_group(v, groups)) for p, v in _outcomes(task, own, rows)]
+            found.append(_expected(outcomes))
+        real = found[0][0] if _is_float(task) else by_group(_real(task, rows), groups)
+        y = nx.matmul(filters, real)
+        yield [Chunk(cols, y, spread) for cols, spread in found]
+
+
+def first_samples(task: UnitTask, samples: int | None) -> UnitTask:
+    """Return the task with its first samples alone; all of them for None."""
+    if samples is None or samples >= count(task.inputs):
+        return task
+    inputs, real = (
+        {edge: value[:samples] for edge, value in edges.items()}
+        for edges in (task.inputs, task.float_inputs)
+    )
+    return replace(task, inputs=inputs, float_inputs=real)
 
 
 def sample_slices(task: UnitTask) -> list[slice]:
     """Return the samples of each chunk."""
-    patches = f"{task.unit.layers[0]}.patches"
-    one = {edge: value[:1] for edge, value in task.float_inputs.items()}
-    bytes_each = evaluate(task.float_network, one, (patches,))[patches].nbytes
-    size = max(1, BYTES // bytes_each)
+    size = max(1, BYTES // _real(task, slice(0, 1)).nbytes)
     return [slice(begin, begin + size) for begin in range(0, count(task.inputs), size)]
 
 
@@ -84,22 +103,57 @@ def by_group(values: Array, groups: int) -> Array:
 
 def _outcomes(task: UnitTask, own: State, rows: slice) -> list[tuple[float, Array]]:
     """Return the values that the columns of some samples may take, with their probabilities."""
-    product = task.network.node(f"{task.unit.layers[0]}.product")
-    (edge,) = product.inputs
-    (source,) = task.network.node(edge).inputs
-    quantized = task.network.node(edge).op == "quantize"
     keep = {mix.at: mix.keep for mix in task.phase.mix}
-    enter, drop = keep.get("input", 1.0), keep.get("quantizers", 1.0) if quantized else 1.0
-    found = []
+    enter = keep.get("input", 1.0)
+    drop = keep.get("quantizers", 1.0) if _quantizer(task) else 1.0
+    found: list[tuple[float, Array]] = []
     for share, inputs in ((enter, task.inputs), (1.0 - enter, task.float_inputs)):
-        if share > 0.0:
-            part = {name: value[rows] for name, value in inputs.items()}
-            edges = (edge,) if drop == 1.0 else (edge, source)
-            values = evaluate(task.network, part, edges, own)
-            found.append((share * drop, values[edge]))
-            if drop < 1.0:
-                found.append((share * (1.0 - drop), values[source]))
-    return [(share, value) for share, value in found if share > 0.0]
+        (value,) = (edge[rows] for edge in inputs.values())
+        if share * drop > 0.0:
+            found.append((share * drop, _columns(task, own, value)))
+        if share * (1.0 - drop) > 0.0:
+            found.append((share * (1.0 - drop), _patches(task, value)))
+    return found
+
+
+def _columns(task: UnitTask, own: State, value: Array) -> Array:
+    """Return what the product reads where the unit reads `value`.
+
+    What rounds every element by itself is applied in front of the patches, which repeat them.
+    """
+    node = _quantizer(task)
+    if node is None:
+        return _patches(task, value)
+    component = node.attr("component")
+    params = {key[1]: v for key, v in own.items() if key[0] == node.name}
+    if component.elementwise:
+        return _patches(task, component.forward(value, params)[0])
+    x_hat: Array = component.forward(_patches(task, value), params)[0]
+    return x_hat
+
+
+def _patches(task: UnitTask, value: Array) -> Array:
+    node = task.network.node(f"{task.unit.layers[0]}.patches")
+    columns: Array = OPS[node.op].forward(node, (value,), {})[0]
+    return columns
+
+
+def _quantizer(task: UnitTask) -> Node | None:
+    """Return the quantizer between patches and product, if there is one that runs."""
+    (edge,) = task.network.node(f"{task.unit.layers[0]}.product").inputs
+    node = task.network.node(edge)
+    return node if node.op == "quantize" else None
+
+
+def _is_float(task: UnitTask) -> bool:
+    """Return whether the columns are those of the float network, so that one copy will do."""
+    same = all(value is task.float_inputs[edge] for edge, value in task.inputs.items())
+    return same and _quantizer(task) is None
+
+
+def _real(task: UnitTask, rows: slice) -> Array:
+    (value,) = (edge[rows] for edge in task.float_inputs.values())
+    return _patches(task, value)
 
 
 def _expected(outcomes: list[tuple[float, Array]]) -> tuple[Array, Array | None]:

@@ -10,8 +10,14 @@ import numpy as np
 from refquant import numerics as nx
 from refquant._types import Array
 from refquant.network.graph import Key
-from refquant.optimal.layer_quadratic import best_transform, quadratic_losses
-from refquant.reconstruct.gram_moments import chunks, products, total
+from refquant.optimal.layer_quadratic import (
+    Quadratic,
+    best_transform,
+    column_moments,
+    merged,
+    quadratic_losses,
+)
+from refquant.reconstruct.gram_moments import chunks_of_each, products
 from refquant.reconstruct.model import State
 from refquant.reconstruct.task import UnitTask
 from refquant.reconstruct.unit import project
@@ -42,15 +48,22 @@ def search_step(task: UnitTask, own: State, w_hat: Array, span: float) -> dict[K
     factors = 1.0 + span * np.linspace(-1.0, 1.0, points)
     factors = factors[np.argsort(np.abs(factors - 1.0), kind="stable")]
     candidates = [project(np.asarray(own[key] * f, own[key].dtype), learn) for f in factors]
-    losses = [_loss(task, {**own, key: step}, w_hat) for step in candidates]
+    losses = _losses(task, [{**own, key: step} for step in candidates], w_hat)
     return {key: candidates[int(np.argmin(losses))]}
 
 
-def _loss(task: UnitTask, own: State, w_hat: Array) -> float:
-    """Return the squared error of the layer's outputs, with the best of what is learnt of them."""
-    form = total(products(chunk, w_hat) for chunk in chunks(task, own))
-    one = np.ones(form.cross.shape)
-    learnt = dict(task.phase.learn)
+def _losses(task: UnitTask, states: list[State], w_hat: Array) -> list[float]:
+    """Return the squared error of the layer's outputs under each state."""
+    forms: list[Quadratic] = []
+    for parts in chunks_of_each(task, states):
+        moments = [column_moments(*products(chunk, w_hat)) for chunk in parts]
+        forms = [merged(*pair) for pair in zip(forms, moments, strict=True)] if forms else moments
+    return [_loss(task, form) for form in forms]
+
+
+def _loss(task: UnitTask, form: Quadratic) -> float:
+    """Return the error summed over the outputs, with the best of what is learnt of them."""
+    one, learnt = np.ones(form.cross.shape), dict(task.phase.learn)
     xi, eta = best_transform(form, one, "xi" in learnt, "eta" in learnt)
     shifted = eta * eta - 2.0 * eta * (form.target_mean - xi * form.mean)
     return float(nx.sum(quadratic_losses(form, xi[:, :, None]) + shifted))

@@ -5,6 +5,7 @@
 The protocol is described in `refquant.bench.peer`.
 """
 
+import ctypes
 import json
 import sys
 import tempfile
@@ -16,10 +17,10 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
-from validation.peers import gram
+from validation.peers import gram, solve
 from validation.peers.work import Work
 
-PEERS = {**gram.PEERS}
+PEERS = {**gram.PEERS, **solve.PEERS}
 SHORTEST = 0.05
 CLEAR, STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
@@ -41,6 +42,7 @@ def repeats(work: Work) -> int:
 def peak_bytes(work: Work) -> float:
     """Return how far resident memory rose above its start."""
     work.run()
+    ctypes.CDLL(None).malloc_trim(0)
     CLEAR.write_text("5")
     before = kilobytes("VmRSS")
     work.run()
