@@ -17,6 +17,7 @@ import numpy as np
 from refquant.oracle import corpus, registry
 from refquant.oracle.build import Built, build
 from refquant.oracle.pack import pack, unpack
+from refquant.oracle.smoke import smoke
 
 HOME = Path(__file__).parent / "corpus" / corpus.VERSION
 
@@ -43,16 +44,18 @@ def manifest_of(files: dict[str, bytes], tombstones: list[dict[str, str]]) -> di
         }
         for name, data in files.items()
     }
+    chosen = smoke(list(cases.values()))
     floor = {
         tier: sum(len(corpus.in_tier(items, tier)) for items in cases.values())
-        for tier in corpus.TIERS
+        for tier in ("quick", "full")
     }
     return {
         "format": "refquant-corpus",
         "schema": corpus.SCHEMA,
         "spec_version": corpus.SPEC_VERSION,
         "goldens_version": corpus.GOLDENS_VERSION,
-        "floor": floor,
+        "floor": {"smoke": len(chosen), **floor},
+        "smoke": chosen,
         "elements": _elements([item for items in cases.values() for item in items]),
         "ops": ops,
         "tombstones": tombstones,

@@ -19,6 +19,7 @@ from refquant.oracle.build import Built, Golden
 from refquant.oracle.case import Case
 
 MAGIC = b"refquant vectors 1\n"
+DTYPES = ("|b1", "|i1", "<i2", "<i4", "<i8", "<f4", "<f8")
 ROLES = ("value", "error", "other")
 
 
@@ -77,6 +78,8 @@ class Reader:
 
     def take(self, dtype: str, shape: list[int]) -> Array:
         """Return the next array, widened to float64, int64 or bool and read-only."""
+        if dtype not in DTYPES or not all(type(n) is int and n >= 0 for n in shape):
+            raise ValueError("unpack(): an array of another kind. Reinstall refquant.")
         count = math.prod(shape)
         kind = np.dtype(dtype)
         if self.at + count * kind.itemsize > len(self.data):

@@ -105,11 +105,11 @@ def selftest(progress: Tick | None = None) -> Selftest:
 
 def _kills(op: Op, cases: tuple[Built, ...]) -> Iterator[Kill]:
     form = FORMATS["float64"]
-    gallery = Gallery(op, form)
+    gallery, chosen = Gallery(op, form), set(corpus.manifest()["smoke"])
     for variant in (v for v in variants() if v.op == op.name):
         seen = [Seen(item, _outputs(op, item, variant, form)) for item in cases]
         wrong = [item for item in seen if _fails(op, item, form)]
-        smoke = any("smoke" in item.built.case.flags for item in wrong)
+        smoke = any(item.built.case.id in chosen for item in wrong)
         named = diagnose(op, seen, form, gallery).variants if wrong else ()
         yield Kill(variant, tuple(item.built.case.id for item in wrong), smoke, named)
 

@@ -65,7 +65,7 @@ def load(op: str) -> tuple[Built, ...]:
 def select(op: str, tier: str) -> tuple[Built, ...]:
     """Return the cases of one op in a tier.
 
-    smoke: the flagged ones. quick: all, and the first steps of trajectories. full: all.
+    smoke: few, chosen by what they catch. quick: all but late steps of trajectories. full: all.
     """
     check_in("corpus.select", "tier", tier, TIERS)
     return tuple(in_tier(load(op), tier))
@@ -74,7 +74,8 @@ def select(op: str, tier: str) -> tuple[Built, ...]:
 def in_tier(cases: tuple[Built, ...] | list[Built], tier: str) -> list[Built]:
     """Return those of `cases`, all of one op, that belong to a tier."""
     if tier == "smoke":
-        return [item for item in cases if "smoke" in item.case.flags]
+        chosen = set(manifest()["smoke"])
+        return [item for item in cases if item.case.id in chosen]
     if tier == "full":
         return list(cases)
     steps = [item for item in cases if "trajectory" in item.case.flags]

@@ -6,6 +6,7 @@ float32 (no false alarm), and every variant (all killed, none by an exception al
 
 import sys
 import time
+from functools import partial
 from importlib import import_module
 
 from refquant.oracle.build import Built, build
@@ -53,7 +54,7 @@ def _variants(op: Op, own: list[Built], variants: tuple[Variant, ...]) -> list[s
     complaints, kills, smoke = [], dict.fromkeys((item.case.id for item in own), 0), 0
     mine = [v for v in variants if v.op == op.name]
     for variant in mine:
-        run = lambda inputs, attrs, v=variant: op.plain(inputs, attrs, v.parts)  # noqa: E731
+        run = partial(op.plain, exchanged=variant.parts)
         form = FORMATS["float64"]
         killers = [item for item in own if first_failure(op, [item], run, form)]
         if bool(killers) == bool(variant.equivalent):
