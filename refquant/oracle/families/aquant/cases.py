@@ -6,6 +6,7 @@ from refquant.oracle.case import Case
 from refquant.oracle.families.aquant.cases_border import border_cases
 from refquant.oracle.families.aquant.cases_quant import quant_cases
 from refquant.oracle.families.aquant.cases_rounding import rounding_cases
+from refquant.oracle.families.aquant.cases_step import step_cases
 
 
 def cases() -> Iterator[Case]:
@@ -13,3 +14,4 @@ def cases() -> Iterator[Case]:
     yield from border_cases()
     yield from quant_cases()
     yield from rounding_cases()
+    yield from step_cases()
