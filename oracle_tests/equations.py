@@ -1,8 +1,7 @@
 """The numbered equations of AQuant and AdaQTransform: where each one is computed, and tested.
 
 `python -m oracle_tests.equations` writes validation/equations.md; a test fails where an equation
-has no function or no test, or where that page is out of date. AT eq. 12 and 13 (redistribution
-inside xi and eta) follow with the redistribution methods.
+has no function or no test, or where that page is out of date.
 """
 
 from pathlib import Path
@@ -152,7 +151,7 @@ EQUATIONS = (
     Equation(
         "AT eq.7",
         "case 2.2 with a learned bias",
-        AQ + "decoupled:decoupled_forward",
+        "refquant.components.output_transform:FreeBias",
         "test_adaqtransform_laws::test_learned_step_is_learned_scale",
     ),
     Equation(
@@ -178,6 +177,18 @@ EQUATIONS = (
         "LSQ+ with a real offset",
         AQ + "lsq_plus:lsq_plus_real_forward",
         "test_quantizer_lsq::test_real_form_by_hand",
+    ),
+    Equation(
+        "AT eq.12",
+        "channel scaling: Q(W sc) Q(x / sc)",
+        "refquant.redistribute.rescale:rescale",
+        "test_redistribute_steps::test_the_float_function_is_unchanged",
+    ),
+    Equation(
+        "AT eq.13",
+        "channel scaling inside xi and eta",
+        "refquant.methods.compose:compose",
+        "test_methods_transform::test_redistribution_stands_inside_the_transform",
     ),
 )
 

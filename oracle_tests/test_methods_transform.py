@@ -5,7 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from oracle_tests.reconstruct_cases import BITS, changed, images, normed, residual, run_of, task_of
+from oracle_tests.reconstruct_cases import (
+    BITS,
+    changed,
+    dense,
+    images,
+    normed,
+    residual,
+    run_of,
+    task_of,
+)
 from refquant.components import XiEta
 from refquant.deploy import absorb_norms, run_fake, run_integer
 from refquant.methods import METHODS, Learn
@@ -212,3 +221,27 @@ def test_without_a_norm_the_rest_is_learnt():
     """A network whose pattern is absent runs all the same, and nothing is behind its products."""
     _, state, records = run_of(residual(), slowly(BN_UNFOLDED), steps=2, bits=BITS)
     assert not {key for key in state if key[1] in ("gamma", "beta")} and len(records) == 1
+
+
+def test_redistribution_stands_inside_the_transform():
+    """AT eq. 12, 13: y = xi (Q(W sc) Q(x / sc)) + b + eta, with every part of it by hand."""
+    network = dense(sizes=(6, 5, 3))
+    x = images(network, 60)
+    bits = {"weight_bits": 3, "act_bits": 4, "first_last_bits": None}
+    result = quantize(network, x, "nearest+smoothquant+ols", **bits)
+    w1, w2 = (network.params[(n, "w")] for n in ("fc1", "fc2"))
+    b1, b2 = (network.params[(n, "bias")] for n in ("fc1", "fc2"))
+    hidden = np.maximum(x @ w1.T + b1, 0.0)
+    sc = np.sqrt(np.abs(hidden).max(axis=0) / np.abs(w2).max(axis=0))
+    np.testing.assert_allclose(result.prepared.params[("fc2.product", "w")], w2 * sc, rtol=1e-12)
+    layer, y = result.layers["fc2"], images(network, 7, seed=8)
+    trace = run_fake(result.plan, y)
+    coder = result.plan.coders["r1.q"]
+    x_hat = coder.step * (trace.codes["r1.q"] - coder.zero_point)  # Q(x / sc)
+    w_hat = layer.s_w[:, None] * (layer.codes - layer.zero_point)  # Q(W sc)
+    np.testing.assert_allclose(
+        trace.output, layer.xi * (x_hat @ w_hat.T) + b2 + layer.eta, rtol=1e-12, atol=1e-13
+    )
+    error, half = np.abs(w_hat - w2 * sc), layer.s_w[:, None] / 2
+    inside = np.abs(w2 * sc) <= 7 * half  # levels -4..3
+    assert inside.mean() > 0.5 and np.all((error <= half * (1 + 1e-12))[inside])
