@@ -100,6 +100,19 @@ def test_borders_are_reported(capsys: Capture) -> None:
     assert "codes_changed_at_16_bits" in printed and "codes_changed_at_8_bits" in printed
 
 
+def test_gaps_are_printed_on_request(capsys: Capture) -> None:
+    """Loss, bound and what is surely lost of every layer; reasons where nothing can be said."""
+    line = ["quantize", "digits-mlp", "--gaps", "--quiet", "--weight-bits", "2"]
+    assert main([*line, "--method", "nearest", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["gaps"]
+    data = rq.zoo.data("digits")
+    result = rq.quantize(rq.zoo.load("digits-mlp"), data.calib.x, "nearest", weight_bits=2)
+    assert found == [gap._asdict() for gap in result.optimality_gap(data.calib.x)]
+    assert not any(gap["exact"] for gap in found) and found[0]["surely"] > 0.0
+    assert main([*line, "--method", "a-rounding"]) == 0
+    assert "its weights are real numbers" in capsys.readouterr().out
+
+
 def test_a_mismatch_is_exit_code_1(capsys: Capture, monkeypatch: Patch) -> None:
     """If the integer network were not the fake one, a script would notice."""
     monkeypatch.setattr(command, "integer_equals_fake", lambda result, x: False)

@@ -225,6 +225,7 @@ def _result(
         },
         history=history,
         prepared=prepared,
+        reference=model.float_network,
         plan=deploy(prepared, {n: _hard(own[n], s) for n, s in steps.items()}) if steps else None,
         run_id=run_id,
     )
@@ -246,6 +247,7 @@ def _layer(params: dict[str, Array], step: Array, border: dict[str, Array] | Non
         border=border,
         xi=params.get("xi"),
         eta=params.get("eta"),
+        s_w_in=params["s_w"].reshape(step.shape) if "s_w_out" in params else None,
     )
 
 

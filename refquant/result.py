@@ -11,12 +11,14 @@ import numpy as np
 from refquant import __version__
 from refquant import numerics as nx
 from refquant._bundle import write_bundle
-from refquant._checks import check_array, check_in, complaint
+from refquant._checks import check_array, check_in, check_int, complaint
 from refquant._types import Array
 from refquant.deploy import Plan, run_fake, run_integer
 from refquant.methods.canonical import as_data
 from refquant.methods.setting import Setting
 from refquant.network import Network, linear_nodes, predict, replace_params
+from refquant.optimal.brute_force import MAX_FREE
+from refquant.quantizers.grid import Grid
 from refquant.reconstruct.checkpoint import record_to_data
 from refquant.reconstruct.history import Record
 from refquant.reconstruct.model import Bits
@@ -29,6 +31,7 @@ from refquant.report.borders import (
     stored_coefficients,
     with_border_bits,
 )
+from refquant.report.gaps import LayerGap, optimality_gaps
 
 
 class Layer(NamedTuple):
@@ -48,6 +51,8 @@ class Layer(NamedTuple):
     xi, eta : arrays of shape (c_out,), () or (c_out, h, w), or None
         AdaQTransform's output scale and shift, where the method has them; a batch norm that was
         not folded is in them too.
+    s_w_in : array of shape (c_out,) or (), or None
+        The step that decided the codes, where it is not `s_w` (AdaQTransform's cases 2.1 to 2.3).
     """
 
     codes: Array
@@ -57,6 +62,7 @@ class Layer(NamedTuple):
     border: Mapping[str, Array] | None = None
     xi: Array | None = None
     eta: Array | None = None
+    s_w_in: Array | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -83,6 +89,8 @@ class Result:
     prepared : Network
         Folded, lowered, with quantize nodes and their steps; its weights are the float ones. Batch
         norms that the method left unfolded are in the xi and eta of the layers before them.
+    reference : Network
+        The float network that was quantized, with the nodes of `prepared` and no quantizer.
     plan : Plan or None
         The deployed network, overflow proof included; None where the weights are real.
     run_id : str
@@ -97,6 +105,7 @@ class Result:
     layers: Mapping[str, Layer]
     history: tuple[Record, ...]
     prepared: Network
+    reference: Network
     plan: Plan | None
     run_id: str
 
@@ -172,6 +181,41 @@ class Result:
         """
         check_array("Result.border_report", "x", x)
         return border_report(self.prepared, self.layers, self.bits.weights, x, bits)
+
+    def optimality_gap(self, x: Array, max_exact: int = MAX_FREE) -> tuple[LayerGap, ...]:
+        """Return how far each layer's codes are from the best rounding of its weights.
+
+        Parameters
+        ----------
+        x : array (n, *input_shape)
+            Inputs over which the layers' errors are averaged, as the calibration inputs.
+        max_exact : int
+            Up to that many free weights a channel, 0..22, the optimum is found by brute force;
+            beyond, a lower bound stands in for it, and `exact` is False.
+
+        Returns
+        -------
+        tuple of LayerGap
+            In running order; where nothing can be said, with the reason.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `x` is no such array or `max_exact` out of range.
+        """
+        check_array("Result.optimality_gap", "x", x)
+        check_int("Result.optimality_gap", "max_exact", max_exact, 0, MAX_FREE)
+        return optimality_gaps(
+            self.prepared, self.reference, self.layers, self._grids(), x, max_exact
+        )
+
+    def _grids(self) -> dict[str, Grid]:
+        """The grid of every layer's weights."""
+        names, bits = linear_nodes(self.prepared), self.bits
+        widths = dict.fromkeys(names, bits.weights)
+        if bits.first_last is not None:
+            widths |= {names[0]: bits.first_last, names[-1]: bits.first_last}
+        return {name: Grid(self.setting.weights.grid, widths[name]) for name in self.layers}
 
     def save(self, directory: str | Path, overwrite: bool = False) -> Path:
         """Write codes, steps, biases, history and the full setting as a bundle of .npy files.

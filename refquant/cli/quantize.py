@@ -71,6 +71,11 @@ def add_parser(commands: Any) -> None:
         "--pinned", action="store_true", help="pinned arithmetic: the same bits on every machine"
     )
     parser.add_argument("--checkpoint", metavar="DIR", help="keep finished units; resume from it")
+    parser.add_argument(
+        "--gaps",
+        action="store_true",
+        help="how far each layer's codes are from the best ones, on the calibration images",
+    )
     parser.add_argument("--out", metavar="DIR", help="save codes, steps and history there")
     add_quiet(parser)
     parser.set_defaults(run=run)
@@ -103,6 +108,8 @@ def run(arguments: argparse.Namespace) -> int:
         seconds = round(time.perf_counter() - began, 2)
         report = {"network": a.network, **measure(network, result), "seconds": seconds}
         report["border"] = borders(result)
+        if a.gaps:
+            report["gaps"] = gaps(result)
         surroundings = environment()
     if a.out:
         result.save(a.out)
@@ -136,6 +143,11 @@ def measure(network: Network, result: Result) -> dict[str, Any]:
     }
 
 
+def gaps(result: Result) -> list[dict[str, Any]]:
+    """Return how far each layer's codes are from the best ones, on the calibration images."""
+    return [gap._asdict() for gap in result.optimality_gap(zoo.data("digits").calib.x)]
+
+
 def borders(result: Result) -> dict[str, Any] | None:
     """Return what AQuant's borders cost, and what storing them changes on the test images."""
     found = result.border_report(zoo.data("digits").test.x)
@@ -160,15 +172,29 @@ def readable(report: dict[str, Any], history: tuple[Record, ...]) -> str:
         shown["integer_equals_fake"] = "no integer network: some operands are real numbers"
     shown["first_last_bits"] = report["first_last_bits"] or "like the others"
     shown |= {key: percent(report[key]) for key in ("fp32_accuracy", "accuracy")}
-    del shown["border"]
+    shown = {key: value for key, value in shown.items() if key not in ("border", "gaps")}
     shown["sqnr_db"], shown["kl"] = f"{report['sqnr_db']:.2f}", f"{report['kl']:.4f}"
     if report["border"] is not None:
         shown |= _border_lines(report["border"])
+    parts = [facts(shown)]
+    if "gaps" in report:
+        parts.append(_gap_table(report["gaps"]))
     if not history:
-        return facts(shown)
+        return "\n\n".join(parts)
     rows = [_cells(unit(record)) for record in history]
     units = table(["unit", "loss at start", "loss at end", "decided"], rows)
-    return f"{facts(shown)}\n\n{units}"
+    return "\n\n".join([*parts, units])
+
+
+def _gap_table(found: list[dict[str, Any]]) -> str:
+    rows = []
+    for gap in found:
+        numbers = [gap[key] for key in ("loss", "best", "gap", "surely")]
+        cells = ["-" if value is None else f"{value:.4g}" for value in numbers]
+        known = "optimum" if gap["exact"] else "lower bound"
+        comparable = known if gap["feasible"] else f"{known}; codes are no rounding of the weights"
+        rows.append([gap["layer"], *cells, gap["reason"] or comparable])
+    return table(["layer", "loss", "best", "gap", "surely lost", "best is"], rows)
 
 
 def _border_lines(border: dict[str, Any]) -> dict[str, str]:

@@ -26,8 +26,8 @@ from refquant._types import Array
 from refquant.optimal.brute_force import MAX_FREE, brute_force
 from refquant.optimal.exact_energy import integer_energy, rounded_energy, to_integers
 from refquant.optimal.lower_bound import lower_bound
-from refquant.optimal.moments import InputMoments
-from refquant.optimal.qubo import Qubo, build_qubo
+from refquant.optimal.moments import InputMoments, Target
+from refquant.optimal.qubo import Qubo, build_qubo, row_target
 from refquant.optimal.row import Row, weight_row
 from refquant.quantizers.grid import QParams
 
@@ -42,7 +42,13 @@ class Gap(NamedTuple):
     feasible: bool
 
 
-def rounding_gap(row: Row, levels: Array, moments: InputMoments, max_exact: int = MAX_FREE) -> Gap:
+def rounding_gap(
+    row: Row,
+    levels: Array,
+    moments: InputMoments,
+    max_exact: int = MAX_FREE,
+    target: Target | None = None,
+) -> Gap:
     """The optimality gap of one row of levels.
 
     Parameters
@@ -55,6 +61,8 @@ def rounding_gap(row: Row, levels: Array, moments: InputMoments, max_exact: int 
     max_exact : int
         Up to that many variables (0..22) the optimum is found by brute force; beyond, a lower
         bound stands in for it.
+    target : Target or None
+        What the product shall be instead of w^T x.
 
     Returns
     -------
@@ -67,8 +75,8 @@ def rounding_gap(row: Row, levels: Array, moments: InputMoments, max_exact: int 
     """
     check_int("rounding_gap", "max_exact", max_exact, 0, MAX_FREE)
     _check_integers("rounding_gap", "levels", levels, row.w.shape)
-    qubo = build_qubo(row, moments)
-    loss = levels_loss(row, levels, moments)
+    qubo = build_qubo(row, moments, target)
+    loss = levels_loss(row, levels, moments, target)
     step_up = levels.astype(np.int64) - qubo.base
     feasible = bool(((step_up == 0) | ((step_up == 1) & qubo.free)).all())
     if np.count_nonzero(qubo.q.any(axis=1)) > max_exact:
@@ -117,7 +125,9 @@ def layer_gap(
     return Gap(loss, best, gap, all(g.exact for g in gaps), all(g.feasible for g in gaps))
 
 
-def levels_loss(row: Row, levels: Array, moments: InputMoments) -> float:
+def levels_loss(
+    row: Row, levels: Array, moments: InputMoments, target: Target | None = None
+) -> float:
     """Mean squared output error of one row at given levels, by second moments.
 
     Parameters
@@ -126,6 +136,8 @@ def levels_loss(row: Row, levels: Array, moments: InputMoments) -> float:
     levels : (d,) integer array
         In u-space; any integers, reachable by rounding or not.
     moments : InputMoments
+    target : Target or None
+        As in `rounding_gap`.
 
     Returns
     -------
@@ -133,10 +145,11 @@ def levels_loss(row: Row, levels: Array, moments: InputMoments) -> float:
         Computed in float64. The asymmetric form cancels and may come out slightly negative.
     """
     w_hat = row.step * levels.astype(np.float64)
-    if moments.cross is None or moments.plain is None:
+    wanted = target or row_target(row, moments)
+    if wanted is None:
         return _form(w_hat - row.w, moments.gram, w_hat - row.w)
-    wanted = _form(row.w, moments.plain, row.w)
-    return _form(w_hat, moments.gram, w_hat) - 2.0 * _form(w_hat, moments.cross, row.w) + wanted
+    across = float(nx.sum(w_hat * wanted.cross))
+    return _form(w_hat, moments.gram, w_hat) - 2.0 * across + wanted.power
 
 
 def _exact_gap(qubo: Qubo, h: Array, best: Array) -> float:

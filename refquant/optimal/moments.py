@@ -33,6 +33,21 @@ class InputMoments(NamedTuple):
     plain: Array | None = None
 
 
+class Target(NamedTuple):
+    """What one row's product shall be, where it is not w^T x: t, a number a column.
+
+    Attributes
+    ----------
+    cross : (d,) float64 array
+        Mean of xh t, xh the input the row really gets.
+    power : float
+        Mean of t^2.
+    """
+
+    cross: Array
+    power: float
+
+
 def input_moments(x: Array, x_hat: Array | None = None) -> InputMoments:
     """Second moments of an input, of a quantised one against it where given, section 7.
 

@@ -16,6 +16,7 @@ Reference: methods, section 7 (P32, P33, P75; golden ops 38 and 39).
     asymmetric   mean ((S(F + h))^T xh - w^T x)^2 = h^T Q h + c
                  Q = S Gh S + 2 diag(S Gh S F - S Cx w)
                  c = F^T S Gh S F - 2 F^T S Cx w + w^T G w
+    any target   mean ((S(F + h))^T xh - t)^2: mean(xh t) for Cx w, mean(t^2) for w^T G w
 
 The linear terms stand on the diagonal since h^2 = h. A weight that is not free (see `row`) has
 h = 0 and its clipped level in F, so its f may lie outside [0, 1); it takes part in f, F and c,
@@ -37,7 +38,7 @@ import numpy as np
 from refquant import numerics as nx
 from refquant._checks import check_array, check_finite, check_operand, complaint
 from refquant._types import Array
-from refquant.optimal.moments import InputMoments
+from refquant.optimal.moments import InputMoments, Target
 from refquant.optimal.row import Row, check_row, floor_levels
 
 
@@ -58,7 +59,7 @@ class Choice(NamedTuple):
     energy: float
 
 
-def build_qubo(row: Row, moments: InputMoments) -> Qubo:
+def build_qubo(row: Row, moments: InputMoments, target: Target | None = None) -> Qubo:
     """The QUBO of one row, clipped weights eliminated, golden op 38.
 
     Parameters
@@ -67,6 +68,8 @@ def build_qubo(row: Row, moments: InputMoments) -> Qubo:
         d weights.
     moments : InputMoments
         d by d; asymmetric if `moments.cross` is given.
+    target : Target or None
+        What the product shall be instead of w^T x; `moments` then needs the Gram matrix alone.
 
     Returns
     -------
@@ -80,19 +83,18 @@ def build_qubo(row: Row, moments: InputMoments) -> Qubo:
     """
     check_row("build_qubo", row)
     check_moments("build_qubo", moments, len(row.w))
+    wanted = target or row_target(row, moments)
     base, free = floor_levels(row)
     scaled = moments.gram * (row.step[:, None] * row.step)  # symmetric to the last bit
     frac = row.w / row.step - base
-    if moments.cross is None:
+    if wanted is None:
         linear = -_times(scaled, frac)
         constant = _dot(frac, -linear)
     else:
         level = base.astype(np.float64)
-        on_level, on_target = _times(scaled, level), row.step * _times(moments.cross, row.w)
+        on_level, on_target = _times(scaled, level), row.step * wanted.cross
         linear = on_level - on_target
-        constant = (
-            _dot(level, on_level) - 2.0 * _dot(level, on_target) + _target_power(row, moments)
-        )
+        constant = _dot(level, on_level) - 2.0 * _dot(level, on_target) + wanted.power
     q = scaled + np.diag(2.0 * linear)
     return Qubo(q[np.ix_(free, free)], constant, base, free, frac)
 
@@ -169,9 +171,12 @@ def check_moments(function: str, moments: InputMoments, size: int) -> None:
             check_operand(function, f"moments.{name}", part, (size, size), np.dtype(np.float64))
 
 
-def _target_power(row: Row, moments: InputMoments) -> float:
-    """w^T G w, the mean square of the wanted output."""
-    return 0.0 if moments.plain is None else _dot(row.w, _times(moments.plain, row.w))
+def row_target(row: Row, moments: InputMoments) -> Target | None:
+    """Return the target w^T x of the asymmetric problem; None of the symmetric one."""
+    if moments.cross is None or moments.plain is None:
+        return None
+    power = _dot(row.w, _times(moments.plain, row.w))
+    return Target(_times(moments.cross, row.w), power)
 
 
 def _times(matrix: Array, vector: Array) -> Array:

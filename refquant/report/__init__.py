@@ -2,6 +2,7 @@
 
     question                                                        file
     what AQuant's borders cost, and what storing them changes       borders
+    how far its codes are from the best roundings                   gaps (layer_sums)
     the network whose products use the rounded weights              hard
 
 `refquant.Result` asks; nothing here changes anything.

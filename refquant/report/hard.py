@@ -11,7 +11,7 @@ import numpy as np
 
 from refquant._types import Array
 from refquant.components.weights import dequantized
-from refquant.network import Network, bypass, replace_params
+from refquant.network import Network, replace_params
 from refquant.network.run import evaluate
 
 CHUNK = 128  # samples in one pass
@@ -32,6 +32,10 @@ class Rounded(Protocol):
     def s_w(self) -> Array:
         """Dequantization step, (c_out,) or ()."""
 
+    @property
+    def s_w_in(self) -> Array | None:
+        """Step that decided the codes where it is another one, likewise."""
+
 
 def hard_network(prepared: Network, layers: Mapping[str, Rounded]) -> Network:
     """Return `prepared` with the weights of `layers` dequantized from their codes."""
@@ -44,13 +48,10 @@ def hard_network(prepared: Network, layers: Mapping[str, Rounded]) -> Network:
     )
 
 
-def float_network(prepared: Network) -> Network:
-    """Return `prepared` with every quantizer bypassed: same edge names, real values."""
-    return bypass(prepared, [node.name for node in prepared.nodes if node.op == "quantize"])
-
-
-def values_of(network: Network, x: Array, edges: Sequence[str]) -> Iterator[dict[str, Array]]:
-    """Yield the values of `edges` for inputs `x`, some samples at a time."""
+def values_of(
+    network: Network, x: Array, edges: Sequence[str], samples: int = CHUNK
+) -> Iterator[dict[str, Array]]:
+    """Yield the values of `edges` for inputs `x`, so many samples at a time."""
     kind = np.result_type(*(v for v in network.params.values() if v.dtype.kind == "f"))
-    for begin in range(0, len(x), CHUNK):
-        yield evaluate(network, {"input": x[begin : begin + CHUNK].astype(kind)}, edges)
+    for begin in range(0, len(x), samples):
+        yield evaluate(network, {"input": x[begin : begin + samples].astype(kind)}, edges)
