@@ -44,3 +44,16 @@ def test_quantize_multiplier_by_hand():
     """-3/8 = -(3/4) 2^-1; 6 = (3/4) 2^3; zero by convention 16."""
     found = goldens("quantize_multiplier", {"multiplier": np.array([-0.375, 6.0, 0.0])}, {})
     assert found == {"m0": [-3 * 2**29, 3 * 2**29, 0], "exponent": [1, -3, 0]}
+
+
+def test_int_conv_acc_by_hand():
+    """z = 3, padding on the left: -(3 - 3) + 2 (5 - 3) = 4; then -(5 - 3) + 2 (2 - 3) = -4."""
+    inputs = {"x_codes": np.array([[[[5, 2]]]]), "w": np.array([[[[-1, 2]]]]), "zero_point": 3}
+    found = goldens("int_conv_acc", inputs, {"padding": [0, 1, 0, 0]})
+    assert found["acc"] == [[[[4, -4]]]]
+
+
+def test_the_family_holds_its_part_of_the_table():
+    """Operations 66 to 69 of the specification."""
+    names = ["int_conv_acc", "requant_float", "requant_fixed", "quantize_multiplier"]
+    assert list(BY_NAME) == names

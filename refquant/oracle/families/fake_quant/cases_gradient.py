@@ -48,6 +48,11 @@ def cases() -> Iterator[Case]:
         "T8", "NaN, infinities and huge values", (u / 4, 0.25, 3, np.arange(1.0, 8)),
         {"bits": 3, "grid": "affine"}, ("2.1",), ("smoke",),
     )  # fmt: skip
+    u = np.array([np.inf, -np.inf, 1.25])
+    yield gradient(
+        "T8", "infinities alone", (u / 4, 0.25, 3, np.array([1.0, 2.0, 4.0])),
+        {"bits": 3, "grid": "affine"}, ("2.1",), ("smoke",),
+    )  # fmt: skip
     yield from shared_step_cases()
 
 

@@ -35,8 +35,6 @@ VARIANTS = (
     variant("affine_is_symmetric", "The width is twice the larger end.",
             "AutoGPTQ/AutoGPTQ#293: symmetric ranges with a zero point in the middle",
             affine=lambda a, b, p: 2 * np.maximum(-a, b) / p),
-    variant("zero_point_half_up", "The zero point of a tie goes up instead of to the even code.",
-            "floor(x + 1/2)", zero_of=zero_by(nearest.half_up)),
     variant("zero_point_half_away", "The zero point of a tie goes away from zero.",
             "std::round; sonos/tract#2850", zero_of=zero_by(nearest.half_away)),
     variant("zero_point_truncated", "The zero point is cut towards zero.",

@@ -85,6 +85,8 @@ def fixed_cases() -> Iterator[Case]:
     acc = np.concatenate([SMALL * 256 + d for d in (127, 128, 129)])
     yield from case("M = 2^-9: ties of a long shift", acc, (HALF, 8, 0), WIDE)
     acc = codes(("requant_fixed", "acc"), 60, -(2**20), 2**20)
+    beside = np.array([16777729, -16777729, 16778753, -16778753, 16777727])
+    yield from case("M = 2^-10: accumulators of 25 bits beside ties", beside, (HALF, 9, 0), WIDE)
     yield from case("any multiplier", acc, (1490923821, 7, 0), WIDE)
     yield from case("any negative multiplier", acc, (-1490923821, 7, 0), WIDE)
     yield from case("M = 6: a left shift", SMALL, (3 * 2**29, -3, 0), WIDE, ("smoke",))
@@ -104,6 +106,8 @@ def fixed_cases() -> Iterator[Case]:
     few = {"bits": 4}
     yield from case("both ends, odd zero point", SMALL * 3, (HALF, 0, 5), few, ("smoke",))
     yield from case("a fused ReLU", SMALL, (HALF, 0, 5), few | {"relu": True}, ("smoke",))
+    yield from case("signed codes with a fused ReLU", SMALL, (HALF, 0, -3),
+                    {"bits": 4, "grid": "signed", "relu": True}, ("smoke",))  # fmt: skip
     yield from case("narrow codes", SMALL * 4, (HALF, 0, 0), {"bits": 4, "grid": "narrow"},
                     ("smoke",))  # fmt: skip
     parameters = np.array([HALF, -3 * 2**29, 2**31 - 1]), np.array([0, 1, -1]), 7

@@ -1,5 +1,5 @@
 """The wrong implementations of the family."""
 
-from refquant.oracle.families.integer import variants_requantize
+from refquant.oracle.families.integer import variants_conv, variants_requantize
 
-VARIANTS = (*variants_requantize.VARIANTS,)
+VARIANTS = (*variants_conv.VARIANTS, *variants_requantize.VARIANTS)

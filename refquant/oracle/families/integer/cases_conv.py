@@ -1,0 +1,71 @@
+"""Inputs for `int_conv_acc`: odd geometries, groups, and numbers that narrow sums cannot hold."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from refquant._types import Array
+from refquant.oracle.case import Case
+from refquant.oracle.draw import codes
+
+Shape = tuple[int, ...]
+# The kernel that each is meant for stands behind it.
+ODD = {"stride": [2, 1], "padding": [1, 0, 2, 3], "dilation": [1, 2]}  # (3, 2)
+LOOSE = {"stride": [3, 2], "padding": [0, 1, 1, 0]}  # (2, 3): rows and columns are left over
+FRAME = {"padding": [2, 0, 0, 2], "stride": [1, 2]}  # (1, 2): windows that see padding only
+SAME = {"padding": [1, 1, 1, 1]}  # (3, 3)
+GEOMETRIES: tuple[tuple[str, Shape, Shape, dict[str, Any]], ...] = (
+    ("two groups of two channels, two filters each", (1, 4, 5, 3), (4, 2, 3, 2), ODD),
+    ("a batch, dense; rows and columns left over", (2, 3, 6, 7), (4, 3, 2, 3), LOOSE),
+    ("three groups of two channels, one filter each", (1, 6, 3, 4), (3, 2, 3, 2), ODD),
+    ("depthwise with two filters a channel", (1, 3, 4, 5), (6, 1, 3, 3), SAME),
+    ("depthwise, a 1x5 kernel on a 10x4 map", (1, 3, 10, 4), (3, 1, 1, 5),
+     {"padding": [0, 2, 0, 2]}),
+    ("windows that see padding only", (2, 2, 2, 3), (3, 2, 1, 2), FRAME),
+    ("a 1x1 kernel: a linear layer", (2, 3, 1, 1), (4, 3, 1, 1), {}),
+)  # fmt: skip
+
+
+def cases() -> Iterator[Case]:
+    """Yield the cases of the op."""
+    for number, (purpose, x, w, attrs) in enumerate(GEOMETRIES):
+        key = ("int_conv_acc", purpose)
+        zero = (131, 0, 255, 7, 128, 3, 64)[number]
+        inputs = {"x_codes": codes((*key, "x"), x, 0, 255), "w": codes((*key, "w"), w, -8, 7)}
+        yield _case(purpose, inputs, zero, {**attrs, "groups": x[1] // w[1]},
+                    ("smoke",) if number in (0, 3) else ())  # fmt: skip
+    yield from narrow_cases()
+
+
+def narrow_cases() -> Iterator[Case]:
+    """Products and sums beyond 16 bits, 24 bits, and 32 bits in code space."""
+    pairs = np.array([[127, 127, 127, -128], [-128, -128, 1, 127], [64, 65, -64, -65]])
+    x = np.array([255, 255, 254, 128])
+    yield _case("uint8 times int8: pairs beyond int16", _points(x, pairs), 0, {}, ("smoke",))
+    yield _case("the same with a zero point", _points(x, pairs), 128, {})
+    sums = np.array([[32767, 1, 0], [-32767, -3, 5], [20001, -12001, 101]])
+    yield _case("sums of odd numbers beyond 24 bits", _points([65535, 1, 3], sums), 0, {},
+                ("smoke",))  # fmt: skip
+    far = np.array([[30001, 30001, 30001], [-30001, -30001, -30001], [15001, 15001, -30001]])
+    yield _case("sums beyond 32 bits before the zero point is taken off",
+                _points([65535, 65533, 65530], far), 65534, {}, ("smoke",))  # fmt: skip
+    x = codes(("int_conv_acc", "signed"), (1, 2, 3, 3), -128, 127)
+    w = codes(("int_conv_acc", "signed w"), (2, 2, 3, 3), -127, 127)
+    yield _case("signed codes, a zero point below 0", {"x_codes": x, "w": w}, -5, SAME)
+    w = codes(("int_conv_acc", "at rest"), (2, 2, 3, 3), -8, 7)
+    yield _case("a map of zero points: all sums are 0",
+                {"x_codes": np.full((1, 2, 2, 3), 131), "w": w}, 131, SAME)  # fmt: skip
+
+
+def _points(x: Any, w: Array) -> dict[str, Array]:
+    """A linear layer as a 1x1 convolution of one pixel."""
+    return {"x_codes": np.reshape(x, (1, -1, 1, 1)), "w": w.reshape(*w.shape, 1, 1)}
+
+
+def _case(
+    purpose: str, inputs: dict[str, Array], zero: int, attrs: dict[str, Any],
+    flags: tuple[str, ...] = (),
+) -> Case:  # fmt: skip
+    inputs = {**inputs, "zero_point": np.array(zero)}
+    return Case("int_conv_acc", "T8", purpose, inputs, attrs, ("17.1", "17.2", "P58", "P01"), flags)
