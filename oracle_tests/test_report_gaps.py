@@ -8,7 +8,7 @@ import pytest
 
 from oracle_tests.reconstruct_cases import changed, dense, images, normed, residual
 from refquant.deploy import run_fake
-from refquant.methods import METHODS
+from refquant.methods import METHODS, Learn
 from refquant.methods.adaqtransform import ADAQTRANSFORM
 from refquant.methods.paradigm import BN_UNFOLDED, CASE_12, CASE_22
 from refquant.network import forward
@@ -55,13 +55,15 @@ def errors_of_every_rounding(result, layer, x):
     return np.array(found)
 
 
+# s_w_out goes far enough that floor(w / s_w_out) is another level than floor(w / s_w).
+APART = (("alpha", Learn(lr=1e-3)), ("s_w_out", Learn(lr=0.1, keep_travel=False)))
 CASES = {
     "nearest": "nearest",
     "adaround": "adaround",
     "xi and eta": "nearest+ols",
     "bias": "nearest+bias-correction",
     "border": "nearest-border",
-    "decoupled": changed(CASE_22, batch=8),
+    "decoupled": changed(CASE_22, batch=8, learn=APART),
     "learnt transform": changed(ADAQTRANSFORM, batch=8),
 }
 
