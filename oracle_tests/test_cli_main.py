@@ -26,6 +26,7 @@ NAMES = (
     "train",
     "verify",
     "vectors",
+    "fingerprint",
     "explain",
     "selftest",
     "bench",

@@ -112,13 +112,13 @@ class Gallery:
                 contradicted[list(wall.misshapen)] += 1
                 bad = wrong_elements(wall.golden, value, self.form)
                 wrong += int(np.count_nonzero(bad))
-                agree = self._agree(wall, value)
+                agree = self.agree(wall, value)
                 axes = tuple(range(1, agree.ndim))
                 explained[wall.present] += np.count_nonzero(agree & bad, axis=axes)
                 contradicted[wall.present] += np.count_nonzero(wall.off & ~bad & ~agree, axis=axes)
         return explained / np.maximum(wrong + contradicted, 1)
 
-    def _agree(self, wall: Wall, value: Array) -> Array:
+    def agree(self, wall: Wall, value: Array) -> Array:
         """Return where each candidate gives what the backend gave, up to their roundings."""
         if wall.golden.value.dtype.kind != "f":
             return np.asarray(wall.answers == value)

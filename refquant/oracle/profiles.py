@@ -15,10 +15,22 @@ from refquant._checks import check_in, complaint
 from refquant.oracle.op import Attrs, Op
 from refquant.oracle.registry import ops
 
-# Sources: ecosystem table of dialects; the released codes named in the catalogue of methods.
+RELEASED = {"alpha_init": "quotient", "curve": "linear", "first_step": 1, "reduction": "channels"}
+# What the released codes do, where it is known; see the table of dialects in their methods' files.
 PROFILES: dict[str, dict[str, Any]] = {
     "any": {},
     "paper": {},
+    "brecq": {**RELEASED, "after": "continue", "tie": "up", "edge": "inclusive"},
+    "qdrop": {**RELEASED, "after": "hold", "tie": "up", "edge": "inclusive"},
+    "mqbench": {**RELEASED, "after": "hold", "tie": "up", "edge": "inclusive"},
+    "aimet": {"curve": "cosine", "first_step": 0, "after": "refuse", "tie": "up"},
+    "ppq": {"curve": "cosine", "after": "continue", "tie": "up"},
+    "amct": {"curve": "cosine", "first_step": 0, "reduction": "channels"},
+    "brevitas": {"curve": "linear", "reduction": "channels", "tie": "down"},
+    "onnxsim": {"curve": "linear", "arrive": "last", "reduction": "mean", "tie": "down"},
+    "onnx": {"round.mode": "rint", "fake_quant.rounding": "rint"},
+    "tflite-single": {"requant_fixed.requantize": "single"},
+    "tflite-double": {"requant_fixed.requantize": "double"},
 }
 
 
@@ -36,7 +48,7 @@ def resolve(profile: str | Mapping[str, Any]) -> dict[str, Any]:
             f"{op.name}.{attr.name}": attr.default
             for op in ops().values()
             for attr in op.attrs
-            if attr.dialect and profile != "any"
+            if attr.dialect and profile == "paper"
         }
         return defaults | _spread(PROFILES[profile])
     if not isinstance(profile, Mapping):
