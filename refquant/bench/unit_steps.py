@@ -1,0 +1,150 @@
+"""B2 and B3: one step of the reconstruction loop, as it is, against the same step in PyTorch."""
+
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from refquant import numerics as nx
+from refquant._types import Array
+from refquant.bench.agreement import same_gradients
+from refquant.bench.case import SAME, Arrays, Case, Work
+from refquant.bench.layers import SAME3, Size, images, weights
+from refquant.kernels.memory import keep_freed_memory
+from refquant.methods.aquant import AQUANT
+from refquant.methods.qdrop import QDROP
+from refquant.methods.setting import Setting
+from refquant.network import Network, Node
+from refquant.network.graph import Key
+from refquant.optim.adam import adam_init, adam_step
+from refquant.reconstruct.loop import Run, Supply, jobs
+from refquant.reconstruct.model import Bits, build_model, part_of
+from refquant.reconstruct.task import UnitTask
+from refquant.reconstruct.unit import gradients, learnt_keys
+
+STEPS, IMAGES = 1000, 64
+BORDER = 0.02  # deviation of the coefficients: a border that has learnt something
+ROUNDED = 0.7  # share of the rounding schedule
+# AdaRound and steps together, nothing dropped; the method without its draws.
+JOINT = replace(QDROP, name="joint", phases=(replace(QDROP.phases[0], mix=()),))
+
+
+class Begun(NamedTuple):
+    """A unit ready for a step: the task, and its state."""
+
+    task: UnitTask
+    own: dict[Key, Array]
+
+
+def chain(size: Size, layers: int) -> Network:
+    """Return convolutions 3x3 with ReLUs in between, all of them one block."""
+    nodes: list[Node] = []
+    for number in range(layers):
+        source = nodes[-1].name if nodes else "input"
+        nodes.append(Node(f"c{number}", "conv2d", (source,), (("geometry", SAME3),)))
+        if number < layers - 1:
+            nodes.append(Node(f"r{number}", "relu", (f"c{number}",)))
+    block = ("block", tuple(node.name for node in nodes))
+    shape = (size.channels, size.side, size.side)
+    params = {(f"c{n}", "w"): np.roll(weights(size), n, axis=0) for n in range(layers)}
+    return Network("chain", shape, tuple(nodes), params, (block,))
+
+
+def begun(setting: Setting, layers: int, size: Size) -> Begun:
+    """Return the block ready to be learnt at W4A4, in the middle of the rounding schedule."""
+    x = images(0, size)
+    model = build_model(chain(size, layers), x, setting, Bits(4, 4, None))
+    number, phase, index, unit = next(iter(jobs(model.network, setting)))
+    supply = Supply.begin(model, phase, x).to(unit, model, model.start)
+    run = Run(seed=0, steps=STEPS, progress=lambda name, steps: lambda: None)
+    task = supply.task(model, unit, run, (0, number, index))
+    own = part_of(model.start, unit)
+    for key, value in own.items():
+        if key[1] in ("b0", "b1", "b2"):
+            own[key] = (BORDER * nx.counter.normal((2, *key), value.shape)).astype(value.dtype)
+        elif key[1] == "a":
+            own[key] = np.asarray(ROUNDED, value.dtype)
+    return Begun(task, own)
+
+
+def inputs_of(setting: Setting, layers: int, size: Size) -> dict[str, Array]:
+    """Return what the other side needs: "x", "target", and the state as "node.parameter"."""
+    task, own = begun(setting, layers, size)
+    (edge,) = task.inputs
+    found = {f"{node}.{name}": value for (node, name), value in own.items()}
+    for layer in task.unit.layers:
+        found[f"{layer}.w"] = task.network.params[(f"{layer}.product", "w")]
+    return {**found, "x": task.inputs[edge], "target": task.targets[task.unit.output]}
+
+
+def ours(setting: Setting, layers: int, size: Size, inputs: Arrays) -> Work:
+    """One step: draw, mix, forward, loss, backward, Adam.
+
+    The results are of all images, without mixing and regulariser: nothing in them is drawn.
+    """
+    keep_freed_memory()  # as a run does first
+    task, own = begun(setting, layers, size)
+    keys = learnt_keys(task, own)
+    adam, rates = adam_init({key: own[key] for key in keys}), dict.fromkeys(keys, 1e-3)
+
+    def run() -> None:
+        found = gradients(task, own, STEPS // 2)
+        adam_step({key: own[key] for key in keys}, found.grads, adam, rates)
+
+    def results() -> dict[str, Array]:
+        phase = replace(task.phase, mix=(), penalty=None, batch=len(inputs["x"]))
+        whole = replace(task, phase=replace(phase, sampling="permutation"))
+        grads = gradients(whole, own, 1).grads
+        return {f"{node}.{name}": value for (node, name), value in grads.items()}
+
+    return Work(run, results)
+
+
+def cases() -> tuple[Case, ...]:
+    """Return the cases of B2 and B3, and the memory of B2."""
+    goals = {(16, 32): (5.0, 8.0), (64, 16): (3.0, 5.0), (128, 8): (2.0, 4.0)}
+    eager = [_aquant(*place, *goal) for place, goal in goals.items()]
+    compiled = replace(
+        _aquant(64, 16, 2.2, 4.0),
+        name="B2 AQuant step, compiled, 64:16",
+        peer="torch.compile, the same step, batch 32",
+        worker="aquant-step-compiled",
+        quick=False,
+    )
+    memory = replace(
+        _aquant(64, 16, 20.0, 100.0),
+        name="B5 AQuant step, peak memory, 64:16",
+        measure="bytes",
+    )
+    return (*eager, compiled, memory, _joint(16, 16), _joint(64, 16))
+
+
+def _aquant(channels: int, side: int, target: float, aim: float) -> Case:
+    size = Size(channels, side, IMAGES)
+    return Case(
+        name=f"B2 AQuant step, {channels}:{side}",
+        table=SAME,
+        peer="PyTorch eager, the same step, batch 32",
+        inputs=partial(inputs_of, AQUANT, 1, size),
+        ours=partial(ours, AQUANT, 1, size),
+        worker="aquant-step",
+        judge=same_gradients,
+        target=target,
+        aim=aim,
+    )
+
+
+def _joint(channels: int, side: int) -> Case:
+    size = Size(channels, side, IMAGES)
+    return Case(
+        name=f"B3 AdaRound + LSQ step, block of two, {channels}:{side}",
+        table=SAME,
+        peer="PyTorch eager, the same step, batch 32",
+        inputs=partial(inputs_of, JOINT, 2, size),
+        ours=partial(ours, JOINT, 2, size),
+        worker="joint-step",
+        judge=same_gradients,
+        target=0.7,
+        aim=1.0,
+    )
