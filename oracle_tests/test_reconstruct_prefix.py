@@ -196,3 +196,11 @@ def test_the_units_part_of_the_state_can_be_taken_and_put_back():
     assert with_part(state, unit, part) == state
     less = {key: value for key, value in part.items() if key[1] != "codes"}
     assert set(state) - set(with_part(state, unit, less)) == {("dw", "codes")}
+
+
+def test_chunks_shrink_with_the_size_of_a_sample():
+    """At most `CHUNK` samples, at most `ROOM` bytes of the widest edge, at least one sample."""
+    for side, size in ((4, 128), (64, 32), (256, 2), (1024, 1)):
+        values = {"a": np.zeros((130, side, side)), "b": np.zeros((130, 1))}
+        found = [rows.stop - rows.start for rows in prefix_module.slices(values)]
+        assert set(found) == {size} and len(found) == -(-130 // size)

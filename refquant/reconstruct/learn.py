@@ -80,7 +80,7 @@ def hard_loss(task: UnitTask, own: State) -> float:
     params = {**own, **hard_params(task.model, own, task.quantized_layers)}
     edges, total = sites(task.unit, task.phase.terms, task.logits), 0.0
     inputs = {**task.inputs, **task.beside}
-    for rows in slices(count(inputs)):
+    for rows in slices(inputs):
         part = {edge: value[rows] for edge, value in inputs.items()}
         values = evaluate(task.network, part, edges, params)
         loss, _ = loss_and_cotangents(values, task.goal(rows), task.unit, task.phase.terms)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from refquant._types import Array
+from refquant.kernels.memory import keep_freed_memory
 from refquant.methods.setting import Phase, Setting
 from refquant.network import Network, Unit, bypass, cut
 from refquant.network.graph import Key
@@ -58,6 +59,7 @@ def reconstruct(
     setting : Setting
     run : Run
     """
+    keep_freed_memory()
     state: dict[Key, Array] = dict(model.start)
     records: list[Record] = []
     supplies: dict[int, Supply] = {}

@@ -19,7 +19,7 @@ from refquant.network.run import backward, forward
 from refquant.reconstruct.objective import loss_and_cotangents
 from refquant.reconstruct.task import UnitTask
 
-BYTES = 2**20  # with what else a node makes, about a second-level cache
+BYTES = 2**21  # what a node makes beside it stays in the cache with it
 
 
 def loss_and_gradients(

@@ -17,7 +17,10 @@ from refquant._types import Array
 from refquant.network.graph import INPUT, Key, Network
 from refquant.network.run import evaluate
 
-CHUNK = 128  # samples in one pass
+CHUNK = 128  # samples in one pass, at most
+ROOM = (
+    2**20
+)  # bytes of the widest edge that one pass starts from; its patches take a few times that
 NO_PARAMS: Mapping[Key, Array] = {}
 
 
@@ -74,15 +77,17 @@ def values_at(
 
 
 def chunks(values: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
-    """Yield the samples of all edges, `CHUNK` at a time."""
-    for rows in slices(count(values)):
+    """Yield the samples of all edges, a chunk at a time."""
+    for rows in slices(values):
         yield {edge: value[rows] for edge, value in values.items()}
 
 
-def slices(samples: int) -> Iterator[slice]:
-    """Yield the rows of each chunk of so many samples."""
-    for begin in range(0, samples, CHUNK):
-        yield slice(begin, begin + CHUNK)
+def slices(values: Mapping[str, Array]) -> Iterator[slice]:
+    """Yield the rows of each chunk: at most `CHUNK` samples, and not much more than `ROOM`."""
+    samples, widest = count(values), max(value[:1].nbytes for value in values.values())
+    size = min(CHUNK, max(1, ROOM // max(widest, 1)))
+    for begin in range(0, samples, size):
+        yield slice(begin, begin + size)
 
 
 def count(values: Mapping[str, Array]) -> int:

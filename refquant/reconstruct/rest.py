@@ -26,7 +26,7 @@ from refquant.network.run import backward, forward
 from refquant.network.units import Unit
 from refquant.reconstruct.model import State, hard_params
 from refquant.reconstruct.objective import FISHER
-from refquant.reconstruct.prefix import count, slices
+from refquant.reconstruct.prefix import slices
 from refquant.reconstruct.task import UnitTask
 
 
@@ -67,7 +67,7 @@ def weighed(task: UnitTask, own: State) -> UnitTask:
     params = {**own, **hard_params(task.model, own, task.quantized_layers)}
     inputs = {**task.inputs, **task.beside}
     parts = []
-    for rows in slices(count(inputs)):
+    for rows in slices(inputs):
         values = {edge: value[rows] for edge, value in inputs.items()}
         parts.append(_felt(task, params, values, task.targets[task.logits][rows]))
     return replace(task, felt={task.unit.output: np.concatenate(parts)})
