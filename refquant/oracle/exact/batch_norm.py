@@ -3,19 +3,21 @@
     y = gamma * (t - mean) / sd + beta,   sd = sqrt(var + eps)
 
 A channel is a flat list of its values t, over samples and positions. Everything is rational once
-sd is given, so Fractions stay exact; `deviation` makes sd for floats. Imports the standard
-library only.
+sd is given, so Fractions stay exact. Implementations differ in whether they form gamma / sd first;
+the errors of tracked numbers cover both. Imports the standard library only.
 """
 
-import math
 from typing import Any
+
+from refquant.oracle.exact import real
+from refquant.oracle.exact.tracked import either
 
 Values = list[Any]
 
 
-def deviation(var: float, eps: float) -> float:
-    """sd = sqrt(var + eps) in float64."""
-    return math.sqrt(var + eps)
+def deviation(var: Any, eps: Any) -> Any:
+    """sd = sqrt(var + eps)."""
+    return real.sqrt(var + eps)
 
 
 def statistics(t: Values) -> tuple[Any, Any]:
@@ -27,16 +29,27 @@ def statistics(t: Values) -> tuple[Any, Any]:
 
 def batch_norm(t: Values, gamma: Any, beta: Any, mean: Any, sd: Any) -> Values:
     """gamma * (t - mean) / sd + beta."""
-    return [gamma * (v - mean) / sd + beta for v in t]
+    return [normalised(v, gamma, beta, mean, sd) for v in t]
+
+
+def normalised(v: Any, gamma: Any, beta: Any, mean: Any, sd: Any) -> Any:
+    """One value; or by a scale and a shift, as of a folded layer."""
+    scale = gamma / sd
+    return either(gamma * (v - mean) / sd + beta, v * scale + (beta - mean * scale))
 
 
 def batch_norm_backward(
     d_y: Values, t: Values, gamma: Any, mean: Any, sd: Any
 ) -> tuple[Values, Any, Any]:
     """(d_t, d_gamma, d_beta) with mean and sd frozen."""
-    d_t = [g * gamma / sd for g in d_y]
-    d_gamma = sum(g * (v - mean) / sd for g, v in zip(d_y, t, strict=True))
+    d_t = [scaled(g, gamma, sd) for g in d_y]
+    d_gamma = sum(scaled(g, v - mean, sd) for g, v in zip(d_y, t, strict=True))
     return d_t, d_gamma, sum(d_y)
+
+
+def scaled(v: Any, factor: Any, sd: Any) -> Any:
+    """v * factor / sd, or v * (factor / sd)."""
+    return either(v * factor / sd, v * (factor / sd))
 
 
 def batch_norm_train_backward(
@@ -64,4 +77,4 @@ def batch_norm_train_backward(
 
 def fold(w: Values, bias: Any, gamma: Any, beta: Any, mean: Any, sd: Any) -> tuple[Values, Any]:
     """(w * gamma / sd, beta + gamma * (bias - mean) / sd) of one output channel, w flat."""
-    return [v * gamma / sd for v in w], beta + gamma * (bias - mean) / sd
+    return [scaled(v, gamma, sd) for v in w], normalised(bias, gamma, beta, mean, sd)

@@ -4,10 +4,13 @@ Written from methods.md 4.1 (the output size) and 4.3, in loops over indices. Ma
 lists [n][c][row][column] of floats or Fractions; everything is exact for Fractions. Output
 position (p, q) looks at input position (p * stride + a * dilation - before) for every tap a, in
 row-major order of the taps; positions off the input are padding: they never win a maximum.
+Imports the standard library only.
 """
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+
+from refquant.oracle.exact.tracked import either
 
 
 class Window(NamedTuple):
@@ -97,14 +100,19 @@ def _count(positions: list[tuple[int, int]], window: Window, count_include_pad: 
     return window.kernel[0] * window.kernel[1] if count_include_pad else len(positions)
 
 
+def mean(values: list[Any], count: int) -> Any:
+    """The sum over `count`; or the sum of shares, as by a convolution with weights 1 / count."""
+    return either(sum(values) / count, sum(v / count for v in values))
+
+
 def average_pool(x: Any, window: Window, count_include_pad: bool) -> Any:
     """Return the sum of what every window sees, divided by the count of its taps."""
 
     def pool(plane: Any) -> Any:
         y = _empty(plane, window)
         for p, q, positions in _outputs(plane, window):
-            total = sum(plane[i][j] for i, j in positions)
-            y[p][q] = total / _count(positions, window, count_include_pad)
+            count = _count(positions, window, count_include_pad)
+            y[p][q] = mean([plane[i][j] for i, j in positions], count)
         return y
 
     return _each_plane(pool, x)
@@ -128,7 +136,8 @@ def global_average_pool(x: Any) -> Any:
     """Return the mean of every plane, as maps of one position."""
 
     def pool(plane: Any) -> Any:
-        return [[sum(sum(row) for row in plane) / (len(plane) * len(plane[0]))]]
+        values = [v for row in plane for v in row]
+        return [[mean(values, len(values))]]
 
     return _each_plane(pool, x)
 

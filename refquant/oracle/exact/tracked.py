@@ -248,6 +248,16 @@ def lift(number: Any, ledger: Ledger) -> Any:
     return Tracked(ledger, Fraction(number))
 
 
+def either(a: Any, b: Any) -> Any:
+    """Return `a`, allowing for the error of `b`: the same number by another order of operations.
+
+    For formulas that correct implementations arrange in two ways, as x / n + y / n for (x + y) / n.
+    """
+    if isinstance(a, Tracked) and isinstance(b, Tracked):
+        return Tracked(a.ledger, a.value, max(a.error, b.error))
+    return a
+
+
 def special(number: Any) -> bool:
     """Return whether a number is a float that is NaN or infinite."""
     return isinstance(number, float) and not math.isfinite(number)

@@ -1,0 +1,1 @@
+"""Layers: patches, convolution, linear, batch norm, ReLU and pooling, forward and backward."""

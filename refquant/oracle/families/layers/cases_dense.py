@@ -1,0 +1,143 @@
+"""Inputs for linear layers, batch norm and ReLU."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from refquant._types import Array
+from refquant.oracle.case import Case
+from refquant.oracle.draw import dyadic
+from refquant.oracle.op import Arrays
+
+SPECIAL = np.array([np.nan, np.inf, -np.inf])
+EXACT_EPS = 0.0625
+# sd = 2, 1/2, 1/4, 1: exact under the eps above; the third channel is constant
+EXACT_VAR = np.array([3.9375, 0.1875, 0.0, 0.9375])
+THIRDS = np.array([8.9375, 35.9375, 0.5, 0.0])  # sd = 3, 6, 3/4, 1/4
+
+
+def cases() -> Iterator[Case]:
+    """Yield the cases of the nine operations."""
+    yield from linear_cases()
+    yield from norm_cases()
+    yield from fold_cases()
+    yield from clip_cases()
+
+
+def linear_cases() -> Iterator[Case]:
+    """Yield the cases of `linear` and `linear_backward`."""
+    for purpose, tier, sizes, flags in (
+        ("batch, features and outputs unequal", "T8", (3, 5, 4), ("smoke",)),
+        ("one sample", "T11", (1, 2, 3), ()),
+        ("a square weight", "T11", (2, 3, 3), ()),
+        ("sums that are rounded", "REAL", (4, 7, 3), ()),
+    ):
+        n, features, c_out = sizes
+        bits = {"T8": (8, 8), "T11": (11, 9), "REAL": (24, 24)}[tier]
+        x = dyadic(("linear", "x", purpose), (n, features), bits[0], bits[0] - 3)
+        w = dyadic(("linear", "w", purpose), (c_out, features), bits[1], bits[1] - 1)
+        d_y = dyadic(("linear", "d_y", purpose), (n, c_out), bits[1], bits[1] - 2)
+        bias = dyadic(("linear", "bias", purpose), c_out, bits[1], bits[1] - 4)
+        yield Case(
+            "linear", tier, purpose, {"x": x, "w": w, "bias": bias}, {}, ("4.1", "P03"), flags
+        )
+        yield Case(
+            "linear_backward", tier, purpose, {"d_y": d_y, "x": x, "w": w}, {}, ("4.1",), flags
+        )
+    x = np.array([[1.0, 2.0, 3.0], [0.0, 1.0, 2.0], [-1.0, 4.0, 0.5]])
+    x[0, 1], x[1, 2], x[2, 0] = SPECIAL
+    w = np.array([[1.0, 0.0, 2.0], [0.5, -1.0, 0.0]])
+    yield Case(
+        "linear", "T8", "NaN and infinities under zero weights, no bias", {"x": x, "w": w}, {},
+        ("4.1",), ("smoke",),
+    )  # fmt: skip
+
+
+def norms(key: str, bits: int) -> Arrays:
+    """gamma, beta and mean of four channels, both signs, one gamma 0."""
+    gamma, beta, mean = (
+        dyadic(("bn", key, name), 4, bits, bits - 2) for name in ("gamma", "beta", "mean")
+    )
+    gamma[1] = 0.0
+    return {"gamma": gamma, "beta": beta, "mean": mean}
+
+
+def real_var() -> Array:
+    """Variances of 24 bits: ordinary, small beside eps, 0, and large."""
+    var = np.abs(dyadic(("bn", "var"), 4, 24, 22))
+    var[1:] = var[1] * 2.0**-20, 0.0, var[3] * 2.0**10
+    return var
+
+
+NORMS = (
+    ("deviations that are powers of two", "T8", EXACT_VAR, EXACT_EPS),
+    ("deviations that are not, under the root exact", "T11", THIRDS, EXACT_EPS),
+    ("the default eps beside small and zero variances", "REAL", real_var(), 1e-5),
+    ("the eps of TensorFlow", "REAL", real_var()[::-1], 1e-3),
+)
+
+
+def norm_cases() -> Iterator[Case]:
+    """Yield the cases of `bn_infer` and `bn_infer_backward`."""
+    for number, (purpose, tier, var, eps) in enumerate(NORMS):
+        bits = {"T8": 8, "T11": 8, "REAL": 24}[tier]
+        shape = (2, 4, 3) if number % 2 == 0 else (1, 4, 2, 3)
+        x = dyadic(("bn", "x", purpose), shape, bits, bits - 3)
+        d_y = dyadic(("bn", "d_y", purpose), shape, bits, bits - 1)
+        own = norms(purpose, bits)
+        flags, attrs = (("smoke",) if number == 0 else ()), {"eps": eps}
+        if number == 0:
+            own["gamma"] = np.array([1.5, 0.0, -0.75, 2.0])
+        yield Case("bn_infer", tier, purpose, {"x": x, **own, "var": var}, attrs, ("4.2",), flags)
+        operands = {"d_y": d_y, "x": x, "gamma": own["gamma"], "mean": own["mean"], "var": var}
+        yield Case("bn_infer_backward", tier, purpose, operands, attrs, ("4.2",), flags)
+    x = np.array([[-1.0, 2.0, 0.0, 1.0], [*SPECIAL, 3.0]])
+    own = {**norms("special", 8), "var": EXACT_VAR}
+    yield Case(
+        "bn_infer", "T8", "NaN and infinities, two axes", {"x": x, **own}, {"eps": EXACT_EPS},
+        ("4.2",),
+    )  # fmt: skip
+
+
+def fold_cases() -> Iterator[Case]:
+    """Yield the cases of `bn_fold`."""
+    shapes = ((4, 3, 1, 2), (4, 4), (4, 1, 2, 1), (4, 2))
+    for number, (purpose, tier, var, eps) in enumerate(NORMS):
+        bits = 24 if tier == "REAL" else 8
+        w = dyadic(("fold", "w", purpose), shapes[number], bits, bits - 1)
+        inputs = {"w": w, **norms(f"fold {purpose}", bits), "var": var}
+        if number % 2 == 0:
+            inputs["bias"] = dyadic(("fold", "bias", purpose), 4, bits, bits - 2)
+        flags = ("smoke",) if number < 2 else ()
+        yield Case("bn_fold", tier, purpose, inputs, {"eps": eps}, ("4.2", "P04"), flags)
+
+
+def clip_cases() -> Iterator[Case]:
+    """Yield the cases of `relu`, `relu6` and their gradients: both ends, beside them, special."""
+    near = np.array([-6.0, -1.0, -(2.0**-130), -0.0, 0.0, 2.0**-130, 1.0])
+    upper = np.array([5.9375, 6.0, 6.0625, 7.0, 100.0, *SPECIAL])
+    x = np.append(near, upper)
+    d_y = np.append(dyadic(("relu", "d_y"), x.size - 1, 8, 4), 1.0)
+    d_y[d_y == 0] = 1.0
+    wide = dyadic(("relu", "x"), (3, 5), 24, 20)
+    for name in ("relu", "relu6"):
+        flags = ("smoke",)
+        yield Case(
+            name,
+            "T8",
+            "both ends, beside them, special values",
+            {"x": x},
+            {},
+            ("4.3", "C23"),
+            flags,
+        )
+        yield Case(name, "T24", "any values", {"x": wide}, {}, ("4.3", "C23"))
+        backward = f"{name}_backward"
+        yield Case(
+            backward, "T8", "both ends, beside them, special values", {"d_y": d_y, "x": x}, {},
+            ("4.3",), flags,
+        )  # fmt: skip
+        yield Case(
+            backward, "T8", "infinite and NaN gradients outside the clip",
+            {"d_y": SPECIAL, "x": np.array([-1.0, -2.0, 0.0])}, {}, ("4.3",), flags,
+        )  # fmt: skip

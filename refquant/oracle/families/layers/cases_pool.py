@@ -1,0 +1,94 @@
+"""Inputs for the poolings: odd geometries, ties, negative maps."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from refquant._types import Array
+from refquant.oracle.case import Case
+from refquant.oracle.draw import codes, dyadic
+from refquant.oracle.families.layers.cases_conv import output_size
+from refquant.oracle.op import Arrays
+
+ODD = {"stride": [2, 1], "padding": [1, 0, 2, 2], "dilation": [1, 2]}  # (3, 2)
+QUARTERS = {"stride": [2, 1], "padding": [0, 1, 1, 0]}  # (2, 2): divisors 4, 2 and 1
+THIRDS = {"padding": [1, 0, 0, 2], "stride": [2, 2]}  # (2, 3): divisors 6, 4, 3, 2, 1
+Geometry = tuple[tuple[int, ...], tuple[int, int], dict[str, Any]]
+
+
+def cases() -> Iterator[Case]:
+    """Yield the cases of the six operations."""
+    yield from max_cases()
+    yield from average_cases()
+    yield from global_cases()
+
+
+def tied(key: str, shape: tuple[int, ...]) -> Array:
+    """-1/2, 0 and 1/2: most windows have several maxima."""
+    return codes(("pool", key), shape, -1, 1) / 2
+
+
+def gradient(key: str, x: tuple[int, ...], kernel: tuple[int, int], attrs: Any) -> Array:
+    """d_y of a pooling, never 0."""
+    size = (*x[:2], *output_size(x[2:], kernel, attrs))
+    return dyadic(("pool", "d_y", key), size, 6, 2) + 0.125
+
+
+def max_cases() -> Iterator[Case]:
+    """Yield the cases of `max_pool` and `max_pool_backward`."""
+    ties = tied("odd", (1, 2, 5, 3))
+    ties[0, 0, 1, 2] = ties[0, 0, 2, 0] = 1.0  # the first by rows is not the first by columns
+    negative = -1.0 - np.abs(dyadic(("pool", "negative"), (2, 1, 3, 4), 7, 4))
+    below = np.where(tied("inf", (1, 1, 3, 4)) < 0, -np.inf, -1.0)
+    below[0, 0, 1, 2] = np.inf
+    for purpose, x, geometry, flags in (
+        ("ties; odd strides, dilations and paddings", ties, ((3, 2), ODD), ("smoke",)),
+        ("a negative map: padding must not win", negative, ((2, 3), THIRDS), ("smoke",)),
+        ("windows of -inf, and an infinity", below, ((2, 2), QUARTERS), ()),
+        ("a 1x3 kernel on a 10x4 map", dyadic(("pool", "line"), (1, 1, 10, 4), 24, 20),
+         ((1, 3), {"stride": [3, 2], "padding": [0, 1, 0, 1]}), ()),
+    ):  # fmt: skip
+        kernel, attrs = geometry
+        tier = "T24" if "10x4" in purpose else "T8"
+        given = {"kernel": list(kernel), **attrs}
+        yield Case("max_pool", tier, purpose, {"x": x}, given, ("4.3", "C1"), flags)
+        inputs = {"d_y": gradient(purpose, x.shape, kernel, attrs), "x": x}
+        yield Case("max_pool_backward", tier, purpose, inputs, given, ("4.3", "C1"), flags)
+
+
+def average_cases() -> Iterator[Case]:
+    """Yield the cases of `average_pool` and `average_pool_backward`, in both conventions."""
+    for purpose, tier, shape, geometry in (
+        ("divisors that are powers of two", "T8", (1, 2, 3, 3), ((2, 2), QUARTERS)),
+        ("divisors that are not", "T11", (2, 1, 5, 4), ((2, 3), THIRDS)),
+        ("odd strides, dilations and paddings", "REAL", (1, 2, 5, 3), ((3, 2), ODD)),
+    ):
+        kernel, attrs = geometry
+        bits = {"T8": 8, "T11": 11, "REAL": 24}[tier]
+        x = dyadic(("pool", "average", purpose), shape, bits, bits - 3)
+        d_y = gradient(purpose, shape, kernel, attrs)
+        d_y = dyadic(("pool", "real"), d_y.shape, 24, 20) if tier == "REAL" else d_y
+        for counts in (False, True):
+            where = f"{purpose}; padding {'counted' if counts else 'not counted'}"
+            given = {"kernel": list(kernel), **attrs, "count_include_pad": counts}
+            flags = ("smoke",) if tier == "T8" or (tier == "REAL" and not counts) else ()
+            clauses = ("4.3", "C1")
+            yield Case("average_pool", tier, where, {"x": x}, given, clauses, flags)
+            inputs: Arrays = {"d_y": d_y, "x": x}
+            yield Case("average_pool_backward", tier, where, inputs, given, clauses, flags)
+
+
+def global_cases() -> Iterator[Case]:
+    """Yield the cases of `global_average_pool` and its gradient."""
+    for purpose, tier, shape, bits in (
+        ("eight positions", "T8", (2, 3, 2, 4), 8),
+        ("fifteen positions", "T11", (1, 2, 5, 3), 11),
+        ("sums that are rounded", "REAL", (2, 1, 3, 2), 24),
+    ):
+        x = dyadic(("pool", "global", purpose), shape, bits, bits - 7)
+        d_y = dyadic(("pool", "global d_y", purpose), (*shape[:2], 1, 1), min(bits, 8), 4)
+        flags = ("smoke",) if tier == "T11" else ()
+        yield Case("global_average_pool", tier, purpose, {"x": x}, {}, ("4.3",), flags)
+        inputs, flags = {"d_y": d_y, "x": x}, (("smoke",) if tier == "REAL" else ())
+        yield Case("global_average_pool_backward", tier, purpose, inputs, {}, ("4.3",), flags)

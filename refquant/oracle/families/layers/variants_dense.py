@@ -1,0 +1,149 @@
+"""Wrong linear layers, batch norms and ReLUs."""
+
+import numpy as np
+
+from refquant._types import Array
+from refquant.oracle.families.layers import plain_dense as plain
+from refquant.oracle.families.layers.variants_conv import halved
+from refquant.oracle.op import Variant
+
+
+def finite_product(x: Array, w: Array) -> Array:
+    """Terms with a zero weight are skipped."""
+    return np.asarray(np.where(w[None] != 0, w[None] * x[:, None], 0).sum(axis=2))
+
+
+def turned(w: Array) -> Array:
+    """The memory of w read as (features, c_out), transposed."""
+    return w.reshape(w.shape[::-1]).T
+
+
+def eps_outside(var: Array, eps: float) -> Array:
+    """sqrt(var) + eps."""
+    return np.asarray(np.sqrt(var) + var.dtype.type(eps))
+
+
+def scaled_inputs(w: Array, scale: Array) -> Array:
+    """Input channels scaled wherever there are as many of them."""
+    if w.shape[1] != len(scale):
+        return plain.scaled(w, scale)
+    return np.asarray(w * scale.reshape(1, -1, *[1] * (w.ndim - 2)))
+
+
+DEVIATIONS = (
+    ("eps_outside_the_root", "eps is added to the deviation instead of the variance.",
+     "the order of normalisations that guard a division", {"deviation": eps_outside}),
+    ("eps_omitted", "eps is left out.", "pytorch/pytorch#34932",
+     {"deviation": lambda var, eps: np.sqrt(var)}),
+    ("root_omitted", "The variance itself is divided by: the root is missing.",
+     "var taken for a deviation", {"deviation": lambda var, eps: var + var.dtype.type(eps)}),
+)  # fmt: skip
+LINEAR = (
+    Variant("linear", "weight_of_other_layout", "The weight is read as (features, c_out).",
+            "the layout of TensorFlow and of ONNX MatMul",
+            {"product": lambda x, w: x @ turned(w).T}),
+    Variant("linear", "bias_forgotten", "The bias is not added.",
+            "a fused epilogue left out", {"add_bias": lambda y, bias: y}),
+    Variant("linear", "zero_weights_skipped", "NaN and infinities under a zero weight vanish.",
+            "sparse kernels", {"product": finite_product}),
+    Variant("linear", "half_precision", "Sums pass through half precision.",
+            "accumulators of 16 bits",
+            {"product": lambda x, w: halved(x @ w.T)}),
+)  # fmt: skip
+LINEAR_BACKWARD = (
+    Variant("linear_backward", "weight_of_other_layout", "The weight is read as (features, c_out).",
+            "the layout of TensorFlow and of ONNX MatMul",
+            {"product_x": lambda d_y, w: d_y @ turned(w)}),
+    Variant("linear_backward", "d_w_of_other_layout", "d_w is written as (features, c_out).",
+            "the layout of TensorFlow and of ONNX MatMul",
+            {"product_w": lambda d_y, x: (x.T @ d_y).reshape(d_y.shape[1], x.shape[1])}),
+    Variant("linear_backward", "d_w_averaged", "d_w is averaged over the batch.",
+            "the mean of a loss taken twice",
+            {"product_w": lambda d_y, x: d_y.T @ x / len(x)}),
+    Variant("linear_backward", "d_bias_averaged", "d_bias is averaged over the batch.",
+            "mean in place of sum", {"sum_bias": lambda d_y: d_y.mean(axis=0)}),
+)  # fmt: skip
+BN_INFER = (
+    *(Variant("bn_infer", *entry) for entry in DEVIATIONS),
+    Variant("bn_infer", "mean_added", "The mean is added instead of subtracted.",
+            "a sign lost when the layer was written as a scale and a shift",
+            {"centred": lambda x, mean: plain.centred(x, -mean)}),
+    Variant("bn_infer", "beta_forgotten", "beta is not added.",
+            "affine=False", {"beta": np.zeros_like}),
+    Variant("bn_infer", "gamma_forgotten", "gamma is taken as 1.",
+            "fix_gamma of MXNet, which is on by default", {"gamma": np.ones_like}),
+)  # fmt: skip
+BN_INFER_BACKWARD = (
+    *(Variant("bn_infer_backward", *entry) for entry in DEVIATIONS),
+    Variant("bn_infer_backward", "through_the_mean",
+            "d_x is less its channel's mean: the statistics are differentiated.",
+            "the gradient of training mode used with frozen statistics",
+            {"d_x": lambda d: d - d.mean(axis=(0, *range(2, d.ndim)), keepdims=True)}),
+    Variant("bn_infer_backward", "d_gamma_not_centred", "The mean is not subtracted in d_gamma.",
+            "x saved in place of x_hat", {"centred": lambda x, mean: x}),
+    Variant("bn_infer_backward", "d_gamma_not_scaled", "d_gamma is not divided by the deviation.",
+            "x - mean saved in place of x_hat", {"x_hat": lambda centred, sd: centred}),
+    Variant("bn_infer_backward", "d_beta_averaged", "d_beta is a mean.",
+            "mean in place of sum",
+            {"total": lambda x: x.mean(axis=(0, *range(2, x.ndim)))}),
+    Variant("bn_infer_backward", "gamma_forgotten", "gamma is missing in d_x.",
+            "affine=False", {"gamma": np.ones_like}),
+)  # fmt: skip
+BN_FOLD = (
+    *(Variant("bn_fold", *entry) for entry in DEVIATIONS),
+    Variant("bn_fold", "input_channels_scaled", "The filter is scaled along its input channels.",
+            "pytorch/pytorch#180995", {"scaled": scaled_inputs}),
+    Variant("bn_fold", "bias_not_scaled", "The layer's own bias is added without its scale.",
+            "a fold written for convolutions without bias",
+            {"bias": lambda bias, mean, scale, beta: bias - mean * scale + beta}),
+    Variant("bn_fold", "mean_not_folded", "The mean is left out of the bias.",
+            "a forgotten term", {"mean": np.zeros_like}),
+    Variant("bn_fold", "bias_dropped", "The layer's own bias is dropped.",
+            "a fold written for convolutions without bias",
+            {"bias": lambda bias, mean, scale, beta: beta - mean * scale}),
+)  # fmt: skip
+RELU = (
+    Variant("relu", "nan_becomes_zero", "NaN becomes 0.",
+            "fmax, or a comparison that is false for NaN",
+            {"clip": lambda x: np.where(x > 0, x, x.dtype.type(0))}),
+    Variant("relu", "capped_at_six", "Values above 6 are clipped.",
+            "relu6 in its place", {"clip": lambda x: np.clip(x, 0, 6)}),
+    Variant("relu", "leaky", "Negative values keep a hundredth.",
+            "leaky_relu in its place", {"clip": lambda x: np.where(x < 0, x / 100, x)}),
+    Variant("relu6", "nan_becomes_zero", "NaN becomes 0.",
+            "fmax, or a comparison that is false for NaN",
+            {"clip": lambda x: np.fmin(np.fmax(x, 0), 6)}),
+    Variant("relu6", "not_capped", "Values above 6 stay.",
+            "relu in its place", {"clip": lambda x: np.maximum(x, 0)}),
+    Variant("relu6", "capped_at_one", "The clip ends at 1.",
+            "the hard sigmoid's clip", {"clip": lambda x: np.clip(x, 0, 1)}),
+)  # fmt: skip
+RELU_BACKWARD = (
+    Variant("relu_backward", "passes_at_zero", "The gradient passes at x = 0.",
+            ">= in place of >", {"mask": lambda x: x >= 0}),
+    Variant("relu_backward", "half_at_zero", "Half the gradient passes at x = 0.",
+            "the gradient of maximum(x, 0) where ties are shared",
+            {"gate": lambda d_y, mask: plain.gate(d_y, mask > 0) * mask,
+             "mask": lambda x: np.heaviside(x, x.dtype.type(0.5))}),
+    Variant("relu_backward", "nan_passes", "The gradient passes where x is NaN.",
+            "the mask written as not (x <= 0)", {"mask": lambda x: ~(x <= 0)}),
+    Variant("relu_backward", "mask_multiplied", "An infinite gradient outside the clip gives NaN.",
+            "a product with the mask", {"gate": lambda d_y, mask: d_y * mask}),
+    Variant("relu6_backward", "passes_at_zero", "The gradient passes at x = 0.",
+            "the inclusive mask of hardtanh and clamp", {"mask": lambda x: (x >= 0) & (x < 6)}),
+    Variant("relu6_backward", "passes_at_six", "The gradient passes at x = 6.",
+            "the inclusive mask of hardtanh and clamp", {"mask": lambda x: (x > 0) & (x <= 6)}),
+    Variant("relu6_backward", "passes_above_six", "The gradient passes above 6.",
+            "relu in its place", {"mask": lambda x: x > 0}),
+    Variant("relu6_backward", "mask_multiplied", "An infinite gradient outside the clip gives NaN.",
+            "a product with the mask", {"gate": lambda d_y, mask: d_y * mask}),
+)  # fmt: skip
+VARIANTS = (
+    *LINEAR,
+    *LINEAR_BACKWARD,
+    *BN_INFER,
+    *BN_INFER_BACKWARD,
+    *BN_FOLD,
+    *RELU,
+    *RELU_BACKWARD,
+)
