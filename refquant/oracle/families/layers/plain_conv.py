@@ -48,9 +48,16 @@ def ungroup(y: Array) -> Array:
     return y.reshape(y.shape[0], y.shape[1] * y.shape[2], *y.shape[3:])
 
 
+def columns(windows: Array) -> Array:
+    """(n, g, c/g, h_o, w_o, k_h, k_w) as (n, g, c/g k_h k_w, h_o w_o)."""
+    n, g, c, h, w, k_h, k_w = windows.shape
+    return windows.transpose(0, 1, 2, 5, 6, 3, 4).reshape(n, g, c * k_h * k_w, h * w)
+
+
 def product(w: Array, windows: Array) -> Array:
     """Sum over channels and taps, (n, g, c_out/g, h_o, w_o)."""
-    return np.asarray(np.einsum("gocij,ngcpqij->ngopq", w, windows))
+    y: Array = w.reshape(*w.shape[:2], -1) @ columns(windows)
+    return y.reshape(*y.shape[:3], *windows.shape[3:5])
 
 
 def _conv2d(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
@@ -67,12 +74,17 @@ def add_bias(y: Array, bias: Array) -> Array:
 
 def product_x(d_y: Array, w: Array) -> Array:
     """What every tap receives, (n, g, c_in/g, h_o, w_o, k_h, k_w)."""
-    return np.asarray(np.einsum("ngopq,gocij->ngcpqij", d_y, w))
+    n, g, o, h, w_o = d_y.shape
+    taps = w.shape[2:]
+    d: Array = w.reshape(g, o, -1).swapaxes(1, 2) @ d_y.reshape(n, g, o, h * w_o)
+    return d.reshape(n, g, *taps, h, w_o).transpose(0, 1, 2, 5, 6, 3, 4)
 
 
 def product_w(d_y: Array, windows: Array) -> Array:
     """Sum over batch and windows, (g, c_out/g, c_in/g, k_h, k_w)."""
-    return np.asarray(np.einsum("ngopq,ngcpqij->gocij", d_y, windows))
+    n, g, o = d_y.shape[:3]
+    d_w: Array = d_y.reshape(n, g, o, -1) @ columns(windows).swapaxes(2, 3)
+    return np.asarray(d_w.sum(axis=0).reshape(g, o, *windows.shape[2:3], *windows.shape[5:]))
 
 
 def _conv2d_backward(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:

@@ -41,13 +41,16 @@ def places(size: tuple[int, ...], kernel: Any, attrs: Attrs, part: Any) -> Place
 
 def gather(x: Array, at: Places, outside: float = 0.0) -> Array:
     """(n, c, h_o, w_o, k_h, k_w): what the taps read, `outside` where they lie off the map."""
-    return np.where(at.inside, x[:, :, at.row, at.column], x.dtype.type(outside))
+    values: Array = x[:, :, at.row, at.column]
+    values[:, :, ~at.inside] = outside
+    return values
 
 
 def scatter(values: Array, shape: tuple[int, ...], at: Places) -> Array:
     """Add (n, c, h_o, w_o, k_h, k_w) values to the places where they were read."""
     x = np.zeros(shape, values.dtype)
-    kept = np.where(at.inside, values, values.dtype.type(0))
+    kept = values.copy()
+    kept[:, :, ~at.inside] = 0
     whole: Any = (slice(None), slice(None), at.row, at.column)
     np.add.at(x, whole, kept)
     return x
