@@ -27,14 +27,14 @@ def cases() -> Iterator[Case]:
     for bits in (8, 4, 2):
         yield case("T8", f"ranges of every kind, affine {bits} bits", (LO, HI), {"bits": bits},
                    ("smoke",) if bits == 4 else ())  # fmt: skip
-    yield case("T8", "ranges of every kind, unsigned", (LO, HI), {"bits": 4, "grid": "unsigned"},
+    yield case("T8", "ranges of every kind, unsigned", (LO, HI), {"grid": "unsigned"},
                ("smoke",))  # fmt: skip
     for grid in ("signed", "narrow"):
         for divisor in ("half_span", "p", "amct"):
-            attrs = {"bits": 4, "grid": grid, "divisor": divisor}
+            attrs = {"grid": grid, "divisor": divisor}
             yield case("T8", f"ranges of every kind, {grid} by {divisor}", (LO, HI), attrs,
                        ("smoke",) if grid == "signed" else ())  # fmt: skip
-    attrs = {"bits": 8, "grid": "signed", "divisor": "amct"}
+    attrs = {"grid": "signed", "divisor": "amct"}
     ends = -np.array([2.0, 2.0, 2.03125, 0.5]), np.array([1.984375, 2.0, 2.0, 3.96875])
     yield case("T8", "signed by amct about the ratio 128 to 127", ends, attrs)
     eps = 2.0**-20

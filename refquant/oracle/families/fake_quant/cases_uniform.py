@@ -1,6 +1,7 @@
 """Inputs for `fake_quant`.
 
-`u` is x / s: the cases are made in units of the step, which is a power of two outside REAL.
+`u` is x / s: the cases are made in units of the step, which is a power of two outside REAL. What
+matters comes in 8 bits too, for kernels that know no other width.
 """
 
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ GRIDS = (
     ("narrow", 5, 0),
     ("affine", 6, 33),
     ("signed", 7, 0),
+    ("signed", 8, 0),
     ("affine", 8, 128),
     ("narrow", 8, 0),
     ("unsigned", 8, 0),
@@ -65,20 +67,19 @@ def cases() -> Iterator[Case]:
 
 def rounding_cases() -> Iterator[Case]:
     """Ties, neighbours and special values, by every rule and policy, with an odd zero point."""
-    x = np.concatenate([TIES, BESIDE, SPECIAL]) / 4
+    u = np.concatenate([TIES, BESIDE, SPECIAL])
+    few = np.array([-1.5, -0.5, 0.5, 2.5, -2.25, 1.0])
     for rounding in ROUNDINGS:
-        attrs = {"bits": 3, "grid": "affine", "rounding": rounding}
-        smoke = ("smoke",) if rounding == "rint" else ()
+        attrs = {"grid": "affine", "rounding": rounding}
         purpose = f"{rounding} at ties, beside them, of special values; odd zero point"
-        yield uniform("T8", purpose, x, 0.25, 3, attrs, ("1.1", "2.1"), smoke)
-        if not smoke:
-            few = np.array([-1.5, -0.5, 0.5, 2.5, -2.25, 1.0]) / 4
-            purpose = f"{rounding} at few ties"
-            yield uniform("T8", purpose, few, 0.25, 3, attrs, ("1.1",), ("smoke",))
+        yield uniform("T8", purpose, u / 4, 0.25, 131, attrs, ("1.1", "2.1"))
+        some = few if rounding != "rint" else u
+        purpose = f"{rounding} at ties, 3 bits"
+        yield uniform("T8", purpose, some / 4, 0.25, 3, attrs | {"bits": 3}, ("1.1",), ("smoke",))
     for nan in ("low", "high"):
-        attrs = {"bits": 3, "grid": "affine", "nan": nan}
+        attrs = {"grid": "affine", "nan": nan}
         x = np.array([np.nan, np.inf, -np.inf, 0.25, 2.0**33, -(2.0**33), np.nan])
-        yield uniform("T8", f"NaN takes the {nan} end", x, 0.25, 3, attrs, ("2.1",), ("smoke",))
+        yield uniform("T8", f"NaN takes the {nan} end", x, 0.25, 131, attrs, ("2.1",), ("smoke",))
     half_below = np.array([0.49999999999999994, -0.49999999999999994, 2.5000000000000004])
     for rounding in ("rint", "half_up", "half_down", "half_away"):
         yield uniform(
@@ -108,28 +109,32 @@ def grid_cases() -> Iterator[Case]:
 
 def axis_cases() -> Iterator[Case]:
     """A step and a zero point per channel, on every axis; 0-d and empty tensors."""
-    affine = {"bits": 4, "grid": "affine"}
+    affine: dict[str, Any] = {"grid": "affine"}
     x = dyadic(("fake_quant", "square"), (3, 3), 6, 4)
-    for axis in (0, 1):
+    for axis, bits in ((0, 8), (1, 8), (1, 4)):
+        attrs = {"bits": bits, "grid": "affine", "axis": axis}
+        finer = 32 if bits == 8 else 1
         yield uniform(
-            "T8", f"a square matrix, channels on axis {axis}", x,
-            np.array([0.125, 0.5, 0.25]), np.array([3, 8, 5]), affine | {"axis": axis},
-            ("1.2", "2.1"), ("smoke",),
+            "T8", f"a square matrix, channels on axis {axis}, {bits} bits", x,
+            np.array([0.125, 0.5, 0.25]) / finer, np.array([3, 8, 5]) * (2 * bits - 7), attrs,
+            ("1.2", "2.1"), ("smoke",) if bits == 8 else (),
         )  # fmt: skip
     x = dyadic(("fake_quant", "weights"), (4, 2, 1, 3), 6, 4)
     yield uniform(
         "T8", "weights of a convolution, a step per output channel far from the others", x,
-        np.array([2.0, 0.0078125, 0.25, 0.5]), np.zeros(4, int), {"bits": 3, "axis": 0}, ("2.1",),
+        np.array([2.0, 0.0078125, 0.25, 0.5]), np.zeros(4, int), {"axis": 0}, ("2.1",),
     )  # fmt: skip
     x = dyadic(("fake_quant", "maps"), (2, 3, 2, 2), 6, 4)
     yield uniform(
         "T8", "feature maps, parameters per channel, zero points at both ends", x,
-        np.array([0.25, 0.125, 0.5]), np.array([0, 15, 7]), affine | {"axis": 1}, ("1.2",),
+        np.array([0.03125, 0.0078125, 0.25]), np.array([0, 255, 77]),
+        affine | {"axis": 1}, ("1.2",),
     )  # fmt: skip
     x = dyadic(("fake_quant", "tokens"), (1, 2, 3), 6, 4)
     yield uniform(
         "T8", "tokens, channels last", x,
-        np.array([0.5, 0.0625, 0.25]), np.array([1, 2, 9]), affine | {"axis": 2}, ("1.2",),
+        np.array([0.5, 0.0625, 0.25]), np.array([1, 2, 9]), affine | {"axis": 2, "bits": 4},
+        ("1.2",),
     )  # fmt: skip
     yield uniform("T8", "one number, no axes", np.array(0.625), 0.25, 3, affine, ("2.1",),
                   ("smoke",))  # fmt: skip
@@ -143,10 +148,9 @@ def axis_cases() -> Iterator[Case]:
 def magnitude_cases() -> Iterator[Case]:
     """Steps at both ends of float32, quotients that overflow it, values beyond int32 and int64."""
     tiny, large = 2.0**-126, 2.0**120
-    u = np.array([0.5, 1.5, -0.5, -2.5, 6.5, 7.75, -8.5, 3.25, 0.0])
-    yield uniform("T8", "the smallest normal step", u * tiny, tiny, 0, {"bits": 4}, ("1.4",),
-                  ("smoke",))  # fmt: skip
-    yield uniform("T8", "a huge step", u * large, large, 0, {"bits": 4}, ("1.4",))
+    u = np.array([0.5, 1.5, -0.5, -2.5, 126.5, 140.0, -128.5, 3.25, 0.0])
+    yield uniform("T11", "the smallest normal step", u * tiny, tiny, 0, {}, ("1.4",), ("smoke",))
+    yield uniform("T11", "a huge step", u * large, large, 0, {}, ("1.4",))
     yield uniform(
         "T24", "quotients beyond int32, int64 and float32",
         np.array([2.0**30, 2.0**31, 2.0**32, 2.0**62, 2.0**63, 2.0**64, 2.0**127, -(2.0**31),

@@ -27,9 +27,9 @@ def value_of_code(q: Array, whole: Array, z: Array, s: Array) -> Array:
 def _integer_codes(inputs: Inputs, attrs: Attrs, part: Any) -> tuple[Array, ...]:
     x, axis = inputs["x"], attrs["axis"]
     s, z = part.along(inputs["s"], axis, x), part.along(inputs["zero_point"], axis, x)
-    whole, u = part.whole(z), part.divide(x, s)
-    r = part.codes_of(u, whole, z)
     low, high = part.code_range("unsigned", attrs["bits"])
+    whole, u = part.whole(z, high), part.divide(x, s)
+    r = part.codes_of(u, whole, z)
     return s, z, whole, u, part.mask(r, u, low, high), part.clip(r, low, high)
 
 
@@ -129,7 +129,7 @@ SUMS: dict[str, Any] = {
     "other_scaled": scaled,
 }
 BACKWARD = FORWARD | SUMS
-CODES = {"whole": np.rint, "divide": divide, "codes_of": codes_of}
+CODES = {"whole": lambda z, top: np.rint(z), "divide": divide, "codes_of": codes_of}
 LEVELS = {"shifted": shifted, "nearest_level": nearest_level}
 INTEGER = Plain(_integer, FORWARD | CODES | {"value_of_code": value_of_code})
 INTEGER_BACKWARD = Plain(

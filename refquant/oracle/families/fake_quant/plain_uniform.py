@@ -93,7 +93,7 @@ def _backward(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
     low, high = part.code_range(attrs["grid"], attrs["bits"])
     ends = (low - z).astype(x.dtype), (high - z).astype(x.dtype)
     u = part.divide(x, s)
-    r = getattr(part, attrs["rounding"])(u)
+    r = part.rounded(getattr(part, attrs["rounding"]), u, z)
     q = part.level(r, ends, z)
     inside = part.is_inside(r, u, ends, attrs["mask"])
     d_s = part.total(part.share(d_y, part.slope(q, u, inside, s), inside), axis)
@@ -128,6 +128,7 @@ FAKE_QUANT_BACKWARD = Plain(
     PLACE
     | ROUNDINGS
     | {
+        "rounded": lambda rounding, u, z: rounding(u),
         "level": level,
         "is_inside": is_inside,
         "slope": slope,
