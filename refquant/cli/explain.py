@@ -1,4 +1,4 @@
-"""``refquant explain``: the arithmetic of one element of a golden, step by step."""
+"""``refquant explain``: the page of an op, or the arithmetic of one element of a golden."""
 
 import argparse
 from typing import Any
@@ -10,8 +10,8 @@ EPILOG = """\
 Beside every exact rational stands the double that the same step gives.
 
 examples:
-  refquant explain round/dc2d
-  refquant explain fake_quant --output code --index 0,3
+  refquant explain fake_quant
+  refquant explain fake_quant/779d --output codes --index 3
 """
 
 
@@ -20,11 +20,11 @@ def add_parser(commands: Any) -> None:
     parser = add_command(
         commands,
         "explain",
-        help="print the arithmetic of one element of a golden",
-        description="Prints how one element of a golden comes about, step by step.",
+        help="print what an op is, or how one element of a golden comes about",
+        description="Prints the page of an op, or one element of a golden, step by step.",
         epilog=EPILOG,
     )
-    parser.add_argument("case", metavar="CASE", help="OP/ID (a beginning will do), or OP")
+    parser.add_argument("case", metavar="CASE", help="OP, or OP/ID (a beginning will do)")
     parser.add_argument(
         "--output", default="", metavar="NAME", help="of the op (default: the first)"
     )
@@ -38,14 +38,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the explanation."""
     from refquant.oracle import corpus, ops
     from refquant.oracle.explain import explain
+    from refquant.oracle.page import page
 
     if arguments.case in ops():
-        built = corpus.load(arguments.case)[0]
+        text = page(ops()[arguments.case])
     else:
-        built = corpus.find(arguments.case)
-    text = explain(built, arguments.output, arguments.index)
+        text = explain(corpus.find(arguments.case), arguments.output, arguments.index)
     if arguments.json:
-        print_json({"case": f"{built.case.op}/{built.case.id}", "explanation": text.splitlines()})
+        print_json({"case": arguments.case, "explanation": text.splitlines()})
     else:
         show(text)
     return 0

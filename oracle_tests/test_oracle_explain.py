@@ -1,0 +1,94 @@
+"""Explanations: the steps lead to the golden, exactly; the page says what the op says."""
+
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from oracle_tests.oracle_cases import goldens
+from refquant.cli.main import main
+from refquant.oracle import corpus
+from refquant.oracle.exact.traced import Log, Traced, inputs, show, steps
+from refquant.oracle.explain import explain
+from refquant.oracle.page import page
+from refquant.oracle.registry import ops
+
+
+def traced(**values: float) -> list[Traced]:
+    """Return named numbers that share a log."""
+    log = Log()
+    return [Traced(log, Fraction(v), v, name=name) for name, v in values.items()]
+
+
+def test_steps_come_operands_first_and_once() -> None:
+    """(x + y) * (x + y) has two steps."""
+    x, y = traced(x=1.5, y=0.25)
+    total = x + y
+    found = list(steps(total * total))
+    assert [step.operation for step in found] == ["+", "*"]
+    assert found[-1].value == Fraction(49, 16) and found[-1].near == 3.0625
+    assert inputs(found[-1]) == {"x", "y"}
+
+
+def test_exact_and_double_stand_side_by_side() -> None:
+    """0.1 + 0.2 in exact rationals is not the double beside it."""
+    x, y = traced(x=0.1, y=0.2)
+    total = x + y
+    assert total.value == Fraction(0.1) + Fraction(0.2)
+    assert total.near == 0.1 + 0.2 and Fraction(total.near) != total.value
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(Fraction(3, 8), "3/8"), (Fraction(7), "7"), (Fraction(0.1), "3602879701896397/2^55")],
+)
+def test_rationals_are_shown_shortly(value: Fraction, text: str) -> None:
+    """Large powers of two by their exponent."""
+    assert show(value) == text
+
+
+def test_a_decision_is_told_with_its_reason() -> None:
+    """u = -3 + 1/2 against the border 0 goes up."""
+    item = next(b for b in goldens() if b.case.op == "border_round")
+    u, border = item.case.inputs["u"], item.case.inputs["border"]
+    index = next(i for i in range(u.size) if u[i] == -2.5 and border[i] == 0.25)
+    text = explain(item, index=(index,))
+    assert f"because (u[{index}] - t1 = 1/2) > border[{index}]: yes" in text
+    assert text.endswith(f"golden y[{index}] = -2.0")
+
+
+@pytest.mark.parametrize("op", ops())
+def test_every_op_can_be_explained(op: str) -> None:
+    """Its first case, first element of each output; what is told ends at the golden."""
+    item = corpus.load(op)[0]
+    for name, golden in item.outputs.items():
+        if golden.value.size:
+            text = explain(item, name)
+            assert text.splitlines()[-1].startswith(f"golden {name}")
+
+
+@pytest.mark.parametrize("op", ops().values(), ids=lambda op: op.name)
+def test_every_op_has_a_page(op: Any) -> None:
+    """With every tensor, attribute and variant."""
+    text = page(op)
+    for item in (*op.inputs, *op.outputs, *op.attrs):
+        assert f"`{item.name}`" in text
+    assert op.says in text and "## Known wrong implementations" in text
+
+
+def test_what_is_not_there_cannot_be_explained() -> None:
+    """Outputs and indices are checked."""
+    item = goldens()[0]
+    with pytest.raises(ValueError, match="output"):
+        explain(item, "z")
+    with pytest.raises(ValueError, match="index"):
+        explain(item, index=(10**6,))
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """A page, a golden, and an id that is none."""
+    assert main(["explain", "round"]) == 0
+    assert "# round" in capsys.readouterr().out
+    assert main(["explain", f"round/{corpus.load('round')[0].case.id[:6]}", "--index", "3"]) == 0
+    assert "golden y[3]" in capsys.readouterr().out
+    assert main(["explain", "round/zzzz"]) == 4

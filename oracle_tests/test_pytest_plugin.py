@@ -1,0 +1,73 @@
+"""The conformance suite as other projects run it: in a process of its own, with their backend."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+GOOD = "from refquant.oracle.itself import FAST as Backend\n"
+BAD = """
+import numpy as np
+from refquant.oracle import Unsupported
+
+class Backend:
+    name, dtype = "bad", "float32"
+
+    def run(self, op, inputs, attrs):
+        if op != "round" or attrs["mode"] != "rint":
+            raise Unsupported("only rint")
+        x = inputs["x"]
+        return {"y": np.copysign(np.floor(np.abs(x) + np.float32(0.5)), x)}
+"""
+
+
+def conformance(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the suite on two ops from a folder that is not the checkout."""
+    command = [sys.executable, "-m", "pytest", "--pyargs", "oracle_tests.conformance", "-q"]
+    plugin = ["-p", "refquant.pytest_plugin", "-p", "no:cacheprovider", "--rootdir", str(folder)]
+    code = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(folder)!r}]"
+    (folder / "sitecustomize.py").write_text(code)
+    return subprocess.run(
+        [*command, *plugin, "--refquant-ops=round,border_round", *options],
+        cwd=folder, capture_output=True, text=True, env={"PYTHONPATH": f"{folder}:{ROOT}"},
+    )  # fmt: skip
+
+
+def test_a_right_backend_passes(tmp_path: Path) -> None:
+    """Every golden is a test."""
+    (tmp_path / "mine.py").write_text(GOOD)
+    run = conformance(tmp_path, "--refquant-backend=mine:Backend")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "22 passed" in run.stdout
+
+
+def test_a_wrong_backend_fails_by_name(tmp_path: Path) -> None:
+    """What it does not have is skipped with its reason; the page is written."""
+    (tmp_path / "mine.py").write_text(BAD)
+    run = conformance(
+        tmp_path, "--refquant-backend=mine:Backend", "--refquant-html=report.html", "-rs"
+    )
+    assert run.returncode == 1
+    assert "Ties go away from zero instead of to the even neighbour." in run.stdout
+    assert "--repro round/" in run.stdout and "only rint" in run.stdout
+    assert "half_away" in (tmp_path / "report.html").read_text()
+
+
+def test_known_failures_are_expected_and_stale_ones_are_not(tmp_path: Path) -> None:
+    """An entry that explains nothing fails the run."""
+    (tmp_path / "mine.py").write_text(BAD)
+    known = '[[xfail]]\ncase = "round/*"\nreason = "the old firmware"\n'
+    (tmp_path / "known.toml").write_text(known)
+    options = ("--refquant-backend=mine:Backend", "--refquant-xfails=known.toml")
+    run = conformance(tmp_path, *options)
+    assert run.returncode == 0 and "xfailed" in run.stdout, run.stdout
+    (tmp_path / "mine.py").write_text(GOOD)
+    run = conformance(tmp_path, *options)
+    assert run.returncode == 1 and "test_known_failures_still_fail" in run.stdout
+
+
+def test_the_options_are_explained() -> None:
+    """In pytest's own help."""
+    command = [sys.executable, "-m", "pytest", "-p", "refquant.pytest_plugin", "--help"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "--refquant-backend=BACKEND" in run.stdout
