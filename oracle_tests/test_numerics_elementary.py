@@ -226,3 +226,19 @@ def test_shapes_and_layouts(name: str) -> None:
         )
         assert function(x[:0]).shape == (0, 50, 60)
         assert function(x[0, 0, 0]) == flat[0]
+
+
+@pytest.mark.parametrize("name", ["exp", "log", "log2", "sigmoid", "tanh", "power 8.7", "power -3"])
+def test_the_neighbours_of_an_element_change_no_bit(name):
+    """Blocks of ordinary numbers take short ways; one unusual number sends all the long way."""
+    size = np.exp2(np.linspace(-9.0, 9.0, 1001)) * np.sqrt(0.5)
+    size = np.concatenate([size, np.exp2(np.arange(-9.0, 9.0)), np.nextafter(size, 0.0)])
+    unusual = np.array([0.0, SMALLEST, np.inf, -1.0, np.nan, 1e300, -800.0])
+    function, _, p = name.partition(" ")
+    operation = getattr(nx, function)
+    given = (float(p),) if p else ()
+    with nx.arithmetic("pinned"):
+        alone = operation(size, *given)
+        for other in unusual:
+            beside = operation(np.append(size, other), *given)[:-1]
+            assert np.array_equal(beside.view(np.int64), alone.view(np.int64)), other

@@ -18,6 +18,8 @@ from refquant.numerics.pinned_elementwise import head, horner
 from refquant.numerics.pinned_exp import INV_LN2, LN2_HI, LN2_LO
 
 SQRT_HALF = float.fromhex("0x1.6a09e667f3bcdp-1")
+SQRT_HALF_BITS = 0x3FE6A09E667F3BCD
+NORMAL = 2.0**-1022
 INV_LN2_HI = float.fromhex("0x1.7154760000000p+0")  # 26 bits
 INV_LN2_LO = float.fromhex("0x1.4ae0bf85ddf44p-26")
 ARTANH = tuple(2.0 / (2 * n + 1) for n in range(1, 11))  # R / z
@@ -63,6 +65,10 @@ def _in_bits(e: Array, log_head: Array, log_tail: Array) -> tuple[Array, Array]:
 
 def _split(x: Array) -> tuple[Array, Array]:
     """Return e and f with x = 2^e (1 + f), f in [sqrt(1/2) - 1, sqrt(2) - 1)."""
+    if x.min() >= NORMAL and x.max() < np.inf:  # then it can be read off the bits
+        bits = x.view(np.int64)
+        k = (bits - SQRT_HALF_BITS) >> 52
+        return k.astype(np.float64), (bits - (k << 52)).view(np.float64) - 1.0
     m, e = np.frexp(x)
     small = m < SQRT_HALF
     m = np.where(small, m + m, m)

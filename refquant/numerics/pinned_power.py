@@ -51,6 +51,8 @@ def _multiplied(x: Array, n: int) -> Array:
 
 def _general(x: Array, p: Array) -> Array:
     """Kernel of x ** p by logarithm and exponential."""
+    if x.min() > 0.0 and x.max() < np.inf and p.all():
+        return _exp2(*_times(p, *log2_parts(x)))
     size = np.abs(x)
     usable = (size > 0.0) & (size < np.inf)
     high, low = log2_parts(np.where(usable, size, 1.0))
@@ -72,6 +74,8 @@ def _times(p: Array, high: Array, low: Array) -> tuple[Array, Array]:
     p_tail, h_tail = p - p_head, high - h_head
     rest = ((p_head * h_head - t) + p_head * h_tail + p_tail * h_head) + p_tail * h_tail
     rest += p * low
+    if t.min() >= -1100.0 and t.max() <= 1100.0:
+        return t, rest
     far = np.abs(t) > 1100.0
     return np.clip(t, -1100.0, 1100.0), np.where(far, 0.0, rest)
 
