@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from refquant import numerics as numerics
     from refquant import oracle as oracle
     from refquant import zoo as zoo
+    from refquant.memory import memory_plan as memory_plan
     from refquant.methods import METHODS as METHODS
     from refquant.methods import Setting as Setting
     from refquant.methods.describe import describe as describe
@@ -39,6 +40,7 @@ HOMES = {
     "describe": "refquant.methods",
     "Network": "refquant.network",
     "arithmetic": "refquant.numerics",
+    "memory_plan": "refquant.memory",
     "quantize": "refquant.pipeline",
     "replace": "dataclasses",
     "Result": "refquant.result",

@@ -6,7 +6,7 @@ check -> prepare -> lower -> calibrate -> phases over units (the loop) -> harden
 import hashlib
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,6 @@ import numpy as np
 from refquant import __version__
 from refquant import numerics as nx
 from refquant._checks import (
-    check_array,
     check_bits,
     check_finite,
     check_int,
@@ -23,6 +22,7 @@ from refquant._checks import (
 )
 from refquant._types import Array
 from refquant.deploy import HardLayer, absorb_norms, deploy
+from refquant.inputs import as_dtype, check_inputs, update_digest
 from refquant.methods import Setting, resolve
 from refquant.network import Network
 from refquant.network.graph import Key, replace_params
@@ -51,7 +51,7 @@ class Job(NamedTuple):
 
 def quantize(
     network: Network,
-    x: Array,
+    x: Array | Iterator[Array],
     method: str | Setting = "adaround",
     *,
     weight_bits: int = 4,
@@ -69,8 +69,9 @@ def quantize(
     ----------
     network : Network
         Float network; it is not changed.
-    x : array (n, *input_shape)
-        Unlabelled calibration inputs, finite.
+    x : array (n, *input_shape), np.memmap, or iterator of such arrays
+        Unlabelled calibration inputs, finite. A mapped file in the dtype of the run is not copied;
+        the batches of an iterator are joined.
     method : str or Setting
         A name of `refquant.METHODS`, a composition ``a+b``, or a setting of your own.
     weight_bits, act_bits : int
@@ -114,12 +115,13 @@ def quantize(
         steps=None if steps is None else check_int("quantize", "steps", steps, 1),
     )
     show, folder = choose(progress), _check_path(checkpoint)
-    network, x = _as_dtype(_check_network(network), _check_images(network, x), dtype)
-    run_id = identify(network, x, job)
-    model = build_model(network, x, job.setting, job.bits)
+    inputs = check_inputs("quantize", _check_network(network), x)
+    network, inputs = _as_dtype(network, inputs, dtype)
+    run_id = identify(network, inputs, job)
+    model = build_model(network, inputs, job.setting, job.bits)
     store = None if folder is None else _open(folder, run_id)
     run = Run(seed=job.seed, steps=job.steps, progress=show, checkpoint=store)
-    state, history = reconstruct(model, x, job.setting, run)
+    state, history = reconstruct(model, inputs, job.setting, run)
     return _result(model, state, history, job, run_id)
 
 
@@ -131,14 +133,9 @@ def identify(network: Network, x: Array, job: Job) -> str:
     digest.update(repr((facts, graph)).encode())
     for key in sorted(network.params):
         digest.update(repr(key).encode())
-        digest.update(_bytes(network.params[key]))
-    digest.update(_bytes(x))
+        update_digest(digest, network.params[key])
+    update_digest(digest, x)
     return digest.hexdigest()
-
-
-def _bytes(array: Array) -> bytes:
-    head = f"{array.dtype.str}{array.shape}".encode()
-    return head + np.ascontiguousarray(array).tobytes()
 
 
 def _check_bits_of(weights: int, activations: int, first_last: int | None) -> Bits:
@@ -160,15 +157,6 @@ def _check_network(network: Any) -> Network:
     return network
 
 
-def _check_images(network: Network, x: Any) -> Array:
-    check_array("quantize", "x", x)
-    if x.ndim != len(network.input_shape) + 1 or x.shape[1:] != network.input_shape or not len(x):
-        expected = f"(n, {', '.join(map(str, network.input_shape))}) with n >= 1"
-        got = f"of shape {x.shape}"
-        raise ValueError(complaint("quantize", "x", got, expected, "Pass calibration images."))
-    return check_finite("quantize", "x", x)
-
-
 def _as_dtype(network: Network, x: Array, dtype: str | None) -> tuple[Network, Array]:
     """Return network and images in the dtype of the run."""
     if dtype is not None and dtype not in DTYPES:
@@ -176,7 +164,7 @@ def _as_dtype(network: Network, x: Array, dtype: str | None) -> tuple[Network, A
     floats = {k: v for k, v in network.params.items() if v.dtype.kind == "f"}
     kind = np.dtype(dtype) if dtype else np.result_type(np.float32, *floats.values())
     cast = {key: value.astype(kind) for key, value in floats.items() if value.dtype != kind}
-    return (replace_params(network, cast) if cast else network), x.astype(kind)
+    return (replace_params(network, cast) if cast else network), as_dtype(x, kind)
 
 
 def _check_path(checkpoint: Any) -> Path | None:

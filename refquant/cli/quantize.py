@@ -23,6 +23,7 @@ from refquant.cli.arguments import (
 from refquant.cli.env import environment
 from refquant.cli.folders import check_apart, check_new
 from refquant.cli.output import facts, note, percent, print_json, show, table
+from refquant.memory import memory_plan
 from refquant.metrics import accuracy, kl_divergence, sqnr_db
 from refquant.network import Network, predict
 from refquant.pipeline import quantize
@@ -77,6 +78,9 @@ def add_parser(commands: Any) -> None:
         help="how far each layer's codes are from the best ones, on the calibration images",
     )
     parser.add_argument("--out", metavar="DIR", help="save codes, steps and history there")
+    parser.add_argument(
+        "--memory", action="store_true", help="rehearse first, and say how much memory it will take"
+    )
     add_quiet(parser)
     parser.set_defaults(run=run)
 
@@ -213,15 +217,17 @@ def _cells(values: dict[str, Any]) -> list[str]:
 
 
 def _quantize(network: Network, arguments: argparse.Namespace) -> Result:
-    a = arguments
+    a, x = arguments, zoo.data("digits").calib.x
+    words = ("weight_bits", "act_bits", "first_last_bits")
+    widths = {word: getattr(a, word) for word in words}
+    if a.memory:
+        note(f"memory: {memory_plan(network, x, a.method, **widths)}")
     try:
         return quantize(
             network,
-            zoo.data("digits").calib.x,
+            x,
             a.method,
-            weight_bits=a.weight_bits,
-            act_bits=a.act_bits,
-            first_last_bits=a.first_last_bits,
+            **widths,
             seed=a.seed,
             steps=a.steps,
             checkpoint=a.checkpoint,

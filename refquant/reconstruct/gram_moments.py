@@ -22,10 +22,10 @@ from refquant.network import Node
 from refquant.network.ops import OPS
 from refquant.optimal.layer_quadratic import Quadratic, column_moments, from_sums, merged
 from refquant.reconstruct.model import State, weight_of
-from refquant.reconstruct.prefix import count
+from refquant.reconstruct.prefix import CHUNK, count
 from refquant.reconstruct.task import UnitTask
 
-BYTES = 4 << 20  # of the columns of one chunk, which holds at least one sample
+BYTES = 4 << 20  # of the columns of one chunk, which holds 1 to `CHUNK` samples
 
 
 class Chunk(NamedTuple):
@@ -90,7 +90,7 @@ def first_samples(task: UnitTask, samples: int | None) -> UnitTask:
 
 def sample_slices(task: UnitTask) -> list[slice]:
     """Return the samples of each chunk."""
-    size = max(1, BYTES // _real(task, slice(0, 1)).nbytes)
+    size = min(CHUNK, max(1, BYTES // _real(task, slice(0, 1)).nbytes))
     return [slice(begin, begin + size) for begin in range(0, count(task.inputs), size)]
 
 

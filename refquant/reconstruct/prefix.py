@@ -72,8 +72,13 @@ def values_at(
     params: Mapping[Key, Array] = NO_PARAMS,
 ) -> dict[str, Array]:
     """Return the values of `edges` for all samples, computed from those of `inputs`."""
-    parts = [evaluate(network, chunk, edges, params) for chunk in chunks(inputs)]
-    return {edge: np.concatenate([part[edge] for part in parts]) for edge in edges}
+    found, n = dict[str, Array](), count(inputs)
+    for rows, chunk in zip(slices(n), chunks(inputs), strict=True):
+        for edge, value in evaluate(network, chunk, edges, params).items():
+            if edge not in found:
+                found[edge] = np.empty((n, *value.shape[1:]), value.dtype)
+            found[edge][rows] = value
+    return found
 
 
 def chunks(values: Mapping[str, Array]) -> Iterator[dict[str, Array]]:

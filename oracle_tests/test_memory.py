@@ -1,0 +1,113 @@
+"""Memory plans against what runs take; inputs from files and iterators; nothing copied."""
+
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import refquant as rq
+from oracle_tests.reconstruct_cases import adaround, conv, dense, images, plain, residual
+from oracle_tests.test_methods import bits_of
+from oracle_tests.test_reconstruct_gram import gram_setting, joint
+from refquant.memory import MemoryPlan, Stage, memory_plan
+from refquant.network import Network
+from refquant.pipeline import quantize
+
+
+def wide():
+    """Two convolutions of 12 channels on maps of 8 x 8: inputs that outgrow everything else."""
+    rng = np.random.default_rng(0)
+    nodes = (conv("a", "input"), plain("r", "relu", "a"), conv("b", "r"))
+    params = {
+        ("a", "w"): rng.normal(0, 0.3, (12, 3, 3, 3)),
+        ("b", "w"): rng.normal(0, 0.1, (12, 12, 3, 3)),
+    }
+    return Network("wide", (3, 8, 8), nodes, params)
+
+
+def taken(network, x, setting, steps):
+    """Peak of a real run, as tracemalloc sees it."""
+    quantize(network, x[:8], adaround(), steps=1)  # what is imported late is not the run's
+    tracemalloc.start()
+    try:
+        quantize(network, x, setting, steps=steps)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+CASES = {
+    "minibatch, convolutions": (wide, adaround(), 1500),
+    "minibatch, few": (wide, adaround(), 300),
+    "gram, convolutions": (wide, gram_setting(), 1500),
+    "joint gram": (wide, joint(), 1000),
+    "dense": (lambda: dense(sizes=(64, 48, 10)), adaround(), 6000),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_plan_is_right_within_a_fifth(name):
+    """On more inputs, and with more steps, than the rehearsal had."""
+    network, setting, n = CASES[name]
+    network = network()
+    x = images(network, n)
+    plan, peak = memory_plan(network, x, setting), taken(network, x, setting, 5)
+    assert plan.inputs == x.nbytes
+    assert 0.8 * peak <= plan.peak <= 1.2 * peak
+    names = [stage.name for stage in plan.stages]
+    assert names[0] == "calibration" and len(names) > 1
+
+
+def test_a_plan_says_where_the_peak_is():
+    """In one line."""
+    plan = MemoryPlan(2_000_000, (Stage("calibration", 1e6), Stage("conv", 5e6)))
+    assert str(plan) == "at most 5.0 MB, at conv, on 2.0 MB of inputs"
+    assert plan.peak == 5e6 and rq.memory_plan is memory_plan
+
+
+def test_what_quantize_refuses_a_plan_refuses():
+    """And tracing is switched off again."""
+    with pytest.raises(ValueError, match=r"memory_plan.*n >= 1"):
+        memory_plan(residual(), images(residual())[:0])
+    with pytest.raises(ValueError, match="weight_bits"):
+        memory_plan(residual(), images(residual()), adaround(), weight_bits=1)
+    assert not tracemalloc.is_tracing()
+    tracemalloc.start()
+    memory_plan(residual(), images(residual()), adaround())
+    assert tracemalloc.is_tracing()
+    tracemalloc.stop()
+
+
+def test_a_mapped_file_gives_the_bits_of_the_array(tmp_path):
+    """Read-only, and never read as a whole: a run takes no more than its own peak."""
+    network = residual()
+    x = images(network, 50)
+    np.save(tmp_path / "x.npy", x)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    assert type(mapped) is np.memmap
+    a, b = (quantize(network, value, adaround(), steps=3) for value in (x, mapped))
+    assert bits_of(a) == bits_of(b) and a.run_id == b.run_id
+
+
+def test_inputs_in_the_dtype_of_the_run_are_not_copied():
+    """Large inputs, a small network: the run takes less than they do."""
+    network, setting = dense(sizes=(400, 3, 2)), replace(gram_setting(), activations=None)
+    x = images(network, 15000)  # 48 MB
+    assert taken(network, x, setting, 2) < 0.5 * x.nbytes
+
+
+def test_batches_are_joined():
+    """An iterator gives the bits of the array; one that is used up is refused."""
+    network = residual()
+    x = images(network, 23)
+    batches = iter([x[:10], x[10:11], x[11:]])
+    assert quantize(network, batches, adaround(), steps=2).run_id == (
+        quantize(network, x, adaround(), steps=2).run_id
+    )
+    with pytest.raises(ValueError, match="x is an empty iterator"):
+        quantize(network, batches, adaround(), steps=2)
+    with pytest.raises(ValueError, match="nan at index"):
+        quantize(network, iter([x, x * np.nan]), adaround(), steps=2)
+    with pytest.raises(TypeError, match="x is list"):
+        quantize(network, iter([x.tolist()]), adaround(), steps=2)

@@ -1,0 +1,76 @@
+"""Calibration inputs as they come: an array, a file mapped into memory, or batches one by one.
+
+Nothing here makes another copy of them, or any array that grows with their number: they are
+checked and hashed a few at a time, and a mapped file in the dtype of the run is read where it is.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from refquant._checks import check_array, check_finite, complaint
+from refquant._types import Array
+from refquant.network import Network
+
+BYTES = 4 << 20  # looked at in one go
+
+
+def check_inputs(function: str, network: Network, x: Any) -> Array:
+    """Return calibration inputs as one array, checked.
+
+    Parameters
+    ----------
+    function : str
+        Of the caller, for messages.
+    network : Network
+    x : array (n, \\*input_shape), np.memmap, or iterator of such arrays
+        Batches of an iterator are joined; each is checked before the next is asked for.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the shape does not fit the network, there is no input, or one is not finite.
+    """
+    if isinstance(x, Iterator):
+        batches = [_checked(function, network, batch) for batch in x]
+        if not batches:
+            fix = "An iterator is used up by its first reader; make a new one."
+            raise ValueError(complaint(function, "x", "an empty iterator", "some batches", fix))
+        return np.concatenate(batches)
+    return _checked(function, network, x)
+
+
+def as_dtype(x: Array, kind: "np.dtype[Any]") -> Array:
+    """Return the inputs in the dtype of the run: themselves if they have it."""
+    return x.astype(kind, copy=False)
+
+
+def update_digest(digest: "hashlib._Hash", array: Array) -> None:
+    """Feed dtype, shape and bytes of an array to a hash, some rows at a time."""
+    digest.update(f"{array.dtype.str}{array.shape}".encode())
+    if array.ndim == 0:
+        digest.update(array.tobytes())
+    for rows in _slices(array):
+        digest.update(np.ascontiguousarray(array[rows]).tobytes())
+
+
+def _checked(function: str, network: Network, x: Any) -> Array:
+    check_array(function, "x", x)
+    if x.ndim != len(network.input_shape) + 1 or x.shape[1:] != network.input_shape or not len(x):
+        expected = f"(n, {', '.join(map(str, network.input_shape))}) with n >= 1"
+        got = f"of shape {x.shape}"
+        raise ValueError(complaint(function, "x", got, expected, "Pass calibration images."))
+    if not all(np.isfinite(x[rows]).all() for rows in _slices(x)):
+        check_finite(function, "x", x)
+    return x if type(x) is np.memmap else np.asarray(x)
+
+
+def _slices(array: Array) -> Iterator[slice]:
+    """Yield rows that hold about `BYTES`."""
+    if array.ndim == 0:
+        return
+    size = max(1, BYTES * len(array) // max(1, array.nbytes))
+    for begin in range(0, len(array), size):
+        yield slice(begin, begin + size)
