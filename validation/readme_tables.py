@@ -1,9 +1,9 @@
 """Write the generated parts of the README: ``python validation/readme_tables.py``.
 
-They are the demo's output and the tables of methods and dialects, between ``<!-- begin NAME -->``
-and ``<!-- end NAME -->``. ``--check`` compares the tables of methods with the README instead of
-writing (exit code 1 if they differ); the demo's times differ from run to run, so its table is not
-compared. ``--methods`` writes the other two alone, without running the demo.
+They are the demo's output, the tables of methods and dialects, and what the oracle says of the
+example, between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``. ``--check`` compares them with
+the README instead of writing (exit code 1 if they differ), all but the demo, whose times differ
+from run to run. ``--methods`` writes all but the demo.
 Needs the package installed, or the root of the repository in PYTHONPATH.
 """
 
@@ -11,9 +11,14 @@ import argparse
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from refquant import oracle
 from refquant.cli.methods import dialect_rows, own_rows
+from refquant.oracle import corpus
+from refquant.oracle.registry import variants
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -22,16 +27,17 @@ def main(argv: list[str] | None = None) -> int:
     """Write or check the README; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
-    parser.add_argument("--methods", action="store_true", help="write the tables of methods alone")
+    parser.add_argument("--methods", action="store_true", help="write all but the demo")
     arguments = parser.parse_args(argv)
     text = README.read_text(encoding="utf-8")
     methods = markdown(["method", "learns", "unit", "steps", "reference"], own_rows())
     dialects = markdown(["dialect", "released in", "differs from `adaround` in"], dialect_rows())
     current = replaced(replaced(text, "methods", methods), "dialects", dialects)
+    current = replaced(replaced(current, "verify", verify_output(text)), "oracle", oracle_facts())
     if arguments.check:
         same = current == text
         stale = "differ: run python validation/readme_tables.py"
-        print(f"the README's tables of methods {'are up to date' if same else stale}")
+        print(f"the README's generated parts {'are up to date' if same else stale}")
         return 0 if same else 1
     if not arguments.methods:
         current = replaced(current, "demo", demo_output())
@@ -50,6 +56,32 @@ def demo_output() -> str:
     command = [sys.executable, "-m", "refquant.cli.main", "demo"]
     run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return f"```text\n{run.stdout.rstrip()}\n```"
+
+
+def verify_output(text: str) -> str:
+    """Return what the oracle says of the example of the README, without the time it took."""
+    code = re.findall(r"^```python\n(# mykernels\.py\n.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {}
+    exec(compile(code[0], "README.md", "exec"), names)
+    report = oracle.verify(names["Backend"](), ops="fake_quant")
+    report = replace(report, spec="mykernels:Backend", seconds=0.1)
+    return f"```text\n{report.to_text()}\n```"
+
+
+def oracle_facts() -> str:
+    """Return the size of the corpus, in a sentence."""
+    manifest = corpus.manifest()
+    elements, ops = manifest["elements"], manifest["ops"]
+    size = sum(entry["bytes"] for entry in ops.values()) / 1e6
+    wrong = sum(not variant.equivalent for variant in variants())
+    lines = (
+        f"{len(ops)} operations, {manifest['floor']['full']} cases, {size:.1f} MB; "
+        f"{elements['all']:,} numbers, {elements['bounded']:,} with a bound",
+        f"and {elements['two_answers']} with two right answers; {wrong:,} wrong implementations, "
+        "all caught, are listed in",
+        "[validation/oracle-power.md](validation/oracle-power.md).",
+    )
+    return "\n".join(lines)
 
 
 def replaced(text: str, name: str, content: str) -> str:

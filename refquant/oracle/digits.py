@@ -35,5 +35,5 @@ def distance(mismatch: Mismatch, dtype: str) -> str:
         return ""
     if isinstance(a, int):
         return f"{int(b) - a:+d} LSB"
-    off = ulps(a, float(b), dtype)
+    off = ulps(a, float(b), dtype) if a else None  # there is no last place of zero
     return "" if off is None else f"{off:.3g} ulp"
