@@ -8,20 +8,16 @@ import numpy as np
 from refquant._types import Array
 from refquant.oracle.case import Case
 from refquant.oracle.draw import codes
+from refquant.oracle.families.layers.cases_conv import FRAME, LINE, LOOSE, ODD
 
 Shape = tuple[int, ...]
-# The kernel that each is meant for stands behind it.
-ODD = {"stride": [2, 1], "padding": [1, 0, 2, 3], "dilation": [1, 2]}  # (3, 2)
-LOOSE = {"stride": [3, 2], "padding": [0, 1, 1, 0]}  # (2, 3): rows and columns are left over
-FRAME = {"padding": [2, 0, 0, 2], "stride": [1, 2]}  # (1, 2): windows that see padding only
 SAME = {"padding": [1, 1, 1, 1]}  # (3, 3)
 GEOMETRIES: tuple[tuple[str, Shape, Shape, dict[str, Any]], ...] = (
     ("two groups of two channels, two filters each", (1, 4, 5, 3), (4, 2, 3, 2), ODD),
     ("a batch, dense; rows and columns left over", (2, 3, 6, 7), (4, 3, 2, 3), LOOSE),
     ("three groups of two channels, one filter each", (1, 6, 3, 4), (3, 2, 3, 2), ODD),
     ("depthwise with two filters a channel", (1, 3, 4, 5), (6, 1, 3, 3), SAME),
-    ("depthwise, a 1x5 kernel on a 10x4 map", (1, 3, 10, 4), (3, 1, 1, 5),
-     {"padding": [0, 2, 0, 2]}),
+    ("depthwise, a 1x5 kernel on a 10x4 map", (1, 3, 10, 4), (3, 1, 1, 5), LINE),
     ("windows that see padding only", (2, 2, 2, 3), (3, 2, 1, 2), FRAME),
     ("a 1x1 kernel: a linear layer", (2, 3, 1, 1), (4, 3, 1, 1), {}),
 )  # fmt: skip

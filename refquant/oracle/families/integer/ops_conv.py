@@ -3,26 +3,21 @@
 from typing import Any
 
 from refquant.deploy.integer_conv import integer_conv_accumulate
-from refquant.layers.geometry import Geometry
 from refquant.oracle.exact import integer_conv as twin
 from refquant.oracle.families.integer import plain_conv as plain
+from refquant.oracle.families.layers.windows import GROUPS, WINDOWS, fields, geometry
 from refquant.oracle.nested import shape_of
-from refquant.oracle.op import Arrays, Attr, Attrs, Inputs, Op, Tensor
-
-
-def _geometry(attrs: Attrs, kernel: Any) -> Geometry:
-    stride, dilation, padding = (tuple(attrs[n]) for n in ("stride", "dilation", "padding"))
-    return Geometry(tuple(kernel), stride, dilation, padding, attrs["groups"])
+from refquant.oracle.op import Arrays, Attrs, Inputs, Op, Tensor
 
 
 def _reference(inputs: Inputs, attrs: Attrs) -> Arrays:
     x, w, zero = inputs["x_codes"], inputs["w"], int(inputs["zero_point"])
-    return {"acc": integer_conv_accumulate(x, w, zero, _geometry(attrs, w.shape[2:]))}
+    return {"acc": integer_conv_accumulate(x, w, zero, geometry(attrs, w.shape[2:]))}
 
 
 def _twin(numbers: dict[str, Any], attrs: dict[str, Any]) -> dict[str, Any]:
     x, w, zero = numbers["x_codes"], numbers["w"], numbers["zero_point"]
-    return {"acc": twin.integer_conv(x, w, zero, _geometry(attrs, shape_of(w)[2:]))}
+    return {"acc": twin.integer_conv(x, w, zero, fields(attrs, shape_of(w)[2:]))}
 
 
 OPS = (
@@ -40,12 +35,7 @@ OPS = (
             Tensor("zero_point", "int", "()", "the code of 0 of x"),
         ),
         outputs=(Tensor("acc", "int", "(n, c_out, h_o, w_o)", "accumulators"),),
-        attrs=(
-            Attr("stride", [1, 1], "[rows, columns], distance of neighbouring windows"),
-            Attr("padding", [0, 0, 0, 0], "[top, left, bottom, right], as in ONNX"),
-            Attr("dilation", [1, 1], "[rows, columns], distance of neighbouring taps"),
-            Attr("groups", 1, "channels fall into so many groups of neighbours that do not mix"),
-        ),
+        attrs=(*WINDOWS, GROUPS),
         clauses=("17.1", "17.2", "P58", "P01"),
         reference=_reference,
         twin=_twin,
