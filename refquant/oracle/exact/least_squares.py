@@ -72,3 +72,19 @@ def batch_norm_to_transform(
     unit = old[0] / sd  # the folded product of core = 1
     xi = (at[1] - at[0]) / unit
     return xi, at[0] - offset
+
+
+def norm_to_transform(
+    new: tuple[Any, Any], old: tuple[Any, Any], mu: Any, sd: Any, bias: Any
+) -> tuple[Any, Any]:
+    """The same as `batch_norm_to_transform`, term by term as AT eq. 10 has it."""
+    xi = new[0] / old[0]
+    return xi, new[1] - old[1] + (bias - mu) * (new[0] - old[0]) / sd
+
+
+def transform_to_norm(
+    pair: tuple[Any, Any], old: tuple[Any, Any], mu: Any, sd: Any, bias: Any
+) -> tuple[Any, Any]:
+    """(gamma, beta) of (xi, eta): the inverse map."""
+    gamma = pair[0] * old[0]
+    return gamma, old[1] + pair[1] - (bias - mu) * (gamma - old[0]) / sd

@@ -8,4 +8,4 @@
 A new family is one such package and one word below.
 """
 
-FAMILIES = ("rounding", "fake_quant", "layers", "integer", "adaround", "aquant")
+FAMILIES = ("rounding", "fake_quant", "layers", "integer", "adaround", "aquant", "adaqtransform")

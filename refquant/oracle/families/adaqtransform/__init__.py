@@ -1,0 +1,1 @@
+"""AdaQTransform: a layer with a transformed output, its gradients, folding and closed forms."""

@@ -1,0 +1,147 @@
+"""Inputs for a layer of AdaQTransform and for its gradients."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from refquant._types import Array
+from refquant.oracle.case import Case
+from refquant.oracle.draw import codes, dyadic
+from refquant.oracle.families.adaqtransform.ops_layer import CASES, NEAREST
+
+LN11 = 2.3978952727983707
+SMALL = {"n_w": -2, "p_w": 1, "p_x": 3}
+CLAUSES = {"1.2": ("D32",), "qat": ("D32",), "2.2": ("P40",), "2.3": ("P40",)}
+Arrays = dict[str, Array]
+
+
+def real(key: tuple[int | str, ...], shape: int | tuple[int, ...], point: int = 24) -> Array:
+    """24-bit numbers of both signs below 2^(24 - point)."""
+    return dyadic(("adaqt", *key), shape, 24, point)
+
+
+def few_bits(case: str, live: bool) -> Arrays:
+    """Three outputs, four inputs, five columns; levels beyond both ends, ties, a zero column.
+
+    alpha is decided (h is 0 or 1, all is exact) or live.
+    """
+    u = codes(("adaqt", "u"), (3, 4), -14, 11) / 4.0
+    x = codes(("adaqt", "x"), (4, 5), -3, 15) / 4.0
+    x[:, 4] = 0.0
+    s_w = np.array([0.5, 0.25, 1.0])
+    given = {"w": s_w[:, None] * u, "s_w": s_w, "x": 0.5 * x, "s_x": np.array(0.5)}
+    if case not in NEAREST:
+        drawn = dyadic(("adaqt", "alpha"), (3, 4), 4, 3) + 0.0625
+        given["alpha"] = drawn if live else np.where(drawn > 0, 4.0, -4.0)
+    if case in ("2.1", "2.2", "2.3"):
+        given["s_d"] = s_w * np.array([1.75, 0.75, 0.5])
+    transform = {"xi": np.array([0.75, -0.5, 1.25]), "eta": np.array([0.25, -1.5, 0.125])}
+    return given | transform | {"bias": np.array([-0.5, 2.0, 0.75])}
+
+
+def any_bits(case: str) -> Arrays:
+    """The same shapes with 24 bits and steps that are no powers of two."""
+    given = few_bits(case, live=True)
+    s_w = np.array([0.3, 0.11, 0.07]).astype(np.float32)
+    given |= {"w": real(("w",), (3, 4), 25), "s_w": s_w, "s_x": np.array(np.float32(0.21))}
+    given |= {"x": np.abs(real(("x",), (4, 5))), "xi": 1 + real(("xi",), 3, 25)}
+    given |= {"eta": real(("eta",), 3), "bias": real(("bias",), 3)}
+    if case not in NEAREST:
+        given["alpha"] = real(("alpha",), (3, 4), 22)
+    if "s_d" in given:
+        given["s_d"] = (s_w * np.array([1.1, 0.95, 1.02])).astype(np.float32)
+    return {k: v.astype(np.float32) for k, v in given.items()}
+
+
+def shared(given: Arrays, kind: str) -> Arrays:
+    """Another granularity of xi and eta, not the same one for both where `kind` is mixed."""
+    pixel = {"xi": codes(("adaqt", "pixel"), (3, 5), -6, 6) / 4.0,
+             "eta": dyadic(("adaqt", "pixel eta"), (3, 5), 3, 2)}  # fmt: skip
+    layer = {"xi": np.array(-1.5), "eta": np.array(0.75)}
+    mixed = {"xi": layer["xi"], "eta": pixel["eta"]}
+    return given | {"pixel": pixel, "layer": layer, "mixed": mixed}[kind]
+
+
+def without_bias(given: Arrays) -> Arrays:
+    """The layer without its bias."""
+    return {name: value for name, value in given.items() if name != "bias"}
+
+
+def layer_cases() -> Iterator[Case]:
+    """Yield the cases of both ops."""
+    yield from forward_cases()
+    yield from backward_cases()
+
+
+def forward_cases() -> Iterator[Case]:
+    """Every row of the table, hard and soft, all granularities."""
+    op = "adaqt"
+    for case in CASES:
+        clauses = ("15.1", "D20", "D33", *CLAUSES.get(case, ()))
+        attrs = {"case": case, **SMALL}
+        yield Case(op, "T8", f"{case}, decided", few_bits(case, False), attrs, clauses,
+                   ("smoke",) if case == "2.2" else ())  # fmt: skip
+    live = few_bits("1.1", True)
+    yield Case(op, "T8", "1.1, live alpha", live, SMALL, ("15.1",), ("smoke",))
+    zero = live | {"alpha": np.where(live["alpha"] < -0.5, 0.0, live["alpha"])}
+    for case in ("1.1", "2.3"):
+        hard = few_bits(case, True) | {"alpha": zero["alpha"]}
+        yield Case(op, "T8", f"{case}, hard, undecided alpha up", hard,
+                   {"case": case, "hard": True, **SMALL}, ("15.4", "D20", "P40"),
+                   ("smoke",) if case == "2.3" else ())  # fmt: skip
+    for kind in ("pixel", "layer", "mixed"):
+        yield Case(op, "T8", f"granularity: {kind}", shared(few_bits("1.1", False), kind), SMALL,
+                   ("15.6", "D33"))  # fmt: skip
+    neutral = few_bits("1.1", False) | {"xi": np.ones(3), "eta": np.zeros(3)}
+    yield Case(op, "T8", "neutral transform", neutral, SMALL, ("P47",))
+    yield Case(op, "T8", "neutral transform, no bias", without_bias(neutral), SMALL, ("P47",))
+    grids = {"n_w": -3, "p_w": 3, "n_x": -4, "p_x": 3}
+    yield Case(op, "T8", "narrow weights, signed inputs", few_bits("1.2", False),
+               {"case": "1.2", **grids}, ("15.1", "D32"), ("smoke",))  # fmt: skip
+    for case in ("1.1", "1.2", "2.3"):
+        yield Case(op, "REAL", f"{case}, any numbers", any_bits(case), {"case": case, **SMALL},
+                   ("15.1", "15.4"))  # fmt: skip
+
+
+def gradient() -> Array:
+    """Of y: few bits, nowhere 0."""
+    drawn = dyadic(("adaqt", "d_y"), (3, 5), 3, 1)
+    return np.where(drawn == 0, 1.5, drawn)
+
+
+def backward_cases() -> Iterator[Case]:
+    """Every row of the table, both masks, all granularities, the ends of h."""
+    op, d_y = "adaqt_backward", {"d_y": gradient()}
+    for case in CASES:
+        clauses = ("15.2", *CLAUSES.get(case, ()))
+        attrs = {"case": case, **SMALL}
+        yield Case(op, "T8", f"{case}, few bits", few_bits(case, True) | d_y, attrs, clauses,
+                   ("smoke",) if case == "1.2" else ())  # fmt: skip
+        if case in ("1.2", "1.1"):
+            yield Case(op, "T8", f"{case}, unrounded mask", few_bits(case, False) | d_y,
+                       {"mask": "unrounded", **attrs}, ("15.2", "D2"))  # fmt: skip
+        if case in ("tied", "2.1", "2.3"):
+            yield Case(op, "T8", f"{case}, decided alpha", few_bits(case, False) | d_y, attrs,
+                       ("15.2",), ("smoke",) if case == "2.1" else ())  # fmt: skip
+    for kind in ("pixel", "layer", "mixed"):
+        yield Case(op, "T8", f"granularity: {kind}",
+                   shared(few_bits("1.1", False), kind) | d_y, SMALL, ("15.6",))  # fmt: skip
+    yield Case(op, "T8", "no bias", without_bias(few_bits("1.1", True)) | d_y, SMALL, ("15.2",))
+    yield from edge_cases(d_y)
+    for case in ("1.1", "1.2", "tied", "2.1", "2.3"):
+        given = any_bits(case) | {"d_y": real(("d_y",), (3, 5))}
+        yield Case(op, "REAL", f"{case}, any numbers", given, {"case": case, **SMALL}, ("15.2",),
+                   ("smoke",) if case in ("tied", "2.3") else ())  # fmt: skip
+
+
+def edge_cases(d_y: dict[str, Any]) -> Iterator[Case]:
+    """alpha exactly where h is saturated, in double precision."""
+    given = few_bits("1.1", True)
+    ends = given["alpha"].copy()
+    ends[:, 0], ends[:, 1] = LN11, -LN11
+    inner = np.array([-0.25, -0.5, -0.75, 0.5]) * np.ones((3, 1))
+    given |= {"alpha": ends, "w": given["s_w"][:, None] * inner}
+    for edge in ("inclusive", "strict"):
+        yield Case("adaqt_backward", "T53", f"alpha = ln 11, {edge}", given | d_y,
+                   {"edge": edge, **SMALL}, ("D37",))  # fmt: skip

@@ -1,0 +1,5 @@
+"""Descriptions of the ops of AdaQTransform."""
+
+from refquant.oracle.families.adaqtransform import ops_closed, ops_layer
+
+OPS = (*ops_layer.OPS, *ops_closed.OPS)

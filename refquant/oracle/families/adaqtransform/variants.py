@@ -1,0 +1,6 @@
+"""Wrong implementations of AdaQTransform."""
+
+from refquant.oracle.families.adaqtransform.variants_closed import VARIANTS_CLOSED
+from refquant.oracle.families.adaqtransform.variants_layer import VARIANTS_LAYER
+
+VARIANTS = VARIANTS_LAYER + VARIANTS_CLOSED
