@@ -73,7 +73,7 @@ def values_at(
 ) -> dict[str, Array]:
     """Return the values of `edges` for all samples, computed from those of `inputs`."""
     found, n = dict[str, Array](), count(inputs)
-    for rows, chunk in zip(slices(n), chunks(inputs), strict=True):
+    for rows, chunk in zip(slices(inputs), chunks(inputs), strict=True):
         for edge, value in evaluate(network, chunk, edges, params).items():
             if edge not in found:
                 found[edge] = np.empty((n, *value.shape[1:]), value.dtype)
