@@ -109,7 +109,7 @@ def test_portions_cover_the_batch_once(monkeypatch):
     net = residual()
     task, _ = task_of(net, images(net), CASE_112)
     indices = np.arange(8)
-    for samples, count in ((1, 8), (3, 3), (8, 1), (100, 1)):
+    for samples, count in ((1, 8), (2, 4), (3, 3), (6, 1), (8, 1), (100, 1)):
         monkeypatch.setattr(portions, "BYTES", samples * task.widest)
         parts = [indices[rows] for rows in portions.portions(task, indices)]
         assert len(parts) == count

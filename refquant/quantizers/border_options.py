@@ -26,6 +26,7 @@ border_mask under an inner scale without fusion) are ignored.
 import math
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
+from functools import cached_property
 
 from refquant._checks import check_in, complaint
 
@@ -105,7 +106,7 @@ class BorderOptions:
         """dE/dP at P = 0: kappa / 4 for either sigmoid, 1 for the clip (P68)."""
         return 1.0 if self.bound == "clip" else self.kappa / 4.0
 
-    @property
+    @cached_property
     def saturation(self) -> float:
         """The largest |P| at which E has not been clipped; infinite if it never is."""
         if self.bound == "clip":

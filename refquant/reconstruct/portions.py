@@ -63,6 +63,7 @@ def portions(task: UnitTask, indices: Array) -> Iterator[slice]:
     """Yield the rows of the batch that run together; all at once unless arithmetic is fast."""
     size = len(indices)
     if nx.current().mode == "fast":
-        size = max(1, BYTES // task.widest)
+        count = max(1, round(size / max(1, BYTES // task.widest)))
+        size = -(-size // count)  # portions alike, rather than a small last one
     for start in range(0, len(indices), size):
         yield slice(start, start + size)
