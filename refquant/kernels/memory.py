@@ -7,11 +7,17 @@ arithmetic. What counts as large adapts: it is the size of the largest block fre
 hence without cost, and freed. Other allocators take no notice.
 """
 
-import numpy as np
+import ctypes
 
 BLOCK = 2**25 - 2**16  # a little less than 32 MiB, bookkeeping included
 
 
 def keep_freed_memory() -> None:
     """Have blocks up to 32 MiB reused instead of returned; at most 64 MiB are held free."""
-    np.empty(BLOCK, np.uint8)
+    try:
+        library = ctypes.CDLL(None)
+        library.malloc.restype, library.malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
+        library.free.restype, library.free.argtypes = None, (ctypes.c_void_p,)
+    except (TypeError, OSError, AttributeError):  # not a POSIX system
+        return
+    library.free(library.malloc(BLOCK))
