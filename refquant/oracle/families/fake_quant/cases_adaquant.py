@@ -11,7 +11,7 @@ from refquant.oracle.draw import codes, dyadic, single
 from refquant.oracle.families.fake_quant.cases_uniform import ends
 
 # Lower ends in units of the step, on 3 bits: zero points odd, even and at ties; outside the codes.
-MINIMA = (-3.0, -2.5, -3.5, -3.3125, 1.5, -8.25, 0.0)
+MINIMA = (-3.0, -2.5, -3.5, -3.3125, 1.5, -8.25, 0.0, -7.0)
 
 
 def cases() -> Iterator[Case]:
@@ -53,11 +53,13 @@ def forward_cases() -> Iterator[Case]:
     yield case("T8", "NaN, infinities and huge values", special, (15 / 4, -1.25), {"bits": 4},
                ("smoke",))  # fmt: skip
     yield case("T8", "a range above 0, with NaN", special, (15 / 4, 1.0), {"bits": 4})
-    for span, side in ((2.0**-20, "below 1e-6"), (2.0**18, "above 1e5")):
-        x = single([0.3, -0.2, 1.7, -1.1, 0.7]) * np.float64(min(max(span, 2.0**-20), 2.0**16))
+    for span, side in ((2.0**-20, "below 1e-6"), (100002.0, "above 1e5")):
+        x = single([0.3, -0.2, 1.7, -1.1, 0.7]) * min(span, 2.0**16)
         yield case("REAL", f"a width {side}", x, (span, -span / 4), {"bits": 4}, ("smoke",))
     yield case("REAL", "a width of 1e5 is inside", single([3.3e4, -9e3, 99999.0, 2.0e5]),
                (1.0e5, -1.1e4), {})  # fmt: skip
+    yield case("T53", "a width of 1e-6 is inside", np.array([3.3e-7, -0.9e-7, 2e-6]),
+               (1e-6, -1.1e-7), {})  # fmt: skip
     spans, minima = np.array([15 / 8, 15 / 2, 15 / 4]), np.array([-0.375, -3.0, -2.0])
     for axis in (0, 1):
         x = dyadic(("adaquant", "square"), (3, 3), 6, 4)

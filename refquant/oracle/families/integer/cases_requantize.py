@@ -91,19 +91,22 @@ def fixed_products() -> Iterator[Fixed]:
     acc = codes(("requant_fixed", "acc"), 60, -(2**20), 2**20)
     yield "any multiplier", acc, (1490923821, 13, 0), SIGNED
     yield "any negative multiplier", acc, (-1490923821, 7, 0), WIDE
+    near = np.array([13 * 2**30 + 1, 13 * 2**30 + 1, 9 * 2**30 - 1, 9 * 2**30 - 1]) // [7, 7, 5, 5]
+    place = near, np.zeros(4, np.int64), 0
+    yield "one unit beside ties", np.array([-7, 7, 5, -5]), place, SIGNED | {"axis": 0}
     yield "the one product that does not fit", EXTREMES, (-(2**31), 16, 0), WIDE
     yield "the one product that does not fit, clipped", EXTREMES[:4], (-(2**31), 0, 0), WIDE
     yield "a multiplier of 0", EXTREMES, (0, 0, 5), {}
 
 
 def fixed_shifts() -> Iterator[Fixed]:
-    """Left shifts that saturate, right shifts up to the width of the register and beyond."""
+    """Left shifts that saturate, right shifts up to the widths of registers and beyond."""
     yield "M = 6: a left shift", SMALL, (3 * 2**29, -3, 0), SIGNED
     acc = np.array([2**30, -(2**30), 2**20, -(2**20), 3, -3])
     yield "a left shift that saturates, then 8 bits", acc, (HALF, -12, 9), {}
     yield "the longest left shifts", np.array([1, -1, 2, 0, 7, -7]), (HALF, -31, 0), SIGNED
     yield "left shifts beyond 31", np.array([1, -1, 0]), (HALF, -40, 0), SIGNED
-    for e in (30, 31, 32, 40):
+    for e in (30, 31, 32, 40, 64):
         yield f"extremes, shifted by {e}", EXTREMES, (2**31 - 1, e, 0), SIGNED
     yield "extremes, shifted by 15", EXTREMES, (2**31 - 1, 15, 0), WIDE
 

@@ -157,9 +157,9 @@ def in_floats(dtype: Any) -> Any:
     return scaled
 
 
-def masked_shift(x: Array, e: Array) -> Array:
-    """The shift modulo 32."""
-    return plain.right_shift(x, e & 31)
+def masked_shift(bits: int) -> Any:
+    """The shift modulo the width of a register."""
+    return lambda x, e: plain.right_shift(x, e & (bits - 1))
 
 
 FIXED = (
@@ -195,7 +195,15 @@ FIXED = (
           "an arithmetic shift in place of RDivPOT",
           right_shift=lambda x, e: x >> np.minimum(e, 62)),
     fixed("shift_modulo_32", "The shift is taken modulo 32.",
-          "shift counts of 32-bit registers", right_shift=masked_shift),
+          "shift counts of 32-bit registers", right_shift=masked_shift(32)),
+    fixed("shift_modulo_64", "The shift is taken modulo 64.",
+          "shift counts of 64-bit registers", right_shift=masked_shift(64)),
+    fixed("single_shift_modulo_32", "One stage: the shift is taken modulo 32.",
+          "shift counts of 32-bit registers",
+          single_stage=lambda acc, m0, e: plain.single_stage(acc, m0, e & 31)),
+    fixed("nudge_two_off", "The nudge of negative products is 2 - 2^30.",
+          "the correction of negative products made twice",
+          nudge=lambda product: np.where(product >= 0, 1 << 30, 2 - (1 << 30))),
     fixed("single_without_nudge", "One stage: the product is shifted without rounding.",
           "the rounding left out", single_stage=lambda acc, m0, e: np.where(
               e > 31, 0, (acc * m0) >> (31 + np.minimum(e, 31)))),
