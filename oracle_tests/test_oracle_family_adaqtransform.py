@@ -7,6 +7,7 @@ from refquant.oracle.build import build
 from refquant.oracle.case import Case
 from refquant.oracle.families.adaqtransform.cases import cases
 from refquant.oracle.families.adaqtransform.ops import OPS
+from refquant.oracle.families.adaqtransform.ops_step import LEARNT
 
 OP = {op.name: op for op in OPS}
 SMALL = {"n_w": -2, "p_w": 1, "p_x": 3}
@@ -22,7 +23,7 @@ def golden(op, inputs, attrs=None, exact=True):
 
 def test_the_ops_are_those_of_the_specification():
     names = "adaqt adaqt_backward adaqt_fold adaqt_ols bn_to_xieta xieta_to_bn bias_correct"
-    assert set(names.split()) <= set(OP)
+    assert {*names.split(), "adaqt_step"} == set(OP)
     assert {case.op for case in cases()} == set(OP)
 
 
@@ -98,3 +99,27 @@ def test_bias_correction():
     """Errors 1, 0, 0, -1/2: their mean is 1/8."""
     inputs = {"y": [[[2.0, 1.0]], [[0.0, 0.5]]], "y_hat": [[[1.0, 1.0]], [[0.0, 1.0]]]}
     assert golden("bias_correct", {**inputs, "bias": [0.5]}) == {"corrected": [0.625]}
+
+
+def test_xi_and_s_d_move_together():
+    """P41: s_d = s_w xi for ever if its rate is s_w times that of xi (eps = 0, here nearly); P40.
+
+    y0 = -4, y = y0 + 17/4 against 0: d_xi = 2 y y0, and d_s_d is that over s_w = 1/2. The first
+    step of Adam is the rate, against the sign.
+    """
+    base = {**layer("1.1"), "x": [[3.0, 10.0]], "target": [[0.0]], "indices": [0], "t": 1}
+    base |= {"xi": [1.0], "s_d": [0.5]}
+    attrs = {"total": 1, "lr_alpha": 0.25, "eps": 2.0**-60, "beta1": 0.5, "beta2": 0.5, **SMALL}
+    moved = {}
+    for case, rate in (("adaqt", 0.125), ("2.2", 0.0625)):
+        own = {k: v for k, v in base.items() if k != "s_d" or case == "2.2"}
+        zeros = {f"{m}_{name}": 0 * np.asarray(own[name], float)
+                 for name in LEARNT[case] for m in "mv"}  # fmt: skip
+        here = {"case": case, "lr": rate, **attrs}
+        moved[case] = golden("adaqt_step", {**own, **zeros}, here, exact=False)
+    assert moved["adaqt"]["loss"] == moved["2.2"]["loss"] == (-4.0 + 4.25) ** 2
+    assert moved["adaqt"]["d_xi"] == [0.5 * -4.0]
+    assert moved["2.2"]["d_s_d"] == [2.0 * moved["adaqt"]["d_xi"][0]]
+    assert moved["adaqt"]["xi_next"] == [1.125]
+    assert moved["2.2"]["s_d_next"] == [0.5 * 1.125]
+    assert moved["adaqt"]["eta_next"] == [0.25 - 0.125]

@@ -47,3 +47,9 @@ def test_plain_numbers_and_infinities():
     assert clip(2.5, 0.0, 1.0) == 1.0
     assert larger(tracked(3), math.inf) == math.inf
     assert smaller(tracked(3), math.inf).value == 3
+
+
+def test_quotients_by_zero_are_those_of_ieee():
+    """0 / 0 is NaN, anything else over 0 an infinity of its sign."""
+    assert math.isnan(tracked(0) / tracked(0))
+    assert tracked(-3) / tracked(0) == -math.inf

@@ -138,7 +138,7 @@ class Tracked:
             return float(self.value) / other
         b = self._lift(other)
         if b.value == 0:
-            return float(self.value) / 0.0 if self.value == 0 else signed_infinity(self.value)
+            return math.nan if self.value == 0 else signed_infinity(self.value)
         ea, eb, value = self.error, b.error, self.value / b.value
         base = (ea + abs(value) * eb) / abs(b.value)
         if is_power_of_two(b.value) and eb == 0:

@@ -1,5 +1,5 @@
 """Descriptions of the ops of AdaQTransform."""
 
-from refquant.oracle.families.adaqtransform import ops_closed, ops_layer
+from refquant.oracle.families.adaqtransform import ops_closed, ops_layer, ops_step
 
-OPS = (*ops_layer.OPS, *ops_closed.OPS)
+OPS = (*ops_layer.OPS, *ops_closed.OPS, *ops_step.OPS)
