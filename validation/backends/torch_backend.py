@@ -3,8 +3,8 @@
     refquant verify validation.backends.torch_backend:Eager32
     refquant fingerprint validation.backends.torch_backend:Eager64
 
-Straight-through functions are written as PyTorch users write them: ``x + (round(x) - x).detach()``.
-Clip masks at the edges are then those of torch.clamp, which passes the gradient on the closed interval.
+Straight-through functions are written as its users write them: ``x + (round(x) - x).detach()``.
+Clip masks at the edges are then those of torch.clamp, which passes on the closed interval.
 """
 
 from collections.abc import Callable, Mapping
