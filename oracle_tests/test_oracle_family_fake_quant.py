@@ -91,18 +91,18 @@ def test_lsq_plus_backward_by_hand():
 
 
 def test_adaquant_by_hand():
-    """R = 7/4 on 3 bits: s = 1/4; m = -5/8: Z = rint(5/2) = 2; x = 3/8: t = 7/2 -> 4, y = 2 s.
+    """R = 7/4 on 3 bits: s = 1/4; m = -11/16: Z = rint(11/4) = 3; x = 3/8: t = 9/2 -> 4, y = s.
 
     x = 2 is clipped to code 7. With d_y = (1, 4): c = 4, d_m = 4;
-    d_R = ((2 - 3/2) + 4 (7 - 2) - (-5/2) 4) / 7 = 61/14.
+    d_R = ((1 - 3/2) + 4 (7 - 3) - (-11/4) 4) / 7 = 53/14.
     """
-    inputs = {"x": np.array([0.375, 2.0]), "span": 1.75, "minimum": -0.625}
-    assert goldens("adaquant_quant", inputs, {"bits": 3})["y"].tolist() == [0.5, 1.25]
+    inputs = {"x": np.array([0.375, 2.0]), "span": 1.75, "minimum": -0.6875}
+    assert goldens("adaquant_quant", inputs, {"bits": 3})["y"].tolist() == [0.25, 1.0]
     inputs["d_y"] = np.array([1.0, 4.0])
     found = goldens("adaquant_quant_backward", inputs, {"bits": 3})
     assert found["d_x"].tolist() == [1.0, 0.0]
     assert found["d_minimum"] == 4.0
-    assert found["d_span"] == float(Fraction(61, 14))
+    assert found["d_span"] == float(Fraction(53, 14))
 
 
 def test_logsqrt2_by_hand():
@@ -115,11 +115,11 @@ def test_logsqrt2_by_hand():
 
 
 def test_range_to_qparams_by_hand():
-    """[-1, 11/4] in 15 steps of 1/4, code 4 for 0; signed 4 bits: 11/4 over 15/2, 7 and -8..7."""
-    ends = {"lo": np.array([-1.0]), "hi": np.array([2.75])}
+    """[-17/16, 43/16] in 15 steps of 1/4: rint(17/4) = 4; signed: 43/16 over 15/2 or 7."""
+    ends = {"lo": np.array([-1.0625]), "hi": np.array([2.6875])}
     found = goldens("range_to_qparams", ends, {"bits": 4})
     assert (found["s"].item(), found["zero_point"].item()) == (0.25, 4)
-    for divisor, step in (("half_span", 11 / 30), ("p", 11 / 28), ("amct", 11 / 28)):
+    for divisor, step in (("half_span", 43 / 120), ("p", 43 / 112), ("amct", 43 / 112)):
         attrs = {"bits": 4, "grid": "signed", "divisor": divisor}
         assert goldens("range_to_qparams", ends, attrs)["s"].item() == step
 
