@@ -16,6 +16,7 @@ from refquant.oracle.op import Attrs, Op
 from refquant.oracle.registry import ops
 
 RELEASED = {"alpha_init": "quotient", "curve": "linear", "first_step": 1, "reduction": "channels"}
+TFLITE = {"quantize_multiplier.mantissa_rounding": "half_away"}  # std::round of the mantissa
 # What the released codes do, where it is known; see the table of dialects in their methods' files.
 PROFILES: dict[str, dict[str, Any]] = {
     "any": {},
@@ -25,12 +26,17 @@ PROFILES: dict[str, dict[str, Any]] = {
     "mqbench": {**RELEASED, "after": "hold", "tie": "up", "edge": "inclusive"},
     "aimet": {"curve": "cosine", "first_step": 0, "after": "refuse", "tie": "up"},
     "ppq": {"curve": "cosine", "after": "continue", "tie": "up"},
-    "amct": {"curve": "cosine", "first_step": 0, "reduction": "channels"},
+    "amct": {
+        "curve": "cosine",
+        "first_step": 0,
+        "reduction": "channels",
+        "range_to_qparams.divisor": "amct",
+    },
     "brevitas": {"curve": "linear", "reduction": "channels", "tie": "down"},
     "onnxsim": {"curve": "linear", "arrive": "last", "reduction": "mean", "tie": "down"},
     "onnx": {"round.mode": "rint", "fake_quant.rounding": "rint"},
-    "tflite-single": {"requant_fixed.requantize": "single"},
-    "tflite-double": {"requant_fixed.requantize": "double"},
+    "tflite-single": {**TFLITE, "requant_fixed.requantize": "single"},
+    "tflite-double": {**TFLITE, "requant_fixed.requantize": "double"},
 }
 
 
