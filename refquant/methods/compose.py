@@ -80,13 +80,7 @@ def compose(base: Setting, name: str, adds: Adds) -> Setting:
     """
     whole = f"{base.name}+{name}"
     _check_overlap(whole, base, adds)
-    if adds.penalty and not any(phase.penalty for phase in base.phases):
-        got, fix = f"{name!r} behind {base.name!r}", f"Use {base.name!r} as it is."
-        raise ValueError(complaint("resolve", "method", got, "a method with a penalty", fix))
-    if adds.in_phases and not base.phases:
-        got = f"{name!r} behind {base.name!r}, which learns nothing"
-        fix = f"Start with a method that learns, as 'qdrop+{name}', or use '{base.name}+ols'."
-        raise ValueError(complaint("resolve", "method", got, "a phase to learn it in", fix))
+    _check_phases(name, base, adds)
     return replace(
         base,
         name=whole,
@@ -107,6 +101,24 @@ def _joined(phase: Phase, adds: Adds) -> Phase:
         begin=(*phase.begin, *(adds.begin if rounds else ())),
         penalty=adds.penalty if adds.penalty and phase.penalty else phase.penalty,
     )
+
+
+def _check_phases(name: str, base: Setting, adds: Adds) -> None:
+    """Refuse what no phase of the method could take up."""
+    pair = f"{name!r} behind {base.name!r}"
+    rounding = [phase for phase in base.phases if "activations" in phase.quantize]
+    if adds.penalty and not any(phase.penalty for phase in base.phases):
+        fix = f"Use {base.name!r} as it is."
+        raise ValueError(complaint("resolve", "method", pair, "a method with a penalty", fix))
+    if adds.in_phases and not base.phases:
+        first, other = ("aquant", "nearest-border") if adds.begin else ("qdrop", f"{base.name}+ols")
+        fix = f"Start with a method that learns, as '{first}+{name}', or use '{other}'."
+        got = f"{pair}, which learns nothing"
+        raise ValueError(complaint("resolve", "method", got, "a phase to learn it in", fix))
+    if adds.begin and not rounding:
+        got, fix = f"{pair}, which learns with real activations", f"Write 'aquant+{name}'."
+        expected = "a phase that rounds activations"
+        raise ValueError(complaint("resolve", "method", got, expected, fix))
 
 
 def _check_overlap(whole: str, base: Setting, adds: Adds) -> None:
