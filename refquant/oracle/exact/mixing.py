@@ -10,9 +10,16 @@ from typing import Any
 Row = list[Any]
 
 
+def mixed(a: Any, b: Any, share: Any) -> Any:
+    """share a + (1 - share) b; shares of 0 and 1 select, whatever the other is."""
+    if share == 1 or share == 0:
+        return a if share == 1 else b
+    return share * a + (1 - share) * b
+
+
 def qdrop_mix(x: Row, x_q: Row, mask: Row) -> Row:
     """m Q(x) + (1 - m) x, entry by entry."""
-    return [m * q + (1 - m) * v for v, q, m in zip(x, x_q, mask, strict=True)]
+    return [mixed(q, v, m) for v, q, m in zip(x, x_q, mask, strict=True)]
 
 
 def qdrop_mix_backward(d_y: Row, mask: Row) -> tuple[Row, Row]:
@@ -25,7 +32,7 @@ def qdrop_mix_backward(d_y: Row, mask: Row) -> tuple[Row, Row]:
 
 def amixup(x: Row, x_q: Row, share: Any) -> Row:
     """P x + (1 - P) Q(x) with one share."""
-    return [share * v + (1 - share) * q for v, q in zip(x, x_q, strict=True)]
+    return [mixed(v, q, share) for v, q in zip(x, x_q, strict=True)]
 
 
 def amixup_backward(d_y: Row, share: Any) -> tuple[Row, Row]:

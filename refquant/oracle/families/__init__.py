@@ -8,4 +8,13 @@
 A new family is one such package and one word below.
 """
 
-FAMILIES = ("rounding", "fake_quant", "layers", "integer", "adaround", "aquant", "adaqtransform")
+FAMILIES = (
+    "rounding",
+    "fake_quant",
+    "layers",
+    "integer",
+    "adaround",
+    "aquant",
+    "adaqtransform",
+    "mixing",
+)

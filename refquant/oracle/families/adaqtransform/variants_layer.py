@@ -119,7 +119,7 @@ BACKWARD = (
     back("alpha_edge_inclusive", "d_alpha passes at |alpha| = ln 11 where it should not.",
          "torch.clamp in place of a rectifier",
          strict=lambda alpha: np.abs(alpha) <= 2.3978952727983707),
-    back("levels_unmasked", "Clipped weights pass their gradient.", "nni#3160: no mask",
+    back("levels_unmasked", "Clipped weights pass their gradient.", "microsoft/nni#3160",
          inside_w=lambda t, n, p: np.ones(t.shape, bool)),
     back("levels_strict", "Weights whose level is an end pass no gradient.", "pytorch/ao#4806",
          inside_w=lambda t, n, p: (t > n) & (t < p)),

@@ -1,0 +1,1 @@
+"""Mixing values with their quantized selves, and weights with their neighbouring levels."""
