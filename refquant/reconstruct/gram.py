@@ -36,7 +36,7 @@ from refquant.reconstruct.model import State
 from refquant.reconstruct.task import UnitTask
 from refquant.reconstruct.unit import Watch
 
-FEW = 4  # columns for each input of a row, below which rounding is fitted to chance
+FEW = 4  # columns for each input of a row; below it held-out errors rise (gram-few-samples.md)
 SETTLED = 20  # turns of codes and least squares; each lowers the error, so they end by themselves
 
 Tick = Callable[[], None]
@@ -139,7 +139,7 @@ def _warn(layer: GramLayer, moments: Quadratic, gram: Gram) -> None:
         warnings.warn(
             f"layer {layer.name!r} has {moments.columns} calibration columns for rows of "
             f"{features} inputs: its rounding is fitted to chance. Use more calibration inputs, "
-            f"or Gram(ridge=0.01).",
+            f"or Gram(ridge=0.1).",
             FewSamples,
             stacklevel=2,
         )
