@@ -46,8 +46,8 @@ def shortened(code: str) -> str:
 
 
 def test_the_python_examples_run(capsys: pytest.CaptureFixture[str]) -> None:
-    """Both blocks, one after the other; the second on a smaller network."""
-    first, second = [code for code in blocks("python") if "mykernels" not in code]
+    """All blocks, one after the other; from the second on, on a smaller network."""
+    first, second, third = [code for code in blocks("python") if "mykernels" not in code]
     names: dict[str, Any] = {}
     exec(compile(shortened(first), "README.md", "exec"), names)
     accuracy, codes = capsys.readouterr().out.split("\n", 1)
@@ -59,6 +59,8 @@ def test_the_python_examples_run(capsys: pytest.CaptureFixture[str]) -> None:
     names["net"] = rq.zoo.load("digits-mlp")
     exec(compile(shortened(second), "README.md", "exec"), names)
     assert names["result"].setting == rq.METHODS["adaround"]
+    exec(compile(third, "README.md", "exec"), names)
+    assert re.match(r"at most \d+\.\d MB, at ", capsys.readouterr().out)
 
 
 def test_the_commands_are_where_the_ci_looks_for_them() -> None:
