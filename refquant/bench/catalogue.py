@@ -1,13 +1,22 @@
 """All cases of `refquant bench`, in the order they are printed."""
 
 from refquant._checks import complaint
-from refquant.bench import gram_steps, memory, pinned, scaling, solves, unit_steps
+from refquant.bench import (
+    convolutions,
+    gram_steps,
+    memory,
+    pinned,
+    scaling,
+    solves,
+    unit_steps,
+    whole_runs,
+)
 from refquant.bench.case import Case
 
 
 def catalogue() -> tuple[Case, ...]:
     """Return all cases; their names are unique."""
-    families = (gram_steps, unit_steps, solves, memory, scaling, pinned)
+    families = (gram_steps, unit_steps, convolutions, solves, memory, scaling, pinned, whole_runs)
     return tuple(case for family in families for case in family.cases())
 
 

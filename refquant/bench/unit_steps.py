@@ -51,10 +51,11 @@ def chain(size: Size, layers: int) -> Network:
     return Network("chain", shape, tuple(nodes), params, (block,))
 
 
-def begun(setting: Setting, layers: int, size: Size) -> Begun:
+def begun(setting: Setting, layers: int, size: Size, dtype: str = "float32") -> Begun:
     """Return the block ready to be learnt at W4A4, in the middle of the rounding schedule."""
-    x = images(0, size)
-    model = build_model(chain(size, layers), x, setting, Bits(4, 4, None))
+    x, network = images(0, size).astype(dtype), chain(size, layers)
+    params = {key: value.astype(dtype) for key, value in network.params.items()}
+    model = build_model(replace(network, params=params), x, setting, Bits(4, 4, None))
     number, phase, index, unit = next(iter(jobs(model.network, setting)))
     supply = Supply.begin(model, phase, x).to(unit, model, model.start)
     run = Run(seed=0, steps=STEPS, progress=lambda name, steps: lambda: None)
@@ -84,7 +85,12 @@ def ours(setting: Setting, layers: int, size: Size, inputs: Arrays) -> Work:
     The results are of all images, without mixing and regulariser: nothing in them is drawn.
     """
     keep_freed_memory()  # as a run does first
-    task, own = begun(setting, layers, size)
+    return step_of(begun(setting, layers, size), len(inputs["x"]))
+
+
+def step_of(start: Begun, count: int) -> Work:
+    """Return one step of a unit; its results are of all `count` images."""
+    task, own = start
     keys = learnt_keys(task, own)
     adam, rates = adam_init({key: own[key] for key in keys}), dict.fromkeys(keys, 1e-3)
 
@@ -93,7 +99,7 @@ def ours(setting: Setting, layers: int, size: Size, inputs: Arrays) -> Work:
         adam_step({key: own[key] for key in keys}, found.grads, adam, rates)
 
     def results() -> dict[str, Array]:
-        phase = replace(task.phase, mix=(), penalty=None, batch=len(inputs["x"]))
+        phase = replace(task.phase, mix=(), penalty=None, batch=count)
         whole = replace(task, phase=replace(phase, sampling="permutation"))
         grads = gradients(whole, own, 1).grads
         return {f"{node}.{name}": value for (node, name), value in grads.items()}

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
-from validation.peers import gram, solve, units
+from validation.peers import convolution, gram, solve, units
 from validation.peers.work import Work
 
-PEERS = {**gram.PEERS, **solve.PEERS, **units.PEERS}
+PEERS = {**convolution.PEERS, **gram.PEERS, **solve.PEERS, **units.PEERS}
 SHORTEST = 0.05
 CLEAR, STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 

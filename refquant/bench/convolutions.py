@@ -1,0 +1,53 @@
+"""A convolution 3x3 of a batch of 32, forward and backward, in portions as the loop runs it."""
+
+from functools import partial
+
+import numpy as np
+
+from refquant._types import Array
+from refquant.bench.agreement import same_gradients
+from refquant.bench.case import SAME, Arrays, Case, Work
+from refquant.bench.layers import SAME3, Size, images, weights
+from refquant.kernels.memory import keep_freed_memory
+from refquant.layers.conv2d import conv2d_backward, conv2d_forward
+from refquant.reconstruct.portions import BYTES
+
+SIZES = {"16:32": Size(16, 32, 32), "64:16": Size(64, 16, 32), "128:8": Size(128, 8, 32)}
+
+
+def cases() -> tuple[Case, ...]:
+    """Return one case a size. The issue sets no target: what limits it is the matrix product."""
+    return tuple(
+        Case(
+            name=f"convolution forward and backward, {name}",
+            table=SAME,
+            peer="PyTorch eager, conv2d and autograd",
+            inputs=partial(_inputs, size),
+            ours=_ours,
+            worker="convolution",
+            judge=same_gradients,
+        )
+        for name, size in SIZES.items()
+    )
+
+
+def _inputs(size: Size) -> dict[str, Array]:
+    return {"x": images(0, size), "w": weights(size), "d_y": images(1, size)}
+
+
+def _ours(inputs: Arrays) -> Work:
+    x, w, d_y = (np.asarray(inputs[name]) for name in ("x", "w", "d_y"))
+    patches = x[:1].nbytes * SAME3.taps
+    size = max(1, BYTES // patches)
+    keep_freed_memory()
+
+    def results() -> dict[str, Array]:
+        y, d_x, d_w = np.empty_like(x), np.empty_like(x), np.zeros_like(w)
+        for start in range(0, len(x), size):
+            rows = slice(start, start + size)
+            y[rows], cache = conv2d_forward(x[rows], w, None, SAME3)
+            d_x[rows], part, _ = conv2d_backward(d_y[rows], cache)
+            d_w += part
+        return {"y": y, "d_x": d_x, "d_w": d_w}
+
+    return Work(results, results)
