@@ -78,7 +78,8 @@ def test_every_profile_is_spoken_by_some_case(name: str) -> None:
     from refquant.oracle import corpus
 
     fields = resolve(name)
-    for op in {key.partition(".")[0] for key in fields}:
+    named = {key.partition(".")[0] for key in fields}
+    for op in {name for name in named if not name.endswith("_step")}:
         spoken = [
             item
             for item in corpus.load(op)

@@ -103,7 +103,7 @@ TRAITS = (
         (
             ("q - M u", RIGHT),
             ("clipped part alone", "clipped_alone"),
-            ("residual alone", "inside_alone"),
+            ("divided by the step", "slope_over_the_step"),
         ),
     ),
     Trait(
