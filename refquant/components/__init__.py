@@ -30,6 +30,7 @@ are learnt with a positive `project` in their `Learn`: a step of 0 or below is a
 from refquant.components.a_rounding_activations import ARoundingActivations
 from refquant.components.activations import NearestActivations
 from refquant.components.adaround_weights import AdaRoundWeights
+from refquant.components.asoftmax_weights import ASoftmaxWeights
 from refquant.components.border_activations import BorderActivations
 from refquant.components.decoupled_weights import DecoupledWeights
 from refquant.components.output_transform import FreeBias, NormAffine, XiEta
@@ -38,6 +39,7 @@ from refquant.components.weights import NearestWeights
 
 __all__ = [
     "ARoundingActivations",
+    "ASoftmaxWeights",
     "AdaRoundWeights",
     "BorderActivations",
     "DecoupledWeights",

@@ -28,8 +28,9 @@ from refquant.methods.differences import differences
 from refquant.methods.gram import Gram
 from refquant.methods.gram_methods import ADAQTRANSFORM_GRAM, ADAROUND_GRAM, NEAREST_PLANE
 from refquant.methods.lsq import LSQ
+from refquant.methods.mrecg import MRECG
 from refquant.methods.nearest import NEAREST
-from refquant.methods.nwq import NWQ
+from refquant.methods.nwq import NWQ, NWQ_ASOFTMAX
 from refquant.methods.paradigm import CASES, EQUATIONS
 from refquant.methods.pd_quant import PD_QUANT
 from refquant.methods.qdrop import QDROP
@@ -60,7 +61,9 @@ CATALOGUE = (
     BRECQ_FISHER_FULL,
     QDROP,
     PD_QUANT,
+    MRECG,
     NWQ,
+    NWQ_ASOFTMAX,
     AQUANT,
     AQUANT_RECOMMENDED,
     AQUANT_FIXED_BORDER,

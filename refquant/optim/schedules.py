@@ -226,6 +226,32 @@ class RoundingSchedule:
         return rounding_schedule(t, total, self.hold)
 
 
+@dataclass(frozen=True, kw_only=True)
+class CoolingSchedule:
+    """A temperature that falls geometrically: start (end / start)^(t / T), methods.md 11.
+
+    Attributes
+    ----------
+    start, end : float
+        tau before the first step and at the last one, both positive; 1 and 0.01 (D14).
+    """
+
+    start: float = 1.0
+    end: float = 0.01
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end"):
+            if not 0.0 < getattr(self, name) < math.inf:
+                got = getattr(self, name)
+                raise ValueError(complaint("CoolingSchedule", name, got, "a positive number"))
+
+    def at(self, t: int, total: int) -> float:
+        """Return the value at step t = 1..total."""
+        _check_step("CoolingSchedule.at", t, total, 1)
+        ratio = np.asarray(self.end / self.start)
+        return self.end if t == total else self.start * float(nx.power(ratio, t / total))
+
+
 def _progress(t: int, total: int, hold: float, end: int | None = None) -> float:
     """Return the share of the steps from the hold to `end` that are done, 0 during the hold."""
     length = (total if end is None else end) - hold * total

@@ -15,6 +15,7 @@ and decision D14 (golden op 55).
     pi      weights      (.., M)     softmax(v / tau) over the last axis
     n, p    low, high    like step   code_min - zero_point, code_max - zero_point
 
+    v_m   = log(max(1 - |f - offset_m|, floor))                    start: sum pi c is nearly W / s
     w_hat = s clip(sum_m pi_m c_m, n, p)                           soft, used while learning
     d_v_m = d_w_hat s M pi_m (c_m - sum_k pi_k c_k) / tau          M = [n <= sum pi c <= p]
     codes = clip(c_argmax, n, p) + z                               hard, what is deployed
@@ -56,6 +57,53 @@ class ASoftmaxCache(NamedTuple):
 
     slope: Array
     step: Array
+
+
+def asoftmax_init(
+    w: Array, qparams: QParams, offsets: tuple[int, ...] = OFFSETS, floor: float = 1e-3
+) -> Array:
+    """Logits at which, with tau = 1, the soft weight is W up to the floor; the choice is ours.
+
+    The two levels around W / s share the softmax as its fraction f says, 1 - f and f; every other
+    candidate has the floor. Without it a weight on the grid could never move.
+
+    Parameters
+    ----------
+    w : Array
+        float32 or float64, any shape.
+    qparams : QParams
+        The step broadcasts to `w`.
+    offsets : tuple of int
+        As in `asoftmax_candidates`, 0 and 1 among them.
+    floor : float
+        In (0, 1/2].
+
+    Returns
+    -------
+    Array
+        Like `w` with a last axis of M more; values that are not finite have f = 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `w` or the step does not fit, an offset is missing, or the floor out of range.
+    """
+    check_start("asoftmax_init", offsets, floor)
+    u = ratio(w, step_for("asoftmax_init", w, qparams.step, "w"))
+    finite = np.where(np.isfinite(u), u, np.zeros_like(u))
+    distance = np.abs(
+        (finite - np.floor(finite))[..., None] - _offsets("asoftmax_init", offsets, w)
+    )
+    return nx.log(np.maximum(1.0 - distance, w.dtype.type(floor)))
+
+
+def check_start(function: str, offsets: tuple[int, ...], floor: float) -> None:
+    """Refuse candidates without the two levels around a weight, or a floor outside (0, 1/2]."""
+    if not {0, 1} <= set(offsets):
+        fix = "Add the levels below and above the weight."
+        raise ValueError(complaint(function, "offsets", offsets, "0 and 1 among them", fix))
+    if not 0.0 < floor <= 0.5:
+        raise ValueError(complaint(function, "floor", floor, "a share in (0, 1/2]"))
 
 
 def asoftmax_candidates(w: Array, qparams: QParams, offsets: tuple[int, ...] = OFFSETS) -> Array:
