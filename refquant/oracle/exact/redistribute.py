@@ -1,8 +1,9 @@
 """Scalar twin of the redistribution methods, one channel or one entry at a time.
 
 Written from methods 16 and 21 (ops 62-65, conventions 9 and 10). Vectors are lists, weights lists
-of rows, activations lists of samples. Exact on Fractions; roots are avoided by returning the
-power of a scale that is rational. Imports the standard library only.
+of rows, activations lists of samples. Exact on Fractions; functions with square or power in their
+name avoid roots by returning the power of a scale that is rational. Imports the standard library
+only.
 """
 
 import math
@@ -10,6 +11,9 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+from refquant.oracle.exact.real import clip, larger, literal, power, sqrt
+
+FLOOR = 1e-5  # of SmoothQuant's weights and scales
 Row = list[Any]
 Rows = list[Row]
 
@@ -18,6 +22,25 @@ def smoothquant_power(x_max: Any, w_max: Any, part: int, whole: int, floor: Any)
     """sc^whole for al = part / whole: max(x^part / max(w, floor)^(whole - part), floor^whole)."""
     ratio = x_max**part / max(w_max, floor) ** (whole - part)
     return max(ratio, floor**whole)
+
+
+def smoothquant_scale(x_max: Any, w_max: Any, alpha: Any) -> Any:
+    """max(x^al / max(w, 1e-5)^(1 - al), 1e-5) of one channel."""
+    floor = literal(FLOOR, w_max)
+    return larger(_power(x_max, alpha) / _power(larger(w_max, floor), 1 - alpha), floor)
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    """base^exponent; of 0, 1/2 and 1 by what rounds once at most."""
+    if exponent == 0:
+        return 1 + 0 * base
+    return base if exponent == 1 else sqrt(base) if exponent == 0.5 else power(base, exponent)
+
+
+def cle_scale(r1: Any, r2: Any, ends: tuple[Any, Any] | None = None) -> Any:
+    """sqrt(r2 / r1), 1 where either range is 0; the clip after that."""
+    scale = 1 + 0 * r1 if r1 == 0 or r2 == 0 else sqrt(r2 / r1)
+    return scale if ends is None else clip(scale, *ends)
 
 
 def cle_square(r1: Any, r2: Any, clip: tuple[Any, Any] | None = None) -> Any:
@@ -35,7 +58,7 @@ def osplus_shift(low: Any, high: Any) -> Any:
 
 def osplus_scale(low: Any, high: Any, t: Any) -> Any:
     """max(1, max / t, min / (-t)) of one channel, after the shift."""
-    return max(1, high / t, low / -t)
+    return larger(1, larger(high / t, low / -t))
 
 
 def osplus_thresholds(peak: Any, smallest: Any) -> Row:

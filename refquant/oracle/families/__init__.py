@@ -17,4 +17,5 @@ FAMILIES = (
     "aquant",
     "adaqtransform",
     "mixing",
+    "redistribution",
 )

@@ -1,0 +1,1 @@
+"""Scales and shifts that move difficulty between weights and activations."""
