@@ -179,7 +179,7 @@ def border_backward(
     g = _as_rows(d_x_hat)
     flow = g * cache.inside
     d_s = float(np.vdot(g, cache.levels)) - float(np.vdot(flow, cache.u))
-    params = _like(rule.params, [0.0] * 4)
+    params = _like(rule.params, [np.zeros_like(rule.params.b0)] * 4)
     if cache.shape is not None:
         reached = flow
         if rule.options.gate == "support":
@@ -218,12 +218,10 @@ def _border_gradients(
     return _like(rule.params, rows), (slope, first)
 
 
-def _like(params: BorderParams, values: Sequence[Array | float]) -> BorderParams:
+def _like(params: BorderParams, values: Sequence[Array]) -> BorderParams:
     """Return the values in the shapes of the parameters, None where there is no parameter."""
-    own = [
-        b if b is None else np.broadcast_to(np.asarray(v, b.dtype).ravel(), b.size).reshape(b.shape)
-        for b, v in zip(params, values, strict=True)
-    ]
+    pairs = zip(params, values, strict=True)
+    own = (b if b is None else value.reshape(b.shape) for b, value in pairs)
     return BorderParams(*own)  # type: ignore[arg-type]
 
 
