@@ -1,36 +1,39 @@
-"""Twin of the KL divergence of two softmaxes, in decimal arithmetic of 60 digits.
+"""Scalar twin of the KL divergence of two softmaxes.
 
-Written from methods.md 5.3. Logits are rows of floats (a float is taken as the exact number it
-is) and finite. Imports the standard library only.
+Written from methods.md 5.3. Logits are rows of finite floats, Fractions or tracked numbers; for
+Fractions the answer is right to 60 digits. Each row is shifted by its largest logit, which changes
+nothing and keeps exp small. Imports the standard library only.
 """
 
-from decimal import Context, Decimal, localcontext
+from typing import Any
 
-DIGITS = Context(prec=60)
-Rows = list[list[float]]
+from refquant.oracle.exact.real import exp, log
+
+Rows = list[list[Any]]
 
 
-def probabilities(row: list[float], temperature: float) -> list[Decimal]:
+def log_probabilities(row: list[Any], temperature: Any) -> list[Any]:
+    """ln of exp(t_c / T) / sum exp(t / T) of one sample."""
+    top = max(row, key=lambda v: getattr(v, "value", v))
+    shifted = [(v - top) / temperature for v in row]
+    total = log(sum(exp(v) for v in shifted))
+    return [v - total for v in shifted]
+
+
+def probabilities(row: list[Any], temperature: Any) -> list[Any]:
     """exp(t_c / T) / sum exp(t / T) of one sample."""
-    weights = [(Decimal(v) / Decimal(temperature)).exp() for v in row]
-    total = sum(weights, Decimal(0))
+    top = max(row, key=lambda v: getattr(v, "value", v))
+    weights = [exp((v - top) / temperature) for v in row]
+    total = sum(weights)
     return [weight / total for weight in weights]
 
 
-def kl_logits(z: Rows, t: Rows, temperature: float = 1.0) -> tuple[Decimal, list[list[Decimal]]]:
-    """(mean of sum P_f ln(P_f / P_q), its gradient in z by the quotient rule of softmax)."""
-    with localcontext(DIGITS):
-        value, d_z = Decimal(0), []
-        for row, target in zip(z, t, strict=True):
-            p_q, p_f = probabilities(row, temperature), probabilities(target, temperature)
-            value += sum((f * (f / q).ln() for f, q in zip(p_f, p_q, strict=True)), Decimal(0))
-            scale = Decimal(temperature) * len(z)
-            # dL/dz_c = -sum_k (f_k / q_k) dq_k/dz_c, dq_k/dz_c = q_k ([k = c] - q_c) / T
-            d_z.append(
-                [
-                    -sum((f * (int(k == c) - p_q[c]) for k, f in enumerate(p_f)), Decimal(0))
-                    / scale
-                    for c in range(len(row))
-                ]
-            )
-        return value / len(z), d_z
+def kl_logits(z: Rows, t: Rows, temperature: Any = 1.0) -> tuple[Any, Rows]:
+    """(mean of sum P_f (ln P_f - ln P_q), its gradient (P_q - P_f) / (T n) in z)."""
+    value, d_z = 0 * z[0][0], []
+    for row, target in zip(z, t, strict=True):
+        p_q, p_f = probabilities(row, temperature), probabilities(target, temperature)
+        log_q, log_f = log_probabilities(row, temperature), log_probabilities(target, temperature)
+        value += sum(f * (a - b) for f, a, b in zip(p_f, log_f, log_q, strict=True))
+        d_z.append([(q - f) / (temperature * len(z)) for q, f in zip(p_q, p_f, strict=True)])
+    return value / len(z), d_z

@@ -1,13 +1,15 @@
 """Scalar twins of the reconstruction loss and of both Fisher losses.
 
-Written from methods.md 5.1 and 5.2. Arrays are nested lists of floats or Fractions, at least one
-axis deep. Exact for Fractions where the exponent is a whole number; sign(0) = 0. Every function
-returns (L, dL/dz) and divides last.
+Written from methods.md 5.1 and 5.2. Arrays are nested lists of floats, Fractions or tracked
+numbers, at least one axis deep. Exact but for exponents that are not whole; sign(0) = 0. Every
+function returns (L, dL/dz) and divides last.
 """
 
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from refquant.oracle.exact.real import power
 
 
 def _each(function: Callable[..., Any], *nested: Any) -> Any:
@@ -37,21 +39,26 @@ def _places(nested: Any, channel_axis: int) -> int:
 
 def _power(base: Any, exponent: Any) -> Any:
     """Return base ** exponent for base >= 0, by multiplication for whole exponents."""
-    if exponent != int(exponent):
-        return math.pow(base, exponent)
+    whole = math.floor(exponent)
+    if exponent != whole:
+        return power(base, exponent)
     result = 1
-    for _ in range(int(exponent)):
+    for _ in range(whole):
         result = result * base
     return result
 
 
-def _sign(value: Any) -> int:
+def _sign(number: Any) -> int:
+    """-1, 0 or 1, by the value alone: a difference of two floats has the right sign."""
+    value = getattr(number, "value", number)
     return int(value > 0) - int(value < 0)
 
 
-def reconstruction_loss(z: Any, t: Any, p: Any = 2, channel_axis: int = 1) -> tuple[Any, Any]:
-    """Return mean over all axes but the channels of sum over channels of |z - t|^p."""
-    places = _places(z, channel_axis)
+def reconstruction_loss(
+    z: Any, t: Any, p: Any = 2, channel_axis: int = 1, reduction: str = "channels"
+) -> tuple[Any, Any]:
+    """Return mean over all axes but the channels (or over all) of sum of |z - t|^p."""
+    places = math.prod(_shape(z)) if reduction == "mean" else _places(z, channel_axis)
     d = _each(lambda a, b: a - b, z, t)
     total = sum(_power(abs(a), p) for a in _numbers(d))
     d_z = _each(lambda a: p * _power(abs(a), p - 1) * _sign(a) / places, d)

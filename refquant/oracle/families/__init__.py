@@ -14,6 +14,7 @@ FAMILIES = (
     "layers",
     "integer",
     "adaround",
+    "losses",
     "aquant",
     "adaqtransform",
     "mixing",

@@ -1,0 +1,1 @@
+"""Losses: reconstruction, Fisher-weighted errors, divergence of logits."""
