@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from refquant import numerics as nx
 from refquant.kernels.gram_descent import (
     GramProblem,
     alpha_of,
@@ -59,8 +60,14 @@ PENALTIES = [(0.0, 20.0), (0.3, 20.0), (0.3, 7.3), (0.3, 2.0), (0.3, 1.5), (0.3,
 @pytest.mark.parametrize("clipped", [True, False])
 @pytest.mark.parametrize(("lam", "beta"), PENALTIES)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_thirty_steps_are_those_of_the_definition(dtype, lam, beta, clipped, groups):
+@pytest.mark.parametrize("mode", ["fast", "pinned"])
+def test_thirty_steps_are_those_of_the_definition(mode, dtype, lam, beta, clipped, groups):
     """Gradient and alpha, to the rounding errors of the dtype; nothing given is written to."""
+    with nx.arithmetic(mode, slices=3 if mode == "pinned" else None):
+        check_thirty_steps(dtype, lam, beta, clipped, groups)
+
+
+def check_thirty_steps(dtype, lam, beta, clipped, groups):
     w, qparams, gram = layer(3, groups, clipped=clipped)
     problem = GramProblem(*(v.astype(dtype) for v in problem_of(w, qparams, gram)))
     # Away from AdaRound's start, where the error is 0 and Adam follows the sign of rounding noise.
@@ -75,7 +82,7 @@ def test_thirty_steps_are_those_of_the_definition(dtype, lam, beta, clipped, gro
         moved, state = adam_step({"a": alpha}, {"a": grad}, state, 1e-2)
         alpha = moved["a"]
         with np.errstate(divide="ignore"):
-            gram_step(problem, buffers, numbers(1e-2, step, lam, beta, first))
+            gram_step(problem, buffers, numbers(1e-2, (0.9**step, 0.999**step), lam, beta, first))
         if step == 1:
             scale = np.abs(grad).max()
             assert_close(gradient(problem, buffers), grad, 200 * tolerance * scale)
@@ -101,7 +108,7 @@ def test_weights_on_the_grid_move_or_stay_as_the_edge_says(edge, dtype):
     alpha = np.sin(9.0 * w)
     alpha[0, :, 2] = init_alpha(w, qparams)[0, :, 2]
     buffers = start(problem, alpha.astype(dtype), edge)
-    gram_step(problem, buffers, numbers(1e-2, 1, 0.0, 2.0, buffers.y))
+    gram_step(problem, buffers, numbers(1e-2, (0.9, 0.999), 0.0, 2.0, buffers.y))
     wanted = definition(w, alpha, qparams, gram, 0.0, 2.0, edge)
     assert_close(gradient(problem, buffers), wanted, 8000 * eps(dtype) * np.abs(wanted).max())
     moved = alpha_of(buffers)[0, :, 2] != alpha.astype(dtype)[0, :, 2]
@@ -116,5 +123,5 @@ def test_an_undecided_weight_feels_no_penalty():
     for beta in (1.0, 1.5, 2.0, 20.0):
         buffers = start(problem, alpha)
         with np.errstate(divide="ignore"):
-            gram_step(problem, buffers, numbers(1e-2, 1, 0.1, beta, alpha))
+            gram_step(problem, buffers, numbers(1e-2, (0.9, 0.999), 0.1, beta, alpha))
         np.testing.assert_array_equal(alpha_of(buffers), alpha)

@@ -55,7 +55,9 @@ def test_a_plan_is_right_within_a_fifth(name):
     plan, peak = memory_plan(network, x, setting), taken(network, x, setting, 5)
     assert plan.inputs == x.nbytes
     assert 0.8 * peak <= plan.peak <= 1.2 * peak
-    names = [stage.name for stage in plan.stages]
+    names, peaks = zip(*((stage.name, stage.peak) for stage in plan.stages), strict=True)
+    assert max(peaks) == plan.peak == plan.largest.peak
+    assert name != "dense" or peaks[-1] < plan.peak  # every stage has a peak of its own
     assert names[0] == "calibration" and len(names) > 1
 
 

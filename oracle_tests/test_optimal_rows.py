@@ -74,6 +74,17 @@ def test_tabu_of_all_rows_is_that_of_each(seed, tenure):
         np.testing.assert_array_equal(found[i, free], wanted)
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_where_all_is_tabu_the_soonest_free_moves(seed):
+    """Few weights, long tenures: the walk goes on as that of one row does."""
+    rows = dyadic_rows(seed, o=6, d=6, share_free=1.0)
+    h = starts(rows, seed)
+    found = tabu_rows(rows, h, 25, 9)
+    for i in range(len(h)):
+        wanted = tabu_search(alone(rows, i)[0], h[i].astype(int), 25, 9).h
+        np.testing.assert_array_equal(found[i], wanted)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_real_rows_end_where_no_flip_helps_and_tabu_ends_no_higher(seed):
     """Losses fall; the optimum is a bound; more rounds of descent change nothing."""

@@ -25,10 +25,19 @@ from refquant.layers.geometry import Geometry
 from refquant.methods import Gram, Learn, Mix, Penalty, Phase, Term
 from refquant.methods.nearest import NEAREST
 from refquant.network import Network
+from refquant.optimal.layer_quadratic import centred
+from refquant.optimal.least_squares import fit_transform
+from refquant.optimal.row_flips import flip_rows
 from refquant.reconstruct import gram_moments
-from refquant.reconstruct.gram import FewSamples
+from refquant.reconstruct.gram import FewSamples, solve_gram
+from refquant.reconstruct.gram_descent import (
+    descend_quadratic,
+    descend_readably,
+    exact_gradients,
+)
 from refquant.reconstruct.gram_layer import Problem, alpha_of, chosen, gram_layer
 from refquant.reconstruct.gram_moments import layer_quadratic
+from refquant.reconstruct.gram_step import search_step
 from refquant.reconstruct.learn import hard_loss
 from refquant.reconstruct.model import Bits
 from refquant.reconstruct.unit import gradients
@@ -132,12 +141,12 @@ def test_a_descent_is_the_minibatch_loop_with_all_samples_in_the_batch(mode):
 RAW = Gram(finish="none")
 
 
-def test_the_first_gradient_is_that_of_the_full_batch():
+@pytest.mark.parametrize("reduction", ["channels", "mean"])
+def test_the_first_gradient_is_that_of_the_full_batch(reduction):
     """Loss and gradient of alpha at a state away from the start, by both paths."""
-    from refquant.reconstruct.gram_descent import exact_gradients
-
     network = one_conv(GEOMETRIES["groups, stride 2"])
-    setting = gram_setting(sampling="full")
+    terms = (Term(at="layers", weight=3.0, reduction=reduction),)
+    setting = gram_setting(sampling="full", terms=terms)
     task, own = task_of(network, images(network), setting, unit=1)
     own[("second", "alpha")] = np.sin(np.arange(own[("second", "alpha")].size)).reshape(
         own[("second", "alpha")].shape
@@ -149,6 +158,37 @@ def test_the_first_gradient_is_that_of_the_full_batch():
     np.testing.assert_allclose(
         found.grads[("second", "alpha")], wanted.grads[("second", "alpha")], rtol=1e-7, atol=1e-12
     )
+
+
+class Losses(list):
+    """A watch that keeps the loss of every step."""
+
+    def due(self, step):
+        return True
+
+    def __call__(self, step, found, state):
+        self.append(found.loss)
+
+
+@pytest.mark.parametrize("mode", ["fast", "pinned"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_kernel_descends_as_the_readable_loop_does(dtype, mode):
+    """Alpha after all steps, and the loss at each of them."""
+    network = one_conv(GEOMETRIES["groups, stride 2"])
+    network = replace(network, params={k: v.astype(dtype) for k, v in network.params.items()})
+    setting, x = gram_setting(penalty=Penalty(lam=1e-3)), images(network).astype(dtype)
+    with nx.arithmetic(mode, slices=3 if mode == "pinned" else None):
+        task, own = task_of(network, x, setting, unit=1, steps=40)
+        own[("second", "alpha")] = np.sin(9.0 * own[("second", "alpha")])
+        ends, losses = [], (Losses(), Losses())
+        for how, watch in zip((descend_quadratic, descend_readably), losses, strict=True):
+            ends.append(how(task, own, problem_of(task, own), lambda: None, watch))
+    tolerance = 1e-9 if dtype == "float64" else 2e-3
+    alphas = [end[("second", "alpha")] for end in ends]
+    assert alphas[0].dtype == dtype and len(losses[0]) == 40
+    np.testing.assert_allclose(*losses, rtol=tolerance)
+    np.testing.assert_allclose(*alphas, atol=tolerance)
+    assert np.abs(alphas[0] - own[("second", "alpha")]).max() > 0.1
 
 
 @pytest.mark.parametrize(
@@ -227,6 +267,36 @@ def test_xi_and_eta_are_least_squares_on_the_final_codes():
         np.testing.assert_allclose(state[("fc1", "xi")][o], xi, rtol=1e-8)
         np.testing.assert_allclose(state[("fc1", "eta")][o], eta, rtol=1e-7, atol=1e-9)
     assert model.quantizers
+
+
+@pytest.mark.parametrize("names", [("xi",), ("eta",), ("xi", "eta")])
+def test_no_flip_helps_once_scale_and_shift_are_fitted(names):
+    """Not even if they are fitted anew behind it."""
+    network, x = dense(sizes=(12, 8, 3)), correlated(300, 12, 1)
+    learn = tuple(pair for pair in joint().phases[0].learn if pair[0] in ("alpha", *names))
+    setting = joint(learn=learn)
+    task, own = task_of(network, x, setting)
+    state = solve_gram(task, own, lambda: None, Losses())
+    problem = problem_of(task, state)
+    form = centred(problem.form) if "eta" in names else problem.form
+    h, xi = chosen(task, problem.layer, state), state[("fc1", "xi")].reshape(1, -1)
+    rows = Problem(problem.layer, form, xi).rows()
+    np.testing.assert_array_equal(flip_rows(rows[0], h[0]), h[0])
+
+
+def test_the_line_search_judges_steps_by_their_own_fit():
+    """Each candidate with its own xi and eta; the best of nine, by least squares on the columns."""
+    network, x = dense(sizes=(12, 8, 3)), correlated(300, 12, 1)
+    task, own = task_of(network, x, joint())
+    w_hat = gram_layer(task, own).weights(gram_layer(task, own).nearest())
+    key, y = ("fc1.patches.q", "s_x"), x @ network.params[("fc1", "w")].T
+    zero = float(own[(key[0], "zero_point")])
+    found, errors = search_step(task, own, w_hat, 0.4)[key], {}
+    for factor in 1.0 + 0.4 * np.linspace(-1.0, 1.0, 9):
+        s_x = float(own[key]) * factor
+        y0 = (s_x * np.clip(np.rint(x / s_x), -zero, 15 - zero)) @ w_hat[0].T
+        errors[s_x] = fit_transform(y, y0).mse.sum()
+    assert found == pytest.approx(min(errors, key=errors.get), rel=1e-12)
 
 
 def test_few_samples_are_warned_about_and_a_ridge_silences():

@@ -10,7 +10,15 @@ from refquant._types import Array
 from refquant.bench.agreement import same_gradients
 from refquant.bench.case import BETTER, SAME, Arrays, Case, Work
 from refquant.bench.layers import Size, columns, grid_of, images, start_of, weights
-from refquant.kernels.gram_descent import GramProblem, gradient, gram_step, numbers, start
+from refquant.kernels.gram_descent import (
+    BETA1,
+    BETA2,
+    GramProblem,
+    gradient,
+    gram_step,
+    numbers,
+    start,
+)
 
 LAM, BETA = 0.01, 10.0  # a step in the middle of a run, the regulariser on
 SIZES = {"16:32": Size(16, 32, 128), "64:16": Size(64, 16, 128), "128:8": Size(128, 8, 128)}
@@ -54,7 +62,7 @@ def ours(inputs: Arrays) -> Work:
     """One step of the kernel."""
     problem = problem_of(inputs)
     alpha = inputs["alpha"].reshape(problem.linear.shape)
-    buffers, step = start(problem, alpha), numbers(1e-3, 1, LAM, BETA, alpha)
+    buffers, step = start(problem, alpha), numbers(1e-3, (BETA1, BETA2), LAM, BETA, alpha)
 
     def results() -> dict[str, Array]:
         fresh = start(problem, alpha)

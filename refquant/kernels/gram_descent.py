@@ -20,6 +20,9 @@ What multiplies a whole row may leave the gradient, because Adam divides by its 
 is then another one for each row. Likewise the running means are kept without their factors 1 - b1
 and 1 - b2. That saves a third of the passes, and the result is the same but for rounding.
 
+Pinned arithmetic runs the same passes: all but the product, tanh, log and exp are single operations
+that IEEE 754 fixes to the last bit, and those come from `refquant.numerics`.
+
 Differs from the definition: a weight beyond the range has no gradient of the loss at all, also
 where it sits exactly at the last level (there the definition passes one that changes no level);
 and saturation is read off t, within a few ulp of |alpha| = ln 11.
@@ -30,6 +33,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from refquant import numerics as nx
 from refquant._types import Array
 
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # Adam's constants in all released codes (methods.md 5.7)
@@ -64,6 +68,8 @@ class Buffers(NamedTuple):
     all_free : bool
     ends : pair of 0-d arrays
         Where c is clipped.
+    pinned : bool
+        Which arithmetic was in force when they were made; it is that of all steps.
     """
 
     y: Array
@@ -79,6 +85,7 @@ class Buffers(NamedTuple):
     eps: Array
     all_free: bool
     ends: tuple[Array, Array]
+    pinned: bool
 
 
 class Numbers(NamedTuple):
@@ -110,7 +117,7 @@ def start(problem: GramProblem, alpha: Array, edge: str = "inclusive") -> Buffer
     """Return the buffers before the first step, for alpha of shape (g, o, d)."""
     kind, half = alpha.dtype, problem.curve * 0.5
     inverse = np.broadcast_to(1.0 / (1.2 * half), alpha.shape).astype(kind)
-    constant = np.matmul(problem.free, problem.gram) / 1.2 + problem.linear * inverse
+    constant = nx.matmul(problem.free, problem.gram) / 1.2 + problem.linear * inverse
     end = TOP * (1.0 + (ULPS if edge == "inclusive" else -ULPS) * np.finfo(kind).eps)
     t, c, slope, grad = (np.empty_like(alpha) for _ in range(4))
     eps = EPS / (0.36 * half * math.sqrt(1.0 - BETA2))
@@ -128,28 +135,32 @@ def start(problem: GramProblem, alpha: Array, edge: str = "inclusive") -> Buffer
         np.broadcast_to(eps, alpha.shape).astype(kind),
         bool(problem.free.all()),
         (np.asarray(-end, kind), np.asarray(end, kind)),
+        nx.current().mode == "pinned",
     )
 
 
-def numbers(rate: float, step: int, lam: float, beta: float, like: Array) -> Numbers:
-    """Return the scalars of `step`, counted from 1, in the dtype of `like`.
+def numbers(
+    rate: float, powers: tuple[float, float], lam: float, beta: float, like: Array
+) -> Numbers:
+    """Return the scalars of a step in the dtype of `like`.
 
     Parameters
     ----------
     rate : float
         Adam's learning rate of alpha.
-    step : int
+    powers : pair of float
+        beta1^t and beta2^t of step t, from 1; as running products, which no C library rounds.
     lam, beta : float
         Weight and exponent, at least 1, of the regulariser; a weight of 0 leaves it out.
     like : array
     """
-    root = math.sqrt(1.0 - BETA2**step)
+    root = math.sqrt(1.0 - powers[1])
     adam = (1.0 - BETA1) / math.sqrt(1.0 - BETA2)
     found = (
-        0.5 * rate / (1.0 - BETA1**step) * adam,
+        0.5 * rate / (1.0 - powers[0]) * adam,
         1.0 / root,
         0.5 * (beta - 2.0),
-        -2.0 * lam * beta * 1.2 ** (beta - 1.0),
+        -2.0 * lam * beta * float(nx.power(np.asarray(1.2), beta - 1.0)),
     )
     scalars = [np.asarray(value, like.dtype) for value in (*found, 1.0, BETA1, BETA2)]
     move, rise, power, factor, one, b1, b2 = scalars
@@ -158,13 +169,11 @@ def numbers(rate: float, step: int, lam: float, beta: float, like: Array) -> Num
 
 def gram_step(problem: GramProblem, b: Buffers, n: Numbers) -> None:
     """Move `b.y` by one step of Adam, in place."""
-    _soft(b, n)
+    _soft(b)
     free = None if b.all_free else problem.free
     if free is not None:
         np.multiply(b.c, free, b.t)
-        np.matmul(b.t, problem.gram, b.grad)
-    else:
-        np.matmul(b.c, problem.gram, b.grad)
+    _product(b, b.c if free is None else b.t, problem.gram)
     np.add(b.grad, b.offset, b.grad)
     if free is not None:
         np.multiply(b.grad, free, b.grad)
@@ -187,10 +196,25 @@ def alpha_of(b: Buffers) -> Array:
     return np.asarray(b.y + b.y)
 
 
-def _soft(b: Buffers, n: Numbers) -> None:
+def _product(b: Buffers, c: Array, gram: Array) -> None:
+    if b.pinned:
+        b.grad[...] = nx.matmul(c, gram)
+    else:
+        np.matmul(c, gram, b.grad)
+
+
+def _apply(b: Buffers, name: str, x: Array) -> None:
+    """A function of `x` into `t`, in the arithmetic of the buffers."""
+    if b.pinned:
+        b.t[...] = getattr(nx, name)(x)
+    else:
+        getattr(np, name)(x, b.t)
+
+
+def _soft(b: Buffers) -> None:
     """c, its square in `slope`, and where it is not clipped."""
     low, high = b.ends
-    np.tanh(b.y, b.t)
+    _apply(b, "tanh", b.y)
     np.minimum(b.t, high, out=b.c)
     np.maximum(b.c, low, out=b.c)
     np.equal(b.t, b.c, b.live)
@@ -204,12 +228,12 @@ def _penalty(b: Buffers, n: Numbers) -> None:
     taken below, where that would be 0 times infinity at c = 0.
     """
     if n.power > 0.0:
-        np.log(b.slope, b.t)
+        _apply(b, "log", b.slope)
         np.multiply(b.t, n.power, b.t)
-        np.exp(b.t, b.t)
+        _apply(b, "exp", b.t)
         np.multiply(b.t, b.c, b.t)
     else:
-        np.power(b.slope, n.power + n.one * 0.5, out=b.t)
+        b.t[...] = nx.power(b.slope, float(n.power) + 0.5)
         np.multiply(b.t, np.sign(b.c), b.t)
     np.multiply(b.t, n.factor, b.t)
     np.multiply(b.t, b.inverse, b.t)

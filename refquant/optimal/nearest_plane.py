@@ -15,7 +15,6 @@ all the others that it contains already decided. The order puts what weighs most
 no guarantee within {0, 1}, but steepest descent from here ends lower than from nearest rounding.
 
 Edge cases: a weight that is not free has h = 0. A singular G gets a little more on its diagonal.
-At a tie h = 0, as `nearest_choice`.
 """
 
 import numpy as np

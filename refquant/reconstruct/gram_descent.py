@@ -3,8 +3,8 @@
     L      = weight * sum_rows ( xi^2 w_hat G w_hat^T - 2 xi w_hat B^T + power ) + R(alpha)
     dL/dw  = 2 weight xi (xi w_hat G - B)
 
-In pinned arithmetic it is that loop; in fast arithmetic the kernel, which is the same but for
-rounding. Nothing is drawn, so no step depends on the seed.
+`descend_readably` is that loop; `descend_quadratic` is the same by the kernel, but for rounding,
+and looks at the definition where a step is recorded. Nothing is drawn: no step depends on the seed.
 """
 
 from collections.abc import Callable
@@ -34,11 +34,33 @@ def loss_weight(task: UnitTask) -> float:
 def descend_quadratic(
     task: UnitTask, own: State, problem: Problem, tick: Callable[[], None], watch: Watch
 ) -> dict[Key, Array]:
-    """Return the unit's state after all steps on alpha, as `descend` would."""
+    """Return the unit's state after all steps on alpha."""
     alone = tuple(pair for pair in task.phase.learn if pair[0] == "alpha")
     task = replace(task, phase=replace(task.phase, learn=alone))
-    if nx.current().mode == "fast":
-        return _fused(task, own, problem, tick, watch)
+    key, exact = (problem.layer.name, "alpha"), exact_gradients(problem)
+    alpha, learn = own[key], dict(alone)["alpha"]
+    fixed = fused_problem(problem, loss_weight(task), alpha.dtype)
+    edge = task.model.weights[problem.layer.name].edge
+    buffers, powers = kernel.start(fixed, alpha.reshape(fixed.linear.shape), edge), (1.0, 1.0)
+    current = dict(own)
+    for step in range(1, task.phase.steps + 1):
+        if watch.due(step):
+            current[key] = kernel.alpha_of(buffers).reshape(alpha.shape)
+            watch(step, exact(task, current, step), current)
+        powers = (powers[0] * kernel.BETA1, powers[1] * kernel.BETA2)
+        how = kernel.numbers(rate(task, learn, alpha, step), powers, *_penalty(task, step), alpha)
+        with np.errstate(divide="ignore"):  # log 0 at an undecided weight, by design
+            kernel.gram_step(fixed, buffers, how)
+        tick()
+    return {**current, key: kernel.alpha_of(buffers).reshape(alpha.shape)}
+
+
+def descend_readably(
+    task: UnitTask, own: State, problem: Problem, tick: Callable[[], None], watch: Watch
+) -> dict[Key, Array]:
+    """Return what `descend_quadratic` returns, by the definition: the loop of `unit` itself."""
+    alone = tuple(pair for pair in task.phase.learn if pair[0] == "alpha")
+    task = replace(task, phase=replace(task.phase, learn=alone))
     return descend(task, own, tick, watch, exact_gradients(problem))
 
 
@@ -69,28 +91,6 @@ def fused_problem(
     linear = np.array([weight * part.linear for part in rows])
     cast = (np.asarray(v, dtype=dtype) for v in (gram, curve, linear, problem.layer.free))
     return kernel.GramProblem(*cast)
-
-
-def _fused(
-    task: UnitTask, own: State, problem: Problem, tick: Callable[[], None], watch: Watch
-) -> dict[Key, Array]:
-    """All steps by the kernel; the definition is evaluated where a step is recorded."""
-    key, exact = (problem.layer.name, "alpha"), exact_gradients(problem)
-    alpha, learn = own[key], dict(task.phase.learn)["alpha"]
-    fixed = fused_problem(problem, loss_weight(task), alpha.dtype)
-    edge = task.model.weights[problem.layer.name].edge
-    buffers = kernel.start(fixed, alpha.reshape(fixed.linear.shape), edge)
-    current = dict(own)
-    for step in range(1, task.phase.steps + 1):
-        if watch.due(step):
-            current[key] = kernel.alpha_of(buffers).reshape(alpha.shape)
-            watch(step, exact(task, current, step), current)
-        lam, beta = _penalty(task, step)
-        how = kernel.numbers(rate(task, learn, alpha, step), step, lam, beta, alpha)
-        with np.errstate(divide="ignore"):  # log 0 at an undecided weight, by design
-            kernel.gram_step(fixed, buffers, how)
-        tick()
-    return {**current, key: kernel.alpha_of(buffers).reshape(alpha.shape)}
 
 
 def _penalty(task: UnitTask, step: int) -> tuple[float, float]:
