@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import refquant as rq
+from oracle_tests.gram_cases import gram_setting, joint
 from oracle_tests.reconstruct_cases import adaround, conv, dense, images, plain, residual
 from oracle_tests.test_methods import bits_of
-from oracle_tests.test_reconstruct_gram import gram_setting, joint
 from refquant.memory import MemoryPlan, Stage, memory_plan
 from refquant.network import Network
 from refquant.pipeline import quantize
