@@ -54,13 +54,15 @@ def test_a_method_with_an_addition(base, addition):
         with pytest.raises(ValueError, match=words):
             resolve(f"{base}+{addition}")
         return
+    assert resolve(f"{base}+{addition}").name == f"{base}+{addition}"
+    if addition == "equal-penalty":
+        return  # the same parts as without it
     result = quantize(NETWORK, X, f"{base}+{addition}", **OPTIONS)
     check_deployed(result)
     if ADDITIONS[addition].output is not None:
         assert all(
             layer.xi is not None and layer.eta is not None for layer in result.layers.values()
         )
-    assert result.setting.name == f"{base}+{addition}"
 
 
 @pytest.mark.parametrize("name", TWICE)

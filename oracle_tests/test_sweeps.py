@@ -12,6 +12,7 @@ import pytest
 from oracle_tests.reconstruct_cases import adaround, images, residual
 from refquant import numerics as nx
 from refquant import zoo
+from refquant.methods import METHODS
 from refquant.metrics import accuracy, sqnr_db
 from refquant.pipeline import quantize
 from refquant.rows import SCHEMA
@@ -157,6 +158,16 @@ def test_the_key_covers_the_setting_behind_the_name(monkeypatch):
     before = BASE.key
     monkeypatch.setattr(sweep_module, "resolve", lambda name: adaround())
     assert BASE.key != before
+
+
+def test_without_an_integer_network_there_is_nothing_to_compare():
+    """None, neither true nor false, where weights or activations are real numbers."""
+    network = residual()
+    for setting in (METHODS["nearest-w32"], replace(METHODS["nearest"], activations=None)):
+        result = quantize(network, images(network), setting)
+        assert integer_equals_fake(result, images(network, 6)) is None
+    row = run(replace(BASE, method="nearest-w32", act_bits=2, calibration=64))
+    assert row["integer_equals_fake"] is None and np.isfinite(row["sqnr_db"])
 
 
 def test_integer_equals_fake_sees_a_wrong_code(monkeypatch):
