@@ -3,7 +3,8 @@
     (S(F + h) - w)^T x      the error of one column x;   S = diag(s), h_i in {0, 1}
 
 A row is the lists w, step, low, high (n and p per weight); data is a list of columns, each a
-list of d numbers. Everything is rational, so Fractions stay exact. Imports the standard library
+list of d numbers. Everything is rational, so Fractions and
+tracked numbers stay exact. Imports the standard library
 only.
 """
 
@@ -73,7 +74,7 @@ def build_asymmetric(
 def energy(q: Matrix, h: tuple[int, ...]) -> Any:
     """sum_ij h_i Q_ij h_j."""
     k = range(len(h))
-    return sum(h[i] * q[i][j] * h[j] for i in k for j in k)
+    return sum(q[i][j] for i in k for j in k if h[i] and h[j])
 
 
 def exact_optimum(q: Matrix) -> tuple[tuple[int, ...], Any]:

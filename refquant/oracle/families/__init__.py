@@ -15,6 +15,7 @@ FAMILIES = (
     "integer",
     "adaround",
     "losses",
+    "optimum",
     "aquant",
     "adaqtransform",
     "mixing",

@@ -1,0 +1,1 @@
+"""Optimal answers: rounding as a QUBO, its optimum and local search, bit allocation."""

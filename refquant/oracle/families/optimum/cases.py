@@ -1,0 +1,98 @@
+"""Inputs for the rounding problem of a row, its solvers, and bit allocation."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from refquant._types import Array
+from refquant.oracle.case import Case
+from refquant.oracle.draw import codes, dyadic
+
+# Levels of 3 bits: below, at and above -4 and 3, and between.
+LEVELS = np.array([-5.25, -4.0, -0.75, 0.5, 1.25, 3.0, 2.75])
+STEP = np.asarray(float(np.float32(0.3)))
+EITHER = np.array([[-1.0, 2.0, 0.0], [2.0, -1.0, 0.0], [0.0, 0.0, 0.0]])
+TIED = np.array([[1.0, -1.0, 0.0], [-1.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+
+
+def symmetric(key: str, k: int, bits: int = 5, point: int = 2) -> Array:
+    """A symmetric matrix with a falling diagonal."""
+    half = dyadic(("optimum", key), (k, k), bits, point)
+    upper = np.triu(half, 1)
+    return np.asarray(upper + upper.T - np.diag(np.abs(np.diag(half))))
+
+
+def cases() -> Iterator[Case]:
+    """Yield the cases of the family."""
+    yield from _build()
+    yield from _solve()
+    yield from _gram()
+    yield from _allocate()
+
+
+def _build() -> Iterator[Case]:
+    x, x_hat = (dyadic(("optimum", name), (7, 4), 3, 1) for name in ("x", "x_hat"))
+    given = {"w": LEVELS * 0.5, "s": np.asarray(0.5), "zero_point": np.asarray(0), "x": x}
+    affine = {**given, "zero_point": np.asarray(5)}
+    for words, extra in (("one input", {}), ("a quantised input", {"x_hat": x_hat})):
+        yield Case("qubo_build", "T8", f"{words}; weights beyond both ends", {**given, **extra},
+                   {"bits": 3}, ("7", "P32"), ("smoke",))  # fmt: skip
+        yield Case("qubo_build", "T8", f"{words}; affine grid", {**affine, **extra},
+                   {"bits": 3, "grid": "affine"}, ("7",))  # fmt: skip
+        real = {"w": dyadic(("optimum", "w"), (4,), 24, 23), "s": STEP,
+                "zero_point": np.asarray(0),
+                "x": dyadic(("optimum", "rx"), (4, 3), 24, 22)}  # fmt: skip
+        more = {"x_hat": dyadic(("optimum", "rxh"), (4, 3), 24, 22)} if extra else {}
+        yield Case(
+            "qubo_build", "REAL", f"{words}; any numbers", {**real, **more}, {}, ("7", "P32")
+        )
+
+
+def _solve() -> Iterator[Case]:
+    q = symmetric("q", 5)
+    h = codes(("optimum", "h"), (6, 5), 0, 1)
+    yield Case("qubo_energy", "T8", "six choices", {"q": q, "h": h}, {}, ("7",), ("smoke",))
+    real = symmetric("real", 4, 24, 22)
+    yield Case("qubo_energy", "REAL", "any numbers", {"q": real, "h": h[:3, :4]}, {}, ("7",))
+    yield Case("qubo_exact", "T8", "five variables", {"q": q}, {}, ("7",), ("smoke",))
+    yield Case("qubo_exact", "T8", "equal optima: the smallest choice", {"q": EITHER}, {},
+               ("C7",), ("smoke",))  # fmt: skip
+    yield Case("qubo_exact", "T8", "all energies are 0", {"q": np.zeros((3, 3))}, {}, ("C7", "7"))
+    for i, matrix in enumerate((q, -q)):
+        yield Case("qubo_1flip", "T8", f"five variables, all {i} at the start",
+                   {"q": matrix, "h0": np.full(5, i)},
+                   {}, ("7", "P74"), ("smoke",))  # fmt: skip
+    hard = symmetric("hard", 7)
+    yield Case("qubo_1flip", "T8", "seven variables",
+               {"q": hard, "h0": np.array([0, 1, 0, 1, 0, 1, 0])},
+               {}, ("7", "P74"))  # fmt: skip
+    equal = np.array([[-2.0, 2.0, 2.0], [2.0, -2.0, 2.0], [2.0, 2.0, -2.0]])
+    yield Case("qubo_1flip", "T8", "equal gains: the lowest index",
+               {"q": equal, "h0": np.zeros(3, int)},
+               {}, ("C6",), ("smoke",))  # fmt: skip
+    yield Case("qubo_1flip", "T8", "flips that change nothing are not made",
+               {"q": TIED, "h0": np.array([1, 1, 0])}, {}, ("C6", "P74"), ("smoke",))  # fmt: skip
+
+
+def _gram() -> Iterator[Case]:
+    g = symmetric("gram", 4)
+    w, w_hat = (dyadic(("optimum", f"gram {n}"), (3, 4), 4, 2) for n in ("w", "w_hat"))
+    yield Case("gram_loss", "T8", "three rows", {"w": w, "w_hat": w_hat, "gram": g}, {},
+               ("7", "P25"), ("smoke",))  # fmt: skip
+    real = {n: dyadic(("optimum", f"real {n}"), (2, 4), 24, 22) for n in ("w", "w_hat")}
+    yield Case("gram_loss", "REAL", "any numbers", {**real, "gram": symmetric("g", 4, 24, 22)}, {},
+               ("7", "P25"))  # fmt: skip
+
+
+def _allocate() -> Iterator[Case]:
+    loss = np.array([[0.0, 1.0, 4.0], [0.0, 0.5, 6.0], [0.0, 2.0, 2.5], [0.0, 0.25, 8.0]])
+    size = np.array([[8.0, 4.0, 2.0], [16.0, 8.0, 4.0], [24.0, 12.0, 6.0], [8.0, 4.0, 2.0]])
+    for budget, words in ((32.0, "the budget is met exactly"), (26.0, "a tight budget")):
+        yield Case("bit_alloc_exact", "T8", words,
+                   {"loss": loss, "size": size, "budget": np.asarray(budget)}, {},
+                   ("8", "P51"), ("smoke",))  # fmt: skip
+    same = {"loss": np.array([[0.0, 1.0]] * 3), "size": np.array([[2.0, 1.0]] * 3)}
+    yield Case("bit_alloc_exact", "T8", "equal losses: the smallest choice",
+               {**same, "budget": np.asarray(5.0)}, {}, ("C7", "P51"), ("smoke",))  # fmt: skip
+    flat = {"loss": np.zeros((2, 3)), "size": size[:2], "budget": np.asarray(100.0)}
+    yield Case("bit_alloc_exact", "T8", "no choice costs anything", flat, {}, ("C7", "8"))
