@@ -80,8 +80,7 @@ def forward_cases() -> Iterator[Case]:
     for case in CASES:
         clauses = ("15.1", "D20", "D33", *CLAUSES.get(case, ()))
         attrs = {"case": case, **SMALL}
-        yield Case(op, "T8", f"{case}, decided", few_bits(case, False), attrs, clauses,
-                   ("smoke",) if case == "2.2" else ())  # fmt: skip
+        yield Case(op, "T8", f"{case}, decided", few_bits(case, False), attrs, clauses)
     live = few_bits("1.1", True)
     yield Case(op, "T8", "1.1, live alpha", live, SMALL, ("15.1",), ("smoke",))
     zero = live | {"alpha": np.where(live["alpha"] < -0.5, 0.0, live["alpha"])}

@@ -35,7 +35,7 @@ def step_cases() -> Iterator[Case]:
         ):
             here = {**given, **state, "indices": np.array(batch), "t": np.asarray(t)}
             yield Case("adaqt_step", "T8", f"{case}: {words}", here, attrs, EVERYTHING,
-                       ("smoke",) if t == 7 else ())  # fmt: skip
+                       ("smoke",) if (case, t) == ("adaqt", 7) else ())  # fmt: skip
     yield from trajectory("adaqt")
     yield from trajectory("2.2")
 
