@@ -9,7 +9,7 @@ them has a gradient. Imports the standard library only.
 import math
 from typing import Any
 
-from refquant.oracle.exact.real import clip, exp, literal, log, power
+from refquant.oracle.exact.real import clip, literal, log, power, sigmoid
 from refquant.oracle.exact.tracked import Tracked, special, split
 
 LN11 = 2.3978952727983707  # log(11) to 17 digits: the stretched sigmoid meets 0 and 1 there
@@ -35,12 +35,6 @@ def init_alpha(w: Any, step: Any, how: str = "ratio") -> Any:
         sigma = (kept + literal(0.1, f)) / literal(1.2, f)
         return log(sigma / (1 - sigma))
     return literal(-LN11, f) if f == 0 else log((1 + 10 * f) / (11 - 10 * f))
-
-
-def sigmoid(alpha: Any) -> Any:
-    """1 / (1 + exp(-alpha)) by its larger half: the error is that of the form with a tanh too."""
-    larger = 1 / (1 + exp(-abs(alpha)))
-    return larger if is_up(alpha) else 1 - larger
 
 
 def rectified_sigmoid(alpha: Any) -> Any:

@@ -123,11 +123,9 @@ def cos(x: Any) -> Any:
 
 
 def sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x)), by the half that does not overflow."""
-    if (x.value if isinstance(x, Tracked) else x) >= 0:  # either half is right
-        return 1 / (1 + exp(-x))
-    growing = exp(x)
-    return growing / (1 + growing)
+    """1 / (1 + exp(-x)) by its larger half: the error is that of the form with a tanh too."""
+    half = 1 / (1 + exp(-abs(x)))
+    return half if (x.value if isinstance(x, Tracked) else x) >= 0 else 1 - half
 
 
 def larger(a: Any, b: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 from refquant._types import Array
 from refquant.oracle.families.aquant import plain_border as border
 from refquant.oracle.families.aquant import plain_quant as plain
-from refquant.oracle.families.aquant.variants_border import BOUND_SLIPS, FUSE
+from refquant.oracle.families.aquant.variants_border import BOUND_SLIPS, FUSE, FUSE_BACKWARD
 from refquant.oracle.op import Attrs, Inputs, Variant
 
 
@@ -130,6 +130,7 @@ def own_curve(scale: float, first: float) -> Any:
     return way
 
 
+BORROWED = ("slope_at_the_mean", "slope_at_the_taps", "edge_excluded", "weights_ignored")
 BACKWARD = (
     back("border_up", "The border's gradient has the wrong sign.", "a higher border rounds down",
          d_border=lambda d_v, a: float(a) * d_v),
@@ -217,6 +218,7 @@ BACKWARD = (
          outer_slope=lambda p, kappa: border.outer_slope(p, 1.0)),
     back("inner_kappa_forgotten", "The slope of the inner sigmoid lacks kappa.", "factor forgotten",
          inner_slope=lambda p, kappa: border.outer_slope(kappa * p, 1.0)),
+    *(borrowed("aquant_quant_backward", v) for v in FUSE_BACKWARD if v.name in BORROWED),
     back("border_in_x", "The border is computed from x instead of x / s.",
          "AQ eq.8 as printed, s clip(ceil(x - B))", argument=lambda u, s: u * s),
 )  # fmt: skip

@@ -11,7 +11,8 @@ from refquant.oracle.draw import dyadic
 
 def real(key: tuple[int | str, ...], size: int, point: int = 22) -> Array:
     """Positive 24-bit numbers below 2^(24 - point)."""
-    return np.abs(dyadic(("redistribution", *key), size, 24, point)) + np.ldexp(1.0, -point)
+    drawn = np.abs(dyadic(("redistribution", *key), size, 24, point))
+    return np.asarray(drawn + np.ldexp(1.0, -point))
 
 
 def cases() -> Iterator[Case]:
