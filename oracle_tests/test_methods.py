@@ -95,6 +95,8 @@ def test_what_is_not_learnt_comes_back_unchanged(name):
     moved = {*setting.learnt, *setting.fitted}
     if isinstance(setting.weights, DecoupledWeights):
         moved = moved - {"s_w"} | ({"s_w"} if "s_w_out" in moved else set())
+    if {"r_w", "m_w"} & moved:  # AdaQuant: step and zero point follow from the range
+        moved |= {"s_w", "zero_point"}
     found = plainly(name)
     still = run(replace(setting, phases=(), name="still"))
     for key, value in still.prepared.params.items():
@@ -125,6 +127,10 @@ def test_the_integer_network_equals_the_fake_quantized_one(name, placement):
     there = EVERY[name].placement == placement
     if not there and any(step.at == "patches" for step in EVERY[name].finish):
         with pytest.raises(ValueError, match="looks at the inputs of layers"):
+            replace(EVERY[name], placement=placement)
+        return
+    if placement not in getattr(EVERY[name].activations, "placements", (placement,)):
+        with pytest.raises(ValueError, match="Use placement='input'"):
             replace(EVERY[name], placement=placement)
         return
     result = plainly(name) if there else run(placed(EVERY[name], placement))
@@ -221,11 +227,13 @@ def test_learnt_values_reach_the_deployed_network(name):
         np.testing.assert_array_equal(plan.scale, scale)
         bias = result.prepared.params.get((layer, "bias"), np.zeros(len(values.codes)))
         eta = np.float64(0.0) if values.eta is None else values.eta
-        np.testing.assert_array_equal(plan.offset, bias.reshape(by_channel) + eta)
-    assert all(
-        coder.step == result.prepared.params[(edge, "s_x")]
-        for edge, coder in result.plan.coders.items()
-    )
+        o_x = result.prepared.params.get((plan.source, "o_x"), 0.0)  # LSQ+: o sum w
+        sums = plan.codes.reshape(len(bias), -1).sum(axis=1, dtype=np.int64)
+        constant = xi * values.s_w * o_x * sums if o_x else 0.0
+        np.testing.assert_array_equal(plan.offset, bias.reshape(by_channel) + eta + constant)
+    for edge, coder in result.plan.coders.items():
+        own = result.prepared.params_of(edge)
+        assert coder.step == own.get("s_x", coder.component.step(own))
 
 
 def test_scaling_a_layer_scales_its_step_alone():

@@ -23,7 +23,7 @@ def test_names_describe_and_json(name):
     assert setting.name == name and resolve(name) is setting and resolve(setting) is setting
     text = describe(name)
     assert text == describe(setting) and text.startswith(f"{name}: {setting.reference}\n")
-    for word in ("weights:", "activations:", "calibration:", "prepare:", "phases:", "order:"):
+    for word in ("weights:", "activations:", "bits:", "prepare:", "phases:", "order:"):
         assert word in text
     for phase in setting.phases:
         for field in ("steps", "batch", "sampling", "keep_best"):

@@ -209,7 +209,8 @@ def _result(
         steps=job.steps,
         arithmetic=nx.current(),
         layers={
-            name: _layer(own[name], step, border_of(prepared, name)) for name, step in steps.items()
+            name: _layer(own[name], model.weights[name], border_of(prepared, name))
+            for name in steps
         },
         history=history,
         prepared=prepared,
@@ -226,11 +227,12 @@ def _warn_of_signs(prepared: Network) -> None:
             warnings.warn(f"quantize(): layer {layer!r}: {found}", stacklevel=4)
 
 
-def _layer(params: dict[str, Array], step: Array, border: dict[str, Array] | None) -> Layer:
+def _layer(params: dict[str, Array], component: Any, border: dict[str, Array] | None) -> Layer:
+    step, zero_point = component.step(params), component.zero_point(params)
     return Layer(
-        codes=params["codes"] + params["zero_point"],
+        codes=params["codes"] + zero_point,
         s_w=step,
-        zero_point=params["zero_point"],
+        zero_point=zero_point,
         alpha=params.get("alpha"),
         border=border,
         xi=params.get("xi"),

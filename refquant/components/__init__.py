@@ -7,6 +7,7 @@ A *weight component* turns a layer's weight into its quantized form:
     backward(d_w_hat, cache) -> {parameter: gradient}   of the learnable ones
     codes(w, params)         -> int64, level in u-space (code minus zero point), hardened
     step(params)             -> (c_out,) or () the step that multiplies the codes
+    zero_point(params)       -> int64, what turns levels into codes
     share_binary(params)     -> share of the weights whose rounding is decided
     penalty(params, beta)    -> (value, {parameter: gradient})   only where a phase has a penalty
 
@@ -18,6 +19,9 @@ An *activation component* does the same for the value on an edge:
     codes(x, params)         -> int64, code space
     step(params), zero_point(params)
     elementwise              -> whether each value is rounded by itself
+    offset(params)           -> real value of the level 0, where it is not 0; optional
+    bounds                   -> {parameter: (low, high)} kept while learning; optional
+    placements               -> where its quantizers may stand, if not anywhere; optional
 
 An *output component* has only ``start(place)``: what is learnt behind the product, as scale `xi`
 and shift `eta`, which the network's nodes read by these names.
@@ -29,10 +33,12 @@ are learnt with a positive `project` in their `Learn`: a step of 0 or below is a
 
 from refquant.components.a_rounding_activations import ARoundingActivations
 from refquant.components.activations import NearestActivations
+from refquant.components.adaquant import AdaQuantActivations, AdaQuantWeights
 from refquant.components.adaround_weights import AdaRoundWeights
 from refquant.components.asoftmax_weights import ASoftmaxWeights
 from refquant.components.border_activations import BorderActivations
 from refquant.components.decoupled_weights import DecoupledWeights
+from refquant.components.lsq_plus_activations import LsqPlusActivations
 from refquant.components.output_transform import FreeBias, NormAffine, XiEta
 from refquant.components.squant_weights import SQuantWeights
 from refquant.components.weights import NearestWeights
@@ -40,10 +46,13 @@ from refquant.components.weights import NearestWeights
 __all__ = [
     "ARoundingActivations",
     "ASoftmaxWeights",
+    "AdaQuantActivations",
+    "AdaQuantWeights",
     "AdaRoundWeights",
     "BorderActivations",
     "DecoupledWeights",
     "FreeBias",
+    "LsqPlusActivations",
     "NearestActivations",
     "NearestWeights",
     "NormAffine",

@@ -84,6 +84,10 @@ class NearestWeights:
         """Return the dequantization step per output channel, of shape () or (c_out,)."""
         return params["s_w"].reshape(-1) if params["s_w"].ndim else params["s_w"]
 
+    def zero_point(self, params: Params) -> Array:
+        """Return the code of zero, int64, shaped like the step."""
+        return params["zero_point"]
+
     def share_binary(self, params: Params) -> float:
         """Return 1.0: nearest rounding leaves nothing undecided."""
         return 1.0

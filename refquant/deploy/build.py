@@ -23,9 +23,10 @@ from refquant.deploy import overflow
 from refquant.deploy.codes import narrow
 from refquant.deploy.plan import EdgeCoder, HardLayer, IntegerLayer, Plan
 from refquant.network import INPUT, Network, Node, linear_nodes, shapes
+from refquant.network.graph import consumers
 from refquant.network.lower import TRANSPARENT
 from refquant.quantizers.grid import Grid, make_qparams
-from refquant.quantizers.transform import fold_output
+from refquant.quantizers.transform import fold_output, lined_up
 
 CARRY_CODES = ("patches", *TRANSPARENT)
 NOT_LOWERED = ("conv2d", "linear", "batch_norm_train")
@@ -100,7 +101,22 @@ def _coder(network: Network, node: Node) -> EdgeCoder:
     grid = Grid(component.grid, component.bits)
     make_qparams(float(step), zero_point, grid)  # refuses a zero point off the grid
     limits = (grid.code_min, grid.code_max)
-    return EdgeCoder(component, params, float(step), int(zero_point), limits)
+    offset = _offset(network, node, params)
+    return EdgeCoder(component, params, float(step), int(zero_point), limits, offset)
+
+
+def _offset(network: Network, node: Node, params: Mapping[str, Array]) -> float:
+    """The real value of a quantizer's level 0; products fold it, so nothing else may read it."""
+    component, where = node.attr("component"), f"offset of node {node.name!r}"
+    if not hasattr(component, "offset"):
+        return 0.0
+    offset = float(check_finite("deploy", where, np.asarray(component.offset(params))))
+    others = [reader.name for reader in consumers(network, node.name) if reader.op != "product"]
+    if offset and others:
+        got = f"{offset}, read by {others}, which takes the level 0 for the value 0"
+        fix = "Quantize at the input, or learn an integer zero point."
+        raise ValueError(complaint("deploy", where, got, "0, or products behind it", fix))
+    return offset
 
 
 def _layer(
@@ -121,6 +137,11 @@ def _layer(
     # A real input is multiplied by dequantized weights, which contain the weight step already.
     s_w, s_x = (np.ones(channels), 1.0) if reads is None else (step, reads.step)
     scale, offset = fold_output(s_w, s_x, bias, xi, eta)
+    if reads is not None and reads.offset:  # sum w (s q + o) = s sum w q + o sum w
+        constant, _ = fold_output(s_w, reads.offset, None, xi, None)
+        rows = hard.codes.reshape(channels, -1).astype(np.int64)
+        total = lined_up(rows.sum(axis=1).astype(np.float64), constant)
+        offset = lined_up(offset, constant) + constant * total
     largest = 0 if reads is None else reads.largest
     bound = overflow.tight_bound(hard.codes, largest)
     overflow.check_accumulator(name, bound)

@@ -81,6 +81,8 @@ class EdgeCoder(NamedTuple):
     zero_point : int
     limits : (int, int)
         Lowest and highest code, zero point included.
+    offset : float
+        Real value of the level 0, which products add to their bias (LSQ+).
     """
 
     component: Any
@@ -88,6 +90,7 @@ class EdgeCoder(NamedTuple):
     step: float
     zero_point: int
     limits: tuple[int, int]
+    offset: float = 0.0
 
     @property
     def largest(self) -> int:

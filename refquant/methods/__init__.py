@@ -9,6 +9,7 @@ from refquant._checks import complaint
 from refquant.methods.a_rounding import A_ROUNDING
 from refquant.methods.adaqtransform import ADAQTRANSFORM, GRANULARITIES
 from refquant.methods.adaqtransform import ADDS as XI_ETA
+from refquant.methods.adaquant import ADAQUANT, ADAQUANT_SEQUENTIAL
 from refquant.methods.adaround import ADAROUND
 from refquant.methods.adaround_dialects import DIALECTS
 from refquant.methods.aquant import AQUANT, AQUANT_RECOMMENDED, CLOSED_FORM, EQUAL_PENALTY
@@ -28,6 +29,7 @@ from refquant.methods.differences import differences
 from refquant.methods.gram import Gram
 from refquant.methods.gram_methods import ADAQTRANSFORM_GRAM, ADAROUND_GRAM, NEAREST_PLANE
 from refquant.methods.lsq import LSQ
+from refquant.methods.lsq_plus import LSQ_PLUS, LSQ_PLUS_OFFSET
 from refquant.methods.mrecg import MRECG
 from refquant.methods.nearest import NEAREST
 from refquant.methods.nwq import NWQ, NWQ_ASOFTMAX
@@ -55,7 +57,11 @@ CATALOGUE = (
     *DIALECTS,
     ADAROUND_GRAM,
     NEAREST_PLANE,
+    ADAQUANT,
+    ADAQUANT_SEQUENTIAL,
     LSQ,
+    LSQ_PLUS,
+    LSQ_PLUS_OFFSET,
     BRECQ,
     BRECQ_FISHER_DIAG,
     BRECQ_FISHER_FULL,

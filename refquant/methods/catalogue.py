@@ -49,7 +49,9 @@ class Catalogue(Mapping[str, Setting]):
         """
         if name in self._settings:
             return self._settings[name]
-        first, *rest = name.split("+")
+        own = [known for known in self._settings if name.startswith(f"{known}+")]
+        first = max(own, key=len, default=name.partition("+")[0])  # "lsq+" ends in a plus
+        rest = name[len(first) + 1 :].split("+") if len(name) > len(first) else []
         if first in self.additions and first not in self._settings:
             got, fix = f"{first!r}, which is no method of its own", f"Write 'nearest+{first}'."
             raise ValueError(complaint("resolve", "method", got, "a method first", fix))

@@ -70,6 +70,7 @@ class Setting:
 
     def __post_init__(self) -> None:
         check_in("Setting", "placement", self.placement, PLACEMENTS)
+        self._check_placement()
         check_in("Setting", "order", self.order, ORDERS)
         for phase in self.phases:
             self._check_names(phase)
@@ -85,6 +86,14 @@ class Setting:
         if self.weights is None and self.activations is None:
             got = "a setting that quantizes neither weights nor activations"
             raise ValueError(complaint("Setting", "weights", got, "at least one of them"))
+
+    def _check_placement(self) -> None:
+        allowed = getattr(self.activations, "placements", PLACEMENTS)
+        if self.placement not in allowed:
+            got = f"{self.placement!r} with {type(self.activations).__name__}"
+            expected, fix = f"{allowed[0]!r}", f"Use placement={allowed[0]!r}."
+            message = complaint(f"Setting {self.name!r}", "placement", got, expected, fix)
+            raise ValueError(message)
 
     def _check_names(self, phase: Phase) -> None:
         where, what = f"Setting {self.name!r}", "a learnt parameter"

@@ -8,6 +8,7 @@ how gradients of weights and activations become gradients of those parameters.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -191,7 +192,16 @@ def penalties(
 def learnt_keys(task: UnitTask, own: State) -> dict[Key, Learn]:
     """Return what this phase moves in this unit: {(node, parameter): how}."""
     learn = dict(task.phase.learn)
-    return {key: learn[key[1]] for key in own if key[1] in learn}
+    return {key: _bounded(task, key, learn[key[1]]) for key in own if key[1] in learn}
+
+
+def _bounded(task: UnitTask, key: Key, learn: Learn) -> Learn:
+    """Return `learn` with the interval that the parameter's component keeps it in, if any."""
+    node, name = key
+    if task.network.node(node).op != "quantize":
+        return learn
+    bounds = getattr(task.network.node(node).attr("component"), "bounds", {})
+    return replace(learn, project=bounds[name]) if name in bounds else learn
 
 
 def rate(task: UnitTask, learn: Learn, start: Array, step: int) -> float:
