@@ -128,8 +128,9 @@ def marked() -> dict[int, list[str]]:
     for path in sorted(TESTS.glob("test_*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                for mark in dict.fromkeys(MARK.findall(ast.get_docstring(node) or "")):
-                    found[int(mark)].append(f"{path.stem}::{node.name}")
+                marks = {int(mark) for mark in MARK.findall(ast.get_docstring(node) or "")}
+                for number in sorted(marks & found.keys()):
+                    found[number].append(f"{path.stem}::{node.name}")
     return found
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from refquant.components import DecoupledWeights
+from refquant.components import DecoupledWeights, XiEta
 from refquant.methods import (
     Learn,
     Mix,
@@ -92,6 +92,10 @@ CONTRADICTIONS = {
     "fit without a place": (
         lambda: replace(NEAREST, finish=(FitTransform(),)),
         "needs eta, xi.*Use output=XiEta\\(\\)",
+    ),
+    "fitted otherwise than shared": (
+        lambda: replace(NEAREST, output=XiEta(xi="layer"), finish=(FitTransform(),)),
+        "FitTransform per channel, beside XiEta.*Use XiEta\\(xi='channel', eta='channel'\\)",
     ),
     "learnt and fitted": (
         lambda: replace(ADAQTRANSFORM, finish=(FitTransform(),)),

@@ -4,7 +4,7 @@ usage: python validation/closed_border.py [STEPS]
 
 Without learning, at W2A2, W3A3 and real weights with A2: SQNR of the logits with every border at
 1/2 and in closed form, the noise left out (degree 0), as a line and as a parabola. With STEPS, also
-the hardened loss of all blocks before and after so many steps at W2A2, from either start.
+the hardened loss of all blocks before and after so many steps at W2A2, and the SQNR.
 validation/closed_border.md keeps what it printed.
 """
 
@@ -54,14 +54,24 @@ def without_learning() -> None:
 
 
 def learning(steps: int) -> None:
-    """Print the hardened loss of all blocks, learnt from 1/2 and from the closed form."""
+    """Print loss and SQNR learnt from 1/2 and from the closed form, and with it at the end."""
+    still = rq.METHODS["aquant-fixed-border"]
+    settings = {
+        "learnt from 1/2": rq.METHODS["aquant-recommended"],
+        "learnt from the closed form": rq.METHODS["aquant-recommended+closed-form"],
+        "stays at 1/2": still,
+        "closed form at the end": rq.replace(still, finish=(FitBorder(),)),
+    }
     for name in LEARNT:
         network, x = rq.zoo.load(name), rq.zoo.data("digits").calib.x
-        for method in ("aquant-recommended", "aquant-recommended+closed-form"):
-            result = rq.quantize(network, x, method, weight_bits=2, act_bits=2, steps=steps)
-            ends = sum(record.hard_end for record in result.history)
-            starts = sum(record.hard_start for record in result.history)
-            print(f"{name:20} {method:30} loss {starts:8.1f} -> {ends:8.1f}", flush=True)
+        for label, setting in settings.items():
+            result = rq.quantize(network, x, setting, weight_bits=2, act_bits=2, steps=steps)
+            ends = [
+                sum(getattr(r, end) for r in result.history) for end in ("hard_start", "hard_end")
+            ]
+            db = rq.metrics.sqnr_db(network(x.astype(np.float64)), result.network(x))
+            losses = f"loss {ends[0]:6.1f} -> {ends[1]:6.1f}"
+            print(f"{name:20} {label:28} {losses}  {db:6.2f} dB", flush=True)
 
 
 if __name__ == "__main__":

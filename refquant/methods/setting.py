@@ -147,6 +147,12 @@ class Setting:
         if missing:
             got = f"{kind}, which needs {', '.join(missing)}"
             raise ValueError(complaint(where, field, got, "components that have them", step.hint))
+        shared = getattr(step, "granularity", None)
+        beside = {getattr(self.output, name, shared) for name in ("xi", "eta")}
+        if shared is not None and beside != {shared}:
+            got = f"{kind} per {shared}, beside {self.output}"
+            fix = f"Use XiEta(xi={shared!r}, eta={shared!r}), or another granularity of the step."
+            raise ValueError(complaint(where, field, got, "one granularity", fix))
 
     @property
     def learnable(self) -> tuple[str, ...]:
