@@ -98,7 +98,8 @@ def edge_cases() -> Iterator[Case]:
                constant(0.5, near, 1.0), {"n": -2, "p": 1, **EXACT}, ("1.4", "D1"))  # fmt: skip
     near = np.array([-0.5 + 2.0**-54, -0.5 - 2.0**-53, 0.5 + 2.0**-53])
     yield Case("aquant_quant", "T53", "fractions that double precision rounds to the border",
-               constant(0.5, near, 1.0), {"n": -2, "p": 1, **EXACT}, ("1.4", "D1"))  # fmt: skip
+               constant(0.5, near, 1.0), {"n": -2, "p": 1, **EXACT}, ("1.4", "D1"),
+               ("smoke",))  # fmt: skip
 
 
 def grid_cases() -> Iterator[Case]:
@@ -183,6 +184,11 @@ def special_backward_cases() -> Iterator[Case]:
         given = {"x": x, "s": np.array(0.5), **b, "d_x_hat": gradient((1, 2, 4))}
         yield Case("aquant_quant_backward", "T8", f"NaN, infinities and -0.0, {fuse}", given,
                    {"fuse": fuse, "n": -2, "p": 1, **EXACT}, ("13.4", "C21"))  # fmt: skip
+    half = np.array([[0.5, 0.5], [-0.5, -0.5]])
+    ends = {"x": dyadic(("ends",), (2, 4, 2), 4, 3), "s": np.array(0.5), "b0": half, "b1": 0 * half}
+    yield Case("aquant_quant_backward", "T8", "fused borders of exactly 1 and 0",
+               ends | {"d_x_hat": gradient((2, 4, 2))}, {"n": -2, "p": 1, **EXACT},
+               ("13.4", "D16"), ("smoke",))  # fmt: skip
     given = few_bits((3, 3, 1, 2), 1) | {"d_x_hat": gradient((3, 3, 2))}
     for option in ({"grad_scale": 0.125}, {"detach_border_input": True, "gate": "support"}):
         yield Case("aquant_quant_backward", "T8", f"one tap, linear, {next(iter(option))}",
