@@ -1,11 +1,11 @@
-"""`larger`, `smaller` and `clip` of tracked numbers: continuous, so never in doubt."""
+"""Limits of tracked numbers, which are never in doubt, and operations at zero."""
 
 import math
 from fractions import Fraction
 
 import pytest
 
-from refquant.oracle.exact.real import clip, larger, smaller
+from refquant.oracle.exact.real import clip, larger, smaller, sqrt
 from refquant.oracle.exact.tracked import Ledger, Tracked
 
 U = Fraction(1, 2**24)
@@ -53,3 +53,10 @@ def test_quotients_by_zero_are_those_of_ieee():
     """0 / 0 is NaN, anything else over 0 an infinity of its sign."""
     assert math.isnan(tracked(0) / tracked(0))
     assert tracked(-3) / tracked(0) == -math.inf
+
+
+def test_the_root_of_noise_is_large():
+    """sqrt of 0 within 4 u is 0 within 2 sqrt(u), and that is 2 / sqrt(u) units."""
+    found = sqrt(tracked(0, 4))
+    assert (found.value, found.error) == (0, 2 * 2**12)
+    assert sqrt(tracked(0)).error == 0

@@ -66,7 +66,9 @@ def sqrt(x: Any) -> Any:
     value = _root(_value(x))
     if isinstance(x, Tracked) and x.error == 0 and value * value == x.value:
         return Tracked(x.ledger, value)
-    return _around(x, value, lambda error: error / (2 * value) if value else error, 1)
+    if isinstance(x, Tracked) and value == 0:
+        return _power_of_noise(x, Fraction(1, 2))
+    return _around(x, value, lambda error: error / (2 * value), 1)
 
 
 def power(base: Any, exponent: Any) -> Any:
