@@ -39,6 +39,7 @@ def equal(a: Any, b: Any) -> bool:
 def test_what_is_read_is_what_was_written(vectors: Path) -> None:
     """Ids, texts, attributes, inputs and outputs."""
     for old, new in zip(goldens(), read_vectors(vectors), strict=True):
+        assert old.agreement == new.agreement
         assert (old.case.id, old.case.purpose, old.case.attrs) == (
             new.case.id,
             new.case.purpose,

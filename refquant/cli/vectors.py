@@ -18,6 +18,7 @@ examples:
   refquant vectors vectors
   refquant vectors vectors --tier smoke --only 'fake_quant*,requant*'
   refquant vectors --list
+  refquant vectors --check
 """
 
 
@@ -41,11 +42,32 @@ def add_parser(commands: Any) -> None:
         "--tier", choices=("smoke", "quick", "full"), default="full", help="(default: %(default)s)"
     )
     parser.add_argument("--list", action="store_true", help="print the cases and stop")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="build every golden anew, in pinned arithmetic, and compare byte for byte",
+    )
     parser.set_defaults(run=run)
 
 
+def _check(as_json: bool) -> int:
+    """Compare the frozen corpus with one that is built now; 1 if any byte differs."""
+    from refquant.oracle import corpus
+    from refquant.oracle.freeze import differing
+
+    names = differing()
+    if as_json:
+        print_json({"ops": len(corpus.manifest()["ops"]), "differ": names})
+    else:
+        same = f"{len(corpus.manifest()['ops'])} ops: the same, byte for byte"
+        show("\n".join(f"differs: {name}" for name in names) or same)
+    return 1 if names else 0
+
+
 def run(arguments: argparse.Namespace) -> int:
-    """Write the vectors, or list the cases."""
+    """Write the vectors, list the cases, or build them anew and compare."""
+    if arguments.check:
+        return _check(arguments.json)
     from refquant.oracle.vectors import write_vectors
     from refquant.oracle.verify import chosen
 

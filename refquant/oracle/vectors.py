@@ -144,6 +144,7 @@ def _entry(item: Built, tensors: list[dict[str, Any]]) -> dict[str, Any]:
         "attrs": case.attrs,
         "clauses": list(case.clauses),
         "flags": list(case.flags),
+        "agreement": item.agreement,
         "tensors": tensors,
     }
 

@@ -57,12 +57,12 @@ def _size(tensor: Mapping[str, Any]) -> int:
 def _checked(path: Path, entry: Any) -> dict[str, Any]:
     """Return an entry of the manifest if every field is what it must be."""
     problem = ""
-    fields = {"id", "op", "tier", "purpose", "attrs", "clauses", "flags", "tensors"}
+    fields = {*("id", "op", "tier", "purpose", "attrs", "clauses", "flags", "agreement", "tensors")}
     if not isinstance(entry, dict) or set(entry) != fields:
         problem = "a case without the fields " + ", ".join(sorted(fields))
     elif not _matches(OP, entry["op"]) or not _matches(ID, entry["id"]):
         problem = f"a case named {entry['op']!r:.40}/{entry['id']!r:.40}"
-    elif not isinstance(entry["attrs"], dict) or not all(
+    elif not all(isinstance(entry[key], dict) for key in ("attrs", "agreement")) or not all(
         isinstance(entry[key], list) and all(isinstance(v, str) for v in entry[key])
         for key in ("clauses", "flags")
     ):
@@ -116,4 +116,4 @@ def _read_case(directory: Path, entry: dict[str, Any]) -> Built:
         raise refusal(home, f"not a case ({error})", REWRITE) from error
     if case.id != entry["id"]:
         raise refusal(home, f"contents have the id {case.id}", REWRITE)
-    return Built(case, goldens, {})
+    return Built(case, goldens, dict(entry["agreement"]))
