@@ -69,7 +69,7 @@ def test_steps_equal_the_exact_twin(seed, kind, bits, dtype):
         for divisor in ("paper", "mqbench"):
             plus = lsq_plus_init(x, Grid(kind, bits), divisor, axis=0)
             for row in range(2):
-                exact = twin.lsq_plus_init(fractions_of(x[row]), bits, divisor)
+                exact = float(twin.lsq_plus_init(fractions_of(x[row]), bits, divisor))
                 np.testing.assert_allclose(plus.step[row, 0], exact, rtol=8 * np.finfo(dtype).eps)
 
 

@@ -11,6 +11,7 @@ A new family is one such package and one word below.
 FAMILIES = (
     "rounding",
     "fake_quant",
+    "calibrate",
     "layers",
     "integer",
     "adaround",

@@ -1,0 +1,1 @@
+"""Calibration: observers, percentiles, step searches, histograms, first steps of LSQ."""

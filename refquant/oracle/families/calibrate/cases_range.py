@@ -1,0 +1,63 @@
+"""Inputs for the observers and the percentile range."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from refquant.oracle.case import Case
+from refquant.oracle.draw import dyadic
+
+
+def cases() -> Iterator[Case]:
+    """Yield the cases of the four operations."""
+    yield from observer_cases()
+    yield from percentile_cases()
+
+
+def observer_cases() -> Iterator[Case]:
+    """Yield the cases of the observers: the extremes lie in different batches."""
+    eight = dyadic(("observer", "T8"), (4, 2, 3), 8, 4)
+    eight[1, 0, 0], eight[2, 1, 2], eight[3, 0, 1] = 20.0, -30.0, -17.5
+    for name, attrs in (("minmax", {}), ("ema", {"momentum": 0.75}), ("avg", {})):
+        op, clauses = f"{name}_observer", ("3.1", "C13")
+        for axis in (None, 0, 1):
+            own = {**attrs, "axis": axis}
+            flags = ("smoke",) if axis == 1 else ()
+            says = f"four batches, axis {axis}"
+            yield Case(op, "T8", says, {"batches": eight}, own, clauses, flags)
+        positive = np.abs(dyadic(("observer", "positive"), (3, 5), 10, 6)) + 1.0
+        says = "three batches of positive values: lo is above 0"
+        yield Case(op, "T11", says, {"batches": positive}, attrs, clauses)
+    real = dyadic(("observer", "real"), (5, 2, 2), 24, 20)
+    yield Case(
+        "ema_observer", "REAL", "the default momentum", {"batches": real}, {"axis": 0}, ("3.1",)
+    )
+    yield Case(
+        "avg_observer", "REAL", "a mean that is rounded", {"batches": real}, {"axis": 0}, ("3.1",)
+    )
+
+
+def percentile_cases() -> Iterator[Case]:
+    """Yield the cases of `percentile_range`: products on both sides of whole numbers."""
+    for n, q in ((10, 0.9), (20, 0.95), (7, 0.75), (8, 0.75), (10, 0.5)):
+        x = dyadic(("percentile", n), (n,), 11, 6)
+        flags = ("smoke",) if n in (7, 8, 20) else ()
+        yield Case(
+            "percentile_range", "T11", f"{n} values, q = {q}, by order", {"x": x},
+            {"q": q}, ("3.1",), flags,
+        )  # fmt: skip
+    for n, q in ((8, 0.75), (9, 0.75), (6, 0.9375)):
+        x = dyadic(("percentile", "line", n), (n,), 11, 6)
+        attrs = {"q": q, "rule": "interpolated"}
+        flags = ("smoke",) if n == 8 else ()
+        yield Case(
+            "percentile_range", "T11", f"{n} values, q = {q}, on a line", {"x": x}, attrs,
+            ("3.1",), flags,
+        )  # fmt: skip
+    rows = dyadic(("percentile", "rows"), (3, 2, 4), 24, 20)
+    for axis in (0, 2):
+        attrs = {"q": 0.9, "rule": "interpolated", "axis": axis}
+        yield Case(
+            "percentile_range", "REAL", f"rows along axis {axis}, on a line", {"x": rows}, attrs,
+            ("3.1",),
+        )  # fmt: skip

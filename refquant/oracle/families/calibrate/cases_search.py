@@ -1,0 +1,96 @@
+"""Inputs for the step searches, the alternating fit and the first steps of LSQ.
+
+Values are such that no decision is in doubt: the best candidate is clear, and so are the codes.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from refquant.oracle.case import Case
+from refquant.oracle.draw import dyadic, single
+
+
+def cases() -> Iterator[Case]:
+    """Yield the cases of the four operations."""
+    yield from search_cases()
+    yield from fit_cases()
+    yield from moment_cases()
+
+
+def search_cases() -> Iterator[Case]:
+    """Yield the cases of `mse_search`: every list of candidates on every grid it is for."""
+    base = ("3.2", "P82")
+    for search, grid, bits, clauses in (
+        ("shrink80", "signed", 3, base),
+        ("shrink80", "affine", 2, (*base, "C17")),
+        ("mq80", "affine", 3, (*base, "C17")),
+        ("mq95", "signed", 2, base),
+        ("omse", "narrow", 3, (*base, "C22")),
+        ("omse", "affine", 3, (*base, "C17")),
+        ("grid100_1d", "signed", 3, base),
+        ("grid100_1d", "unsigned", 2, (*base, "C22")),
+        ("grid100_2d", "affine", 2, base),
+        ("fro", "signed", 3, base),
+        ("ifmr", "signed", 3, base),
+        ("ifmr", "affine", 3, base),
+    ):
+        x = dyadic(("search", search, grid, bits), (2, 5), 24, 22)
+        x[1] = np.abs(x[1]) + 0.5 if search in ("mq80", "shrink80") else x[1] * 0.375 - 0.125
+        x = single(np.abs(x) if grid == "unsigned" else x)
+        attrs = {"id": search, "grid": grid, "bits": bits, "axis": 0}
+        where = f"{search}, {bits} bits, {grid}, two rows"
+        yield Case("mse_search", "REAL", where, {"x": x}, attrs, clauses)
+    x = dyadic(("search", "one"), (7,), 24, 20)
+    for divisor in ("p", "amct"):
+        attrs = {"id": "fro", "bits": 3, "divisor": divisor}
+        yield Case("mse_search", "REAL", f"divisor {divisor}", {"x": x}, attrs, ("3.2", "D3"))
+    attrs = {"id": "grid100_1d", "bits": 3, "p": 2.0}
+    yield Case("mse_search", "REAL", "the exponent is given", {"x": x}, attrs, ("3.2", "D3"))
+    zero = {"x": np.zeros((2, 3))}
+    attrs = {"id": "mq80", "bits": 4}
+    yield Case("mse_search", "T8", "all values 0", zero, attrs, ("3.2", "C22"))
+
+
+def fit_cases() -> Iterator[Case]:
+    """Yield the cases of `lloyd_scale`."""
+    w = dyadic(("lloyd", "w"), (2, 3, 2), 24, 23)
+    clauses = ("3.2", "C19", "P45")
+    for purpose, s0, attrs in (
+        ("two updates", 0.40625, {"bits": 3, "iters": 2}),
+        ("a fixed point before the last update", 0.40625, {"bits": 2, "iters": 9}),
+        ("no update", 0.40625, {"bits": 3, "iters": 0}),
+        ("all codes 0", 100.0, {"bits": 3, "iters": 3}),
+        ("rows", [0.40625, 0.8125], {"bits": 3, "iters": 4, "axis": 0}),
+        ("a narrow grid, rows along the last axis", [0.40625, 0.8125],
+         {"bits": 2, "iters": 1, "axis": 2, "grid": "narrow"}),
+    ):  # fmt: skip
+        yield Case("lloyd_scale", "REAL", purpose, {"w": w, "s0": np.array(s0)}, attrs, clauses)
+
+
+def moment_cases() -> Iterator[Case]:
+    """Yield the cases of `lsq_init` and `lsqplus_init`."""
+    x = dyadic(("moments", "x"), (2, 4, 3), 24, 20)
+    exact = np.array([1.0, 3.0, -1.0, -3.0])  # mean 0, mean of magnitudes 2, deviation sqrt(5)
+    for grid, bits in (("signed", 2), ("unsigned", 4), ("affine", 4), ("narrow", 3)):
+        attrs = {"grid": grid, "bits": bits, "axis": 1}
+        yield Case(
+            "lsq_init", "REAL", f"{grid}, {bits} bits, rows", {"x": x}, attrs, ("3.4", "2.1")
+        )
+    attrs = {"bits": 2}
+    yield Case("lsq_init", "T8", "one value, p = 1", {"x": np.array([-1.5])}, attrs, ("3.4",))
+    skew = np.array([1.0, 3.0])  # mean 2, deviation 1: reach 5; turned round, on the other side
+    for divisor in ("paper", "mqbench"):
+        attrs = {"divisor": divisor, "bits": 3}
+        yield Case("lsqplus_init", "T8", f"{divisor}, an exact deviation", {"x": skew}, attrs,
+                   ("3.4", "D6", "C5"))  # fmt: skip
+        yield Case("lsqplus_init", "T8", f"{divisor}, the other side", {"x": -skew}, attrs,
+                   ("3.4", "D6", "C5"))  # fmt: skip
+        own = {**attrs, "axis": 0}
+        yield Case("lsqplus_init", "REAL", f"{divisor}, rows", {"x": x}, own, ("3.4", "D6", "C5"))
+    activations = dyadic(("moments", "activations"), (2, 6), 24, 22)
+    for steps in (1, 80):
+        attrs = {"of": "activations", "bits": 2, "steps": steps, "axis": 0}
+        yield Case("lsqplus_init", "REAL", f"activations, {steps} candidates", {"x": activations},
+                   attrs, ("3.4",))  # fmt: skip
+    yield Case("lsq_init", "T8", "a deviation of both signs", {"x": exact}, {"bits": 2}, ("2.1",))

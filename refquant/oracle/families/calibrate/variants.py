@@ -1,0 +1,5 @@
+"""All wrong implementations of the family."""
+
+from refquant.oracle.families.calibrate import variants_range, variants_search
+
+VARIANTS = (*variants_range.VARIANTS, *variants_search.VARIANTS)
