@@ -7,7 +7,8 @@ import pytest
 
 from refquant.oracle.build import bound, build
 from refquant.oracle.case import Case
-from refquant.oracle.exact.tracked import Ledger, Tracked, first_smallest, roundings
+from refquant.oracle.exact.choices import first_smallest, roundings
+from refquant.oracle.exact.tracked import Ledger, Tracked
 from refquant.oracle.families.calibrate.ops import OPS
 
 BATCHES = {"batches": [[1.0, 4.0], [-2.0, 8.0], [2.0, 2.0]]}

@@ -5,7 +5,8 @@ import pytest
 
 from refquant.oracle.build import build
 from refquant.oracle.case import Case
-from refquant.oracle.exact.tracked import Ledger, either, lift
+from refquant.oracle.exact.choices import either
+from refquant.oracle.exact.tracked import Ledger, lift
 from refquant.oracle.families.layers.ops import OPS
 
 ROW = [[[[1.0, 2.0, 4.0]]]]

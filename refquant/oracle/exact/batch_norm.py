@@ -10,7 +10,7 @@ the errors of tracked numbers cover both. Imports the standard library only.
 from typing import Any
 
 from refquant.oracle.exact import real
-from refquant.oracle.exact.tracked import either
+from refquant.oracle.exact.choices import either
 
 Values = list[Any]
 

@@ -11,8 +11,9 @@ from fractions import Fraction
 from typing import Any
 
 from refquant.oracle.exact import real
+from refquant.oracle.exact.choices import either, first_smallest, roundings
 from refquant.oracle.exact.real import larger, smaller
-from refquant.oracle.exact.tracked import either, first_smallest, roundings, split
+from refquant.oracle.exact.tracked import split
 
 EPS = Fraction(1e-8)  # the binary64 number that the floor of every step is
 

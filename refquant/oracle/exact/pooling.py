@@ -10,7 +10,7 @@ Imports the standard library only.
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from refquant.oracle.exact.tracked import either
+from refquant.oracle.exact.choices import either
 
 
 class Window(NamedTuple):
