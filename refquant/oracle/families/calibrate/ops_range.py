@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from refquant.calibrate import ranges as library
 from refquant.calibrate.percentile import PERCENTILE_RULES, percentile_range
+from refquant.calibrate.ranges import average, ema, minmax
 from refquant.oracle.exact import calibrate as twin
 from refquant.oracle.families.calibrate import plain_range as plain
 from refquant.oracle.families.calibrate.shared import AXIS, HI, LO, X, by_row, per_index
@@ -30,11 +30,11 @@ def _observed(numbers: Numbers, attrs: Numbers, one: Any) -> Numbers:
 
 
 def _minmax(inputs: Inputs, attrs: Attrs) -> Arrays:
-    return _ends(library.minmax(inputs["batches"], attrs["axis"]))
+    return _ends(minmax(inputs["batches"], attrs["axis"]))
 
 
 def _ema(inputs: Inputs, attrs: Attrs) -> Arrays:
-    return _ends(library.ema(inputs["batches"], attrs["momentum"], attrs["axis"]))
+    return _ends(ema(inputs["batches"], attrs["momentum"], attrs["axis"]))
 
 
 def _ema_twin(numbers: Numbers, attrs: Numbers) -> Numbers:
@@ -42,7 +42,7 @@ def _ema_twin(numbers: Numbers, attrs: Numbers) -> Numbers:
 
 
 def _average(inputs: Inputs, attrs: Attrs) -> Arrays:
-    return _ends(library.average(inputs["batches"], attrs["axis"]))
+    return _ends(average(inputs["batches"], attrs["axis"]))
 
 
 def _percentile(inputs: Inputs, attrs: Attrs) -> Arrays:
