@@ -157,7 +157,9 @@ def test_codes_lie_on_the_grid(name, dtype):
         assert grid.code_min <= values.codes.min() and values.codes.max() <= grid.code_max
         assert len(np.unique(values.codes)) > 3
         if component.grid == "affine":  # 0 is the zero point, whatever has to be clipped
-            assert values.codes.max() == grid.code_max and values.zero_point.max() > 0
+            still = "v_w" not in EVERY[name].learnt  # weights that are trained may leave the ends
+            assert values.codes.max() == grid.code_max or not still
+            assert values.zero_point.max() > 0
         floats = [v for f, v in values._asdict().items() if f in ("s_w", "alpha", "xi", "eta")]
         assert all(v is None or v.dtype == dtype for v in floats)
     logits = result.network(images(residual(), 5))

@@ -10,6 +10,7 @@ A *weight component* turns a layer's weight into its quantized form:
     zero_point(params)       -> int64, what turns levels into codes
     share_binary(params)     -> share of the weights whose rounding is decided
     penalty(params, beta)    -> (value, {parameter: gradient})   only where a phase has a penalty
+    enter(w, params, learnt) -> parameters at the start of a phase that learns some; optional
 
 An *activation component* does the same for the value on an edge:
 
@@ -40,6 +41,7 @@ from refquant.components.border_activations import BorderActivations
 from refquant.components.decoupled_weights import DecoupledWeights
 from refquant.components.lsq_plus_activations import LsqPlusActivations
 from refquant.components.output_transform import FreeBias, NormAffine, XiEta
+from refquant.components.progressive_weights import ProgressiveWeights
 from refquant.components.squant_weights import SQuantWeights
 from refquant.components.weights import NearestWeights
 
@@ -56,6 +58,7 @@ __all__ = [
     "NearestActivations",
     "NearestWeights",
     "NormAffine",
+    "ProgressiveWeights",
     "SQuantWeights",
     "XiEta",
 ]

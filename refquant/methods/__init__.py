@@ -35,6 +35,7 @@ from refquant.methods.nearest import NEAREST
 from refquant.methods.nwq import NWQ, NWQ_ASOFTMAX
 from refquant.methods.paradigm import CASES, EQUATIONS
 from refquant.methods.pd_quant import PD_QUANT
+from refquant.methods.pos import POS, POS_CLOSED_FORM
 from refquant.methods.qdrop import QDROP
 from refquant.methods.real_weights import (
     AQUANT_W32,
@@ -67,6 +68,8 @@ CATALOGUE = (
     BRECQ_FISHER_FULL,
     QDROP,
     PD_QUANT,
+    POS,
+    POS_CLOSED_FORM,
     MRECG,
     NWQ,
     NWQ_ASOFTMAX,

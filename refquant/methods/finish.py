@@ -2,7 +2,7 @@
 
 Each is a frozen dataclass with
 
-    at                    -> "product" or "patches", where it looks
+    at                    -> "product", "patches" or "inputs", where it looks
     writes                -> names of the parameters it sets
     needs, hint           -> those of them that a component must declare, and which one does
     fit(seen)             -> {parameter: array} of one layer
@@ -14,6 +14,7 @@ fitted, so a fit also answers what reaches the layer (`refquant.reconstruct.fit`
     at        given by the quantized network                  wanted              writes to
     product   y0, product of codes and quantized input        y, float output     the layer
     patches   x', input of the layer before it is quantized   x, float patches    its quantizer
+    inputs    xh, quantized input of the product              x, float patches    the layer
 
 Codes and steps stay as they are. Like `prepare`, a step is printed, hashed and compared with its
 setting.

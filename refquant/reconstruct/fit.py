@@ -93,7 +93,7 @@ def _fitted(walk: Walk, step: Any, state: State) -> dict[Key, Array]:
     network, whole = walk.network, walk.model.float_network
     weights = hard_params(walk.model, state, walk.rounded)
     for layer in walk.layers:
-        given, wanted, node = sites(step, layer)
+        given, wanted, node = sites(step, layer, network)
         quantized = advance(quantized, network, (given,), {**current, **weights})
         real = advance(real, whole, (wanted,))
         w, product = weight_of(network, layer), f"{layer}.product"
@@ -108,12 +108,27 @@ def _fitted(walk: Walk, step: Any, state: State) -> dict[Key, Array]:
         )
         found = step.fit(seen)
         current |= {(node, name): value for name, value in found.items()}
+        if step.at == "inputs":  # the weight itself has moved
+            weights |= moved_weight(walk, current, layer)
     return current
 
 
-def sites(step: Any, layer: str) -> tuple[str, str, str]:
+def moved_weight(walk: Walk, state: dict[Key, Array], layer: str) -> dict[Key, Array]:
+    """Set the shares of `layer` anew in `state`, and return its weight as it rounds now."""
+    if layer not in walk.rounded:
+        return {}
+    component, own = walk.model.weights[layer], group_by_node(state)[layer]
+    entered = component.enter(weight_of(walk.model.network, layer), own, component.learnable)
+    state |= {(layer, name): value for name, value in entered.items()}
+    return hard_params(walk.model, state, (layer,))
+
+
+def sites(step: Any, layer: str, network: Network) -> tuple[str, str, str]:
     """Return what `step` looks at, in the quantized and the float network, and where it writes."""
     patches = f"{layer}.patches"
     if step.at == "patches":
         return patches, patches, f"{patches}.q"
+    if step.at == "inputs":
+        (edge,) = network.node(f"{layer}.product").inputs
+        return edge, edge, layer
     return f"{layer}.product", layer, layer

@@ -21,7 +21,7 @@ from refquant.network.run import group_by_node
 from refquant.optim.adam import adam_init, adam_step
 from refquant.optim.schedules import beta_schedule, cosine_lr, step_lr
 from refquant.reconstruct.batches import batch_indices, mixed_inputs, share
-from refquant.reconstruct.model import State, weight_params
+from refquant.reconstruct.model import State, weight_of, weight_params
 from refquant.reconstruct.portions import loss_and_gradients
 from refquant.reconstruct.prefix import count
 from refquant.reconstruct.task import UnitTask
@@ -62,14 +62,18 @@ def thaw(task: UnitTask, own: State) -> dict[Key, Array]:
     """Return the unit's state as the phase starts: soft again where it learns the weights.
 
     A phase that learns something else (a step of the activations, after alpha) leaves hardened
-    layers as they are.
+    layers as they are. A component may begin a phase anew, with `enter`.
     """
-    again = {
-        layer
-        for layer, component in task.model.weights.items()
-        if {*component.learnable} & {name for name, _ in task.phase.learn}
-    }
-    return {key: v for key, v in own.items() if key[1] != "codes" or key[0] not in again}
+    weights, names = task.model.weights, {name for name, _ in task.phase.learn}
+    again = {layer for layer in weights if {*weights[layer].learnable} & names}
+    soft = {key: v for key, v in own.items() if key[1] != "codes" or key[0] not in again}
+    params = group_by_node(own)
+    for layer in again & {*task.unit.layers}:
+        if hasattr(weights[layer], "enter"):
+            w = weight_of(task.network, layer)
+            entered = weights[layer].enter(w, params[layer], names)
+            soft |= {(layer, name): value for name, value in entered.items()}
+    return soft
 
 
 def descend(
