@@ -190,5 +190,5 @@ def _case(name: str, problem: Problem, target: float, aim: float) -> Case:
         target=target,
         aim=aim,
         times=10.0,
-        quick=problem.size == SMALL and problem.bits == 2,
+        quick=problem.size == SMALL and problem.bits == 2 and problem.act_bits is None,
     )
