@@ -30,6 +30,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refquant._types import Array
+from refquant.numerics import masked
 from refquant.quantizers.border import BorderParams
 from refquant.quantizers.border_options import BorderOptions
 
@@ -177,13 +178,13 @@ def border_backward(
     wanted : bool
     """
     g = _as_rows(d_x_hat)
-    flow = g * cache.inside
+    flow = masked(g, cache.inside)
     d_s = float(np.vdot(g, cache.levels)) - float(np.vdot(flow, cache.u))
     params = _like(rule.params, [np.zeros_like(rule.params.b0)] * 4)
     if cache.shape is not None:
         reached = flow
         if rule.options.gate == "support":
-            reached = flow * ((cache.u > rule.low) & (cache.u < rule.high))
+            reached = masked(flow, (cache.u > rule.low) & (cache.u < rule.high))
         params, through = _border_gradients(reached, cache.u, cache.shape, rule)
         d_s -= _dot_through(rule, params) / rule.step
         if wanted:
@@ -208,7 +209,7 @@ def _border_gradients(
     slope = shape.q * shape.q
     np.subtract(1.0, slope, out=slope)
     if not shape.live.all():
-        slope *= shape.live
+        slope = masked(slope, shape.live)
     by_channel = _by_channel(slope, taps)
     by_channel *= pull
     first = slope * u

@@ -11,8 +11,7 @@ Edge cases: both zeros give +0; NaN stays NaN and gets gradient 0; +inf stays.
 
 from typing import NamedTuple
 
-import numpy as np
-
+from refquant import numerics as nx
 from refquant._checks import check_array, check_shape
 from refquant._types import Array
 
@@ -40,7 +39,7 @@ def relu_forward(x: Array) -> tuple[Array, ReluCache]:
     """
     check_array("relu_forward", "x", x)
     # Not np.maximum: which zero it returns for (-0.0, 0.0) depends on the instruction set.
-    return np.where(x <= 0.0, x.dtype.type(0.0), x), ReluCache(x > 0.0)
+    return nx.masked(x, ~(x <= 0.0)), ReluCache(x > 0.0)
 
 
 def relu_backward(d_y: Array, cache: ReluCache) -> Array:
@@ -60,4 +59,4 @@ def relu_backward(d_y: Array, cache: ReluCache) -> Array:
     """
     check_shape("relu_backward", "d_y", check_array("relu_backward", "d_y", d_y), cache.mask.shape)
     # Not d_y * mask: an infinite d_y in the flat part would become NaN.
-    return np.where(cache.mask, d_y, d_y.dtype.type(0.0))
+    return nx.masked(d_y, cache.mask)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from refquant import numerics as nx
 from refquant._checks import check_array, check_shape
 from refquant._types import Array
 
@@ -44,7 +45,7 @@ def relu6_forward(x: Array) -> tuple[Array, Relu6Cache]:
     """
     check_array("relu6_forward", "x", x)
     zero, ceiling = x.dtype.type(0.0), x.dtype.type(CEILING)
-    y = np.where(x <= zero, zero, np.where(x >= ceiling, ceiling, x))
+    y = nx.masked(np.where(x >= ceiling, ceiling, x), ~(x <= zero))
     return y, Relu6Cache((x > zero) & (x < ceiling))
 
 
@@ -65,4 +66,4 @@ def relu6_backward(d_y: Array, cache: Relu6Cache) -> Array:
     """
     name = "relu6_backward"
     check_shape(name, "d_y", check_array(name, "d_y", d_y), cache.mask.shape)
-    return np.where(cache.mask, d_y, d_y.dtype.type(0.0))
+    return nx.masked(d_y, cache.mask)

@@ -21,3 +21,5 @@ from refquant.numerics.operations import sigmoid as sigmoid
 from refquant.numerics.operations import softmax as softmax
 from refquant.numerics.operations import sum as sum
 from refquant.numerics.operations import tanh as tanh
+from refquant.numerics.select import either as either
+from refquant.numerics.select import masked as masked

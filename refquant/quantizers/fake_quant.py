@@ -43,6 +43,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from refquant import numerics as nx
 from refquant._checks import check_array, check_in, check_shape, complaint
 from refquant._types import Array
 from refquant.quantizers.grid import QParams
@@ -208,6 +209,6 @@ def fake_quant_backward(d_y: Array, cache: FakeQuantCache) -> FakeQuantGrads:
     """
     check_array("fake_quant_backward", "d_y", d_y)
     check_shape("fake_quant_backward", "d_y", d_y, cache.u.shape)
-    d_x = np.where(cache.inside, d_y, 0.0).astype(d_y.dtype, copy=False)
+    d_x = nx.masked(d_y, cache.inside)
     d_s = sum_to_shape(d_y * step_slope(cache.q, cache.u, cache.inside), cache.step.shape)
     return FakeQuantGrads(d_x, np.asarray(d_s * cache.grad_scale))

@@ -51,12 +51,12 @@ def within(t: Array, low: Any, high: Any) -> Array:
 
 def clip_levels(t: Array, low: Any, high: Any) -> Array:
     """clip(t, n, p) with NaN -> 0 and without -0.0."""
-    return np.asarray(np.clip(np.where(np.isnan(t), np.zeros_like(t), t), low, high) + 0.0)
+    return np.asarray(np.clip(nx.masked(t, ~np.isnan(t)), low, high) + 0.0)
 
 
 def step_slope(q: Array, u: Array, inside: Array) -> Array:
     """dy/ds = q - M u, written so that an outside u may be infinite or NaN."""
-    return np.asarray(q - np.where(inside, u, np.zeros_like(u)))
+    return np.asarray(q - nx.masked(u, inside))
 
 
 def sum_to_shape(t: Array, shape: tuple[int, ...]) -> Array:

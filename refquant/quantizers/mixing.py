@@ -34,6 +34,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from refquant import numerics as nx
 from refquant._checks import check_array, check_operand, check_shape, complaint
 from refquant._types import Array
 from refquant.quantizers.levels import check_broadcast
@@ -154,8 +155,8 @@ def noise_in_weights(w_hat: Array, x: Array, x_hat: Array) -> Array:
 
 def _mixed(x: Array, x_q: Array, shares: MixCache) -> tuple[Array, MixCache]:
     """The weighted sum of both; what has the share 0 is not looked at, be it infinite."""
-    part_x = shares.of_x * np.where(shares.of_x == 0.0, np.zeros_like(x), x)
-    part_q = shares.of_q * np.where(shares.of_q == 0.0, np.zeros_like(x), x_q)
+    part_x = shares.of_x * nx.masked(x, shares.of_x != 0.0)
+    part_q = shares.of_q * nx.masked(x_q, shares.of_q != 0.0)
     return np.asarray(part_x + part_q), shares
 
 

@@ -71,7 +71,7 @@ def mixed_inputs(
 def mixed(key: Key, mix: Mix, quantized: Array, real: Array, progress: float = 1.0) -> Array:
     """Return one edge's values, each element drawn from `key`."""
     if mix.rule == "bernoulli":  # a choice, so that neither value is rounded
-        return np.where(nx.counter.bernoulli(key, mix.keep, real.shape), quantized, real)
+        return nx.either(nx.counter.bernoulli(key, mix.keep, real.shape), quantized, real)
     keep = share(key, mix, real.shape, progress).astype(real.dtype)
     return keep * quantized + (1.0 - keep) * real
 
