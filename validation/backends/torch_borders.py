@@ -138,6 +138,8 @@ def nearest(u: Tensor, n: int, p: int, mask: str) -> Tensor:
 
 def adaqt(x: Given, a: Given) -> Given:
     """xi (w_hat x_hat) + bias + eta."""
+    if not (torch.isfinite(x["w"]).all() and torch.isfinite(x["x"]).all()):
+        raise Unsupported("finite weights and inputs")
     mask, s_w = a.get("mask", "rounded"), x["s_w"][:, None]
     u = x["w"] / s_w
     if a["case"] in NEAREST:

@@ -63,6 +63,15 @@ def shared(given: Arrays, kind: str) -> Arrays:
     return given | {"pixel": pixel, "layer": layer, "mixed": mixed}[kind]
 
 
+def wild(case: str) -> Arrays:
+    """Some weights and inputs that are not finite."""
+    given = few_bits(case, live=False)
+    w, x = given["w"].copy(), given["x"].copy()
+    w[0, 1:], w[1, 0] = [np.nan, np.inf, -np.inf], np.nan
+    x[1, :3], x[3, 3] = [np.inf, np.nan, -np.inf], np.nan
+    return given | {"w": w, "x": x}
+
+
 def without_bias(given: Arrays) -> Arrays:
     """The layer without its bias."""
     return {name: value for name, value in given.items() if name != "bias"}
@@ -98,6 +107,9 @@ def forward_cases() -> Iterator[Case]:
     grids = {"n_w": -3, "p_w": 3, "n_x": -4, "p_x": 3}
     yield Case(op, "T8", "narrow weights, signed inputs", few_bits("1.2", False),
                {"case": "1.2", **grids}, ("15.1", "D32"), ("smoke",))  # fmt: skip
+    for case in ("1.1", "1.2"):
+        yield Case(op, "T8", f"{case}, NaN and infinities", wild(case), {"case": case, **SMALL},
+                   ("1.4",))  # fmt: skip
     for case in ("1.1", "1.2", "2.3"):
         yield Case(op, "REAL", f"{case}, any numbers", any_bits(case), {"case": case, **SMALL},
                    ("15.1", "15.4"))  # fmt: skip
@@ -127,6 +139,9 @@ def backward_cases() -> Iterator[Case]:
         yield Case(op, "T8", f"granularity: {kind}",
                    shared(few_bits("1.1", False), kind) | d_y, SMALL, ("15.6",))  # fmt: skip
     yield Case(op, "T8", "no bias", without_bias(few_bits("1.1", True)) | d_y, SMALL, ("15.2",))
+    for case in ("1.2", "2.3"):
+        yield Case(op, "T8", f"{case}, NaN and infinities", wild(case) | d_y,
+                   {"case": case, **SMALL}, ("1.4",))  # fmt: skip
     yield from edge_cases(d_y)
     for case in ("1.1", "1.2", "tied", "2.1", "2.3"):
         given = any_bits(case) | {"d_y": real(("d_y",), (3, 5))}

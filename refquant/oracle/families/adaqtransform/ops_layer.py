@@ -129,7 +129,8 @@ OPS = (
         says="A layer in the general paradigm: quantized weight and input, transformed output.",
         formula="levels = clip(floor(w / s_w) + h(alpha), n_w, p_w);  hard: [alpha >= 0] for h\n"
         "1.2 and qat: clip(rint(w / s_w), n_w, p_w);  w_hat = s_d levels, s_d = s_w where tied\n"
-        "x_hat = s_x clip(rint(x / s_x), n_x, p_x);  y0 = w_hat x_hat;  y = xi y0 + bias + eta",
+        "x_hat = s_x clip(rint(x / s_x), n_x, p_x);  y0 = w_hat x_hat;  y = xi y0 + bias + eta\n"
+        "a NaN weight or input has level 0",
         inputs=INPUTS,
         outputs=(
             Tensor("y", "float", "(c_out, l)", "output"),
@@ -137,7 +138,7 @@ OPS = (
             Tensor("levels", "float", "like w", "levels of the weights, soft unless hard"),
         ),
         attrs=(*ATTRS, Attr("hard", False, "weights as they are deployed", (False, True))),
-        clauses=("15.1", "15.4", "15.6", "D20", "D32", "D33", "P40", "P47"),
+        clauses=("15.1", "15.4", "15.6", "D20", "D32", "D33", "P40", "P47", "1.4"),
         reference=_layer,
         twin=_layer_twin,
         plain=plain.LAYER,
@@ -164,7 +165,7 @@ OPS = (
             Tensor("d_s_x", "float", "()", "gradient of the inputs' step"),
         ),
         attrs=(*ATTRS, EDGE, MASK),
-        clauses=("15.2", "15.6", "D2", "D32", "D37", "P40"),
+        clauses=("15.2", "15.6", "D2", "D32", "D37", "P40", "1.4"),
         reference=_back,
         twin=_back_twin,
         plain=plain.BACKWARD,

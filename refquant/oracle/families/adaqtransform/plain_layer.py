@@ -41,8 +41,8 @@ def out_step(inputs: Inputs) -> Array:
 
 
 def limited(t: Array, n: int, p: int) -> Array:
-    """clip(t, n, p)."""
-    return np.clip(t, n, p)
+    """clip(t, n, p), NaN to 0."""
+    return np.clip(np.where(np.isnan(t), 0, t), n, p).astype(t.dtype)
 
 
 def forward(inputs: Inputs, attrs: Attrs, part: Any) -> SimpleNamespace:
@@ -58,7 +58,8 @@ def forward(inputs: Inputs, attrs: Attrs, part: Any) -> SimpleNamespace:
 
 
 def _layer(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
-    f = forward(inputs, attrs, part)
+    with np.errstate(invalid="ignore"):
+        f = forward(inputs, attrs, part)
     bias = inputs["bias"][:, None] if "bias" in inputs else np.zeros((len(f.y0), 1), f.y0.dtype)
     y = part.transform(f.y0, bias, spread(inputs["xi"]), spread(inputs["eta"]))
     return {"y": y, "y0": f.y0, "levels": f.levels}
@@ -100,7 +101,7 @@ def weight_mask(f: SimpleNamespace, inputs: Inputs, attrs: Attrs, part: Any) -> 
 
 def through_levels(w: Array, s_w: Array, s_d: Array, m: Array) -> Array:
     """d w_hat / d s_w through the floor alone."""
-    return np.asarray(-s_d * m * w / (s_w * s_w))
+    return np.asarray(-s_d * np.where(m, w, 0) / (s_w * s_w)).astype(w.dtype)
 
 
 def through_both(w: Array, s_w: Array, levels: Array, m: Array) -> Array:
