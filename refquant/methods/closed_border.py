@@ -5,6 +5,10 @@ Reference: methods.md 13.2, beyond AQuant (arXiv:2208.11945), whose learning thi
     step        one layer after the other, with those before it already quantized
     FitBorder   b*, the shared border that the weights' errors and the noise of the input dictate
     fusion      none: the closed form is exact without it, and with the clip as bound
+
+On three digits networks it is worth 1.3 to 3.0 dB of logit SQNR at W2A2 and 2.7 to 5.6 dB at W3A3,
+on the calibration images (`validation/closed_border.md`). As the start of AQuant, or behind a
+method that learnt its rounding, it gains nothing.
 """
 
 from dataclasses import replace
