@@ -104,6 +104,16 @@ def _adaround() -> Iterable[Array]:
     yield result.network(x)
 
 
+def _gram(method: str) -> Iterable[Array]:
+    """A method of the Gram solver on digits-mlp: codes, decided alpha, steps and losses."""
+    x = zoo.data("digits").calib.x[:256]
+    network = zoo.load("digits-mlp")
+    result = quantize(network, x, method, weight_bits=2, act_bits=3, steps=60)
+    for layer, record in zip(result.layers.values(), result.history, strict=True):
+        yield from (layer.codes, layer.s_w, np.asarray(layer.alpha), np.array(record.loss))
+    yield result.network(x)
+
+
 def _products() -> list[Workload]:
     cases = matmul_cases() | large_cases()
     return [
@@ -130,4 +140,6 @@ WORKLOADS: tuple[Workload, ...] = (
     Workload("normal", _normal),
     Workload("training epoch", _training_epoch),
     Workload("adaround", _adaround),
+    Workload("adaround-gram", partial(_gram, "adaround-gram")),
+    Workload("nearest-plane", partial(_gram, "nearest-plane")),
 )
