@@ -20,6 +20,7 @@ from refquant.oracle.op import Op
 from refquant.oracle.tiers import TIERS
 
 DOUBLE = 2.0**-53
+WHO, EQUAL, BOUND = ("reference", "twin"), "equal", "within the bound"
 
 
 class Disagreement(AssertionError):
@@ -79,13 +80,13 @@ def build(op: Op, case: Case) -> Built:
         reference = op.reference(case.inputs, attrs)
     twin = {k: as_array(v, kind(op, k))[0] for k, v in run_twin(op, case, attrs, None).items()}
     agreement: dict[str, Any] = {"bits": ledger.bits, "doubts": ledger.doubts}
-    for who, found in (("reference", reference), ("twin", twin)):
+    for who, found in zip(WHO, (reference, twin), strict=True):
         if set(found) != set(outputs):
             raise Disagreement(
                 f"{label(op, case)}: {who} gives {sorted(found)}, not {sorted(outputs)}"
             )
         shares = [_distance(op, case, who, name, found[name], outputs[name]) for name in outputs]
-        agreement[who] = "within the bound" if max(shares, default=0.0) > 0.0 else "equal"
+        agreement[who] = BOUND if max(shares, default=0.0) > 0.0 else EQUAL
     return Built(case, outputs, agreement)
 
 

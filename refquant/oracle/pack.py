@@ -4,8 +4,12 @@
     {"cases": [...], "op": ...}\\n        canonical JSON in ASCII
     bytes of all arrays                   little endian, C order, in the order of the header
 
-Each array is stored in the smallest dtype that holds it: integers in 1, 2, 4 or 8 bytes, floats in
-4 where float32 holds every one of them. The same content is always the same bytes.
+A case is a list: tier, purpose, attributes, clauses, flags, agreement (bits, doubts, and whether
+reference and twin equal the exact answer), inputs and outputs. An array is "dtype shape", as
+"<f4 3x4"; an output has one to three: the value, its error, the other right answer. Ids are not
+stored, they are hashes of what is. Each array is in the smallest dtype that holds it: integers in
+1, 2, 4 or 8 bytes, floats in 4 where float32 holds every one. The same content is always the same
+bytes.
 """
 
 import json
@@ -15,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from refquant._types import Array
-from refquant.oracle.build import Built, Golden
+from refquant.oracle.build import BOUND, EQUAL, WHO, Built, Golden
 from refquant.oracle.case import Case
 
 MAGIC = b"refquant vectors 1\n"
@@ -76,57 +80,54 @@ class Reader:
     def __init__(self, data: bytes, at: int) -> None:
         self.data, self.at = data, at
 
-    def take(self, dtype: str, shape: list[int]) -> Array:
+    def take(self, spec: str) -> Array:
         """Return the next array, widened to float64, int64 or bool and read-only."""
-        if dtype not in DTYPES or not all(type(n) is int and n >= 0 for n in shape):
+        dtype, _, sizes = spec.partition(" ")
+        shape = [int(size) for size in sizes.split("x") if size]
+        if dtype not in DTYPES or any(size < 0 for size in shape):
             raise ValueError("unpack(): an array of another kind. Reinstall refquant.")
-        count = math.prod(shape)
-        kind = np.dtype(dtype)
+        count, kind = math.prod(shape), np.dtype(dtype)
         if self.at + count * kind.itemsize > len(self.data):
             raise ValueError("unpack(): the data end early. Reinstall refquant.")
         array = np.frombuffer(self.data, kind, count, self.at).reshape(shape)
         self.at += count * kind.itemsize
-        wide: Array = array.astype({"f": np.float64, "i": np.int64, "b": np.bool_}[kind.kind])
+        with np.errstate(invalid="ignore"):  # a signalling NaN, in a damaged file
+            wide: Array = array.astype({"f": np.float64, "i": np.int64, "b": np.bool_}[kind.kind])
         wide.flags.writeable = False
         return wide
 
 
-def _entry(item: Built, arrays: list[Array]) -> dict[str, Any]:
-    case = item.case
-    return {
-        "id": case.id,
-        "tier": case.tier,
-        "purpose": case.purpose,
-        "attrs": case.attrs,
-        "clauses": list(case.clauses),
-        "flags": list(case.flags),
-        "agreement": item.agreement,
-        "inputs": {name: _put(value, arrays) for name, value in sorted(case.inputs.items())},
-        "outputs": {
-            name: {
-                role: _put(array, arrays)
-                for role in ROLES
-                if (array := getattr(golden, role)) is not None
-            }
-            for name, golden in sorted(item.outputs.items())
-        },
-    }
+def _entry(item: Built, arrays: list[Array]) -> list[Any]:
+    case, found = item.case, item.agreement
+    agreement = [found["bits"], found["doubts"], *(found[who] == EQUAL for who in WHO)]
+    inputs = {name: _put(value, arrays) for name, value in sorted(case.inputs.items())}
+    outputs = {name: _roles(golden, arrays) for name, golden in sorted(item.outputs.items())}
+    texts = [case.tier, case.purpose, case.attrs, list(case.clauses), list(case.flags)]
+    return [*texts, agreement, inputs, outputs]
 
 
-def _put(value: Array, arrays: list[Array]) -> list[Any]:
+def _roles(golden: Golden, arrays: list[Array]) -> list[str]:
+    """Return value, error and other; what is absent at the end is left out."""
+    roles = [getattr(golden, role) for role in ROLES]
+    specs = ["" if array is None else _put(array, arrays) for array in roles]
+    while not specs[-1]:
+        specs.pop()
+    return specs
+
+
+def _put(value: Array, arrays: list[Array]) -> str:
     small = compact(value)
     arrays.append(small)
-    return [small.dtype.str, list(small.shape)]
+    return f"{small.dtype.str} {'x'.join(map(str, small.shape))}"
 
 
-def _built(op: str, entry: dict[str, Any], reader: Reader) -> Built:
-    inputs = {name: reader.take(*spec) for name, spec in entry["inputs"].items()}
-    outputs = {
-        name: Golden(**{role: reader.take(*roles[role]) for role in ROLES if role in roles})
-        for name, roles in entry["outputs"].items()
+def _built(op: str, entry: list[Any], reader: Reader) -> Built:
+    tier, purpose, attrs, clauses, flags, (bits, doubts, *equal), inputs, outputs = entry
+    arrays = {name: reader.take(spec) for name, spec in inputs.items()}
+    goldens = {
+        name: Golden(*(reader.take(spec) if spec else None for spec in specs))  # type: ignore[arg-type]
+        for name, specs in outputs.items()
     }
-    case = Case(
-        op, entry["tier"], entry["purpose"], inputs, entry["attrs"],
-        tuple(entry["clauses"]), tuple(entry["flags"]),
-    )  # fmt: skip
-    return Built(case, outputs, entry["agreement"])
+    how = {who: EQUAL if same else BOUND for who, same in zip(WHO, equal, strict=True)}
+    case = Case(op, tier, purpose, arrays, attrs, tuple(clauses), tuple(flags))
+    return Built(case, goldens, {"bits": bits, "doubts": doubts, **how})

@@ -96,7 +96,9 @@ def check_tier(where: str, name: str, value: Array, tier: Tier) -> None:
     if value.dtype.kind != "f":
         return
     bits = significant_bits(value)
-    narrow = tier.precision == 24 and np.any(value.astype(np.float32).astype(np.float64) != value)
+    with np.errstate(over="ignore", invalid="ignore"):
+        single = value.astype(np.float32).astype(np.float64)
+    narrow = tier.precision == 24 and np.any(single != value)
     if np.any(bits > tier.bits) or (narrow and not np.isnan(value).any()):
         got = f"{int(bits.max(initial=0))} significant bits"
         fix = "Round the inputs, or name the tier that they belong to."
