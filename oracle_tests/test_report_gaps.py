@@ -82,6 +82,21 @@ def test_gaps_against_every_rounding(case):
         assert found.surely == found.gap >= 0.0
 
 
+CODED = [name for name, setting in METHODS.items() if setting.weights is not None]
+
+
+@pytest.mark.parametrize("name", CODED)
+@pytest.mark.filterwarnings("ignore:.*xi is:UserWarning", "ignore:.*fitted to chance")
+def test_every_method_has_its_gaps(name):
+    """P34 over the catalogue: codes that are a rounding of the weights never beat the optimum."""
+    setting = changed(METHODS[name], merge=()) if METHODS[name].phases else METHODS[name]
+    found = quantize(NET, X, setting, steps=3, **BITS).optimality_gap(X)
+    assert [gap.layer for gap in found] == ["fc1", "fc2"]
+    for gap in found:
+        assert gap.exact and gap.reason == "" and gap.loss >= 0.0
+        assert gap.gap >= 0.0 or not gap.feasible
+
+
 def test_an_optimum_has_no_gap():
     """The solver's own answer: exactly 0; nearest is not it."""
     result = quantize(NET, X, "nearest", **BITS)
