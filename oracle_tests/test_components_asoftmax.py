@@ -64,11 +64,14 @@ def test_the_gradient_is_the_derivative(offsets):
     check_gradient(loss, params["logits"], grads["logits"])
 
 
-def test_cooling_is_geometric_and_ends_exactly():
-    """Half way from 1 to 0.01 is 0.1."""
-    cooling = CoolingSchedule()
-    assert cooling.at(10, 10) == 0.01 and cooling.at(1, 1) == 0.01
-    np.testing.assert_allclose(cooling.at(5, 10), 0.1, rtol=1e-14)
+@pytest.mark.parametrize("mode", ["fast", "pinned"])
+def test_cooling_is_geometric_and_ends_exactly(mode):
+    """Half way from 3 to 0.03 is 0.3; 3 (0.03 / 3) is not 0.03 in floats."""
+    cooling = CoolingSchedule(start=3.0, end=0.07)
+    with nx.arithmetic(mode):
+        assert all(cooling.at(n, n) == 0.07 for n in (1, 10))
+        half = CoolingSchedule(start=3.0, end=0.03).at(5, 10)
+    np.testing.assert_allclose(half, 0.3, rtol=1e-14)
     for name in ("start", "end"):
         with pytest.raises(ValueError, match=f"{name} is 0"):
             CoolingSchedule(**{name: 0.0})

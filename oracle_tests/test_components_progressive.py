@@ -14,6 +14,7 @@ from refquant.calibrate.ranges import MinMax
 from refquant.components import NearestWeights, ProgressiveWeights
 from refquant.methods.absorb import AbsorbError
 from refquant.methods.pos import POS, POS_CLOSED_FORM, STAGE_B
+from refquant.network.run import evaluate
 from refquant.optimal.absorb_error import absorb_error
 from refquant.optimal.moments import input_moments
 from refquant.pipeline import quantize
@@ -26,7 +27,7 @@ from refquant.quantizers.linear_rounding import (
 )
 from refquant.reconstruct.fit import begun
 from refquant.reconstruct.learn import hard_loss
-from refquant.reconstruct.model import Bits
+from refquant.reconstruct.model import Bits, hard_params, weight_of
 from refquant.reconstruct.unit import thaw
 
 
@@ -136,3 +137,25 @@ def test_absorbing_needs_weights_that_can_move():
     with pytest.raises(ValueError, match=r"needs v_w.*Use weights=ProgressiveWeights"):
         phase = replace(STAGE_B, learn=(("s_x", STAGE_B.learn[0][1]),), begin=(AbsorbError(),))
         replace(POS, weights=NearestWeights(), phases=(phase,))
+
+
+def test_a_layer_is_fitted_behind_the_moved_weights_of_those_before():
+    """In a unit of several layers; shares are those of the weight as it is after the shift."""
+    network, x = residual(), images(residual())
+    setting = replace(POS_CLOSED_FORM, phases=(replace(STAGE_B, begin=(AbsorbError(),)),))
+    task, own = task_of(network, x, setting, unit=1)
+    found = begun(task, thaw(task, own))
+    for layer in ("dw", "point"):
+        w, component = weight_of(task.network, layer), task.model.weights[layer]
+        moved = w + found[(layer, "v_w")]
+        assert np.any(found[(layer, "v_w")])
+        qparams = component.qparams({name: found[(layer, name)] for name in ("s_w", "zero_point")})
+        np.testing.assert_array_equal(found[(layer, "h")], init_share(moved, qparams))
+    params = {**found, **hard_params(task.model, found, ("dw",))}
+    (edge,) = task.network.node("point.product").inputs
+    x_hat = evaluate(task.network, task.inputs, (edge,), params)[edge]
+    wanted = evaluate(task.model.float_network, task.float_inputs, (edge,))[edge]
+    columns = [np.moveaxis(v, 1, 0).reshape(v.shape[1], -1) for v in (wanted, x_hat)]
+    w = weight_of(task.network, "point")
+    shift = absorb_error(w.reshape(len(w), -1), input_moments(*columns), 1e-3)
+    np.testing.assert_allclose(found[("point", "v_w")].reshape(shift.shape), shift, rtol=1e-9)
