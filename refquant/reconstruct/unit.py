@@ -196,15 +196,14 @@ def penalties(
 def learnt_keys(task: UnitTask, own: State) -> dict[Key, Learn]:
     """Return what this phase moves in this unit: {(node, parameter): how}."""
     learn = dict(task.phase.learn)
-    return {key: _bounded(task, key, learn[key[1]]) for key in own if key[1] in learn}
+    quantizers = {n.name: n.attr("component") for n in task.network.nodes if n.op == "quantize"}
+    keys = [key for key in own if key[1] in learn]
+    return {key: _bounded(learn[key[1]], key[1], quantizers.get(key[0])) for key in keys}
 
 
-def _bounded(task: UnitTask, key: Key, learn: Learn) -> Learn:
-    """Return `learn` with the interval that the parameter's component keeps it in, if any."""
-    node, name = key
-    if task.network.node(node).op != "quantize":
-        return learn
-    bounds = getattr(task.network.node(node).attr("component"), "bounds", {})
+def _bounded(learn: Learn, name: str, component: Any) -> Learn:
+    """Return `learn` with the interval that its component keeps a parameter in, if any."""
+    bounds = getattr(component, "bounds", {})
     return replace(learn, project=bounds[name]) if name in bounds else learn
 
 
