@@ -20,6 +20,7 @@ PUBLIC = (
     *("METHODS", "Network", "Setting", "arithmetic", "describe", "metrics", "numerics"),
     *("quantize", "replace", "sweep", "zoo", "zoo.data", "zoo.load", "zoo.names"),
     *("Result", "Result.network", "Result.integer", "Result.save"),
+    *("Result.optimality_gap", "Result.border_report", "Result.with_border_bits"),
 )
 
 
