@@ -100,6 +100,8 @@ def quantize(
     UserWarning
         If a scale xi is not positive, in a batch norm that was not folded too: deployment here
         takes both signs, a fixed-point backend may not.
+    FewSamples
+        With ``solver="gram"``, if a layer has few columns for each input of its rows.
 
     Raises
     ------
