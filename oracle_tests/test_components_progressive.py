@@ -12,6 +12,7 @@ from oracle_tests.reconstruct_cases import correlated, dense, images, residual, 
 from refquant import numerics as nx
 from refquant.calibrate.ranges import MinMax
 from refquant.components import NearestWeights, ProgressiveWeights
+from refquant.methods import METHODS
 from refquant.methods.absorb import AbsorbError
 from refquant.methods.pos import POS, POS_CLOSED_FORM, STAGE_B
 from refquant.network.run import evaluate
@@ -159,3 +160,18 @@ def test_a_layer_is_fitted_behind_the_moved_weights_of_those_before():
     w = weight_of(task.network, "point")
     shift = absorb_error(w.reshape(len(w), -1), input_moments(*columns), 1e-3)
     np.testing.assert_allclose(found[("point", "v_w")].reshape(shift.shape), shift, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["pos", "mrecg", "nwq-asoftmax", "lsq+", "adaround-onnxsim"])
+def test_without_learning_a_method_is_its_parent_bit_for_bit(name):
+    """The neutral start: same codes, steps and outputs; no weight here is halfway."""
+    network, x = residual(), images(residual())
+    setting = METHODS[name]
+    results = [
+        quantize(network, x, replace(each, phases=()), weight_bits=3, act_bits=4)
+        for each in (setting, METHODS[setting.parents[0]])
+    ]
+    for layer, values in results[0].layers.items():
+        np.testing.assert_array_equal(values.codes, results[1].layers[layer].codes)
+        np.testing.assert_array_equal(values.s_w, results[1].layers[layer].s_w)
+    assert results[0].network(x).tobytes() == results[1].network(x).tobytes()
