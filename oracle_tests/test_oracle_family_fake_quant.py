@@ -52,6 +52,18 @@ def test_fake_quant_backward_by_hand():
     assert found["d_s"] == 3 * -2 - 0.5 + 2 * 1 + 5 * 1
 
 
+def test_the_bound_holds_what_autodiff_computes():
+    """d_x = (d_y s) / s is an ulp off d_y here, as frameworks have it: no false alarm."""
+    d_y, s = 1.625, float(np.float32(0.1))
+    found = (np.float32(d_y) * np.float32(s)) * (np.float32(1) / np.float32(s))
+    assert found != np.float32(d_y)
+    inputs = {"x": np.array([0.3125]), "s": s, "zero_point": 0, "d_y": np.array([d_y])}
+    op = BY_NAME["fake_quant_backward"]
+    d_x = build(op, Case(op.name, "REAL", "by hand", inputs)).outputs["d_x"]
+    assert d_x.value == d_y and d_x.error is not None
+    assert 0 < abs(found - d_y) <= d_x.error[0] * 2.0**-24
+
+
 def test_rows_along_every_axis():
     """Rows hold what shares an index of the axis, and go back to where they came from."""
     x = np.arange(24.0).reshape(2, 3, 4)

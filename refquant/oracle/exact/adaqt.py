@@ -94,7 +94,8 @@ def weight_slopes(layer: Layer, how: How, i: int, j: int, q: Any) -> dict[str, A
     if layer.alpha is None:
         inside = fake_quant.is_inside(w, s, ends, mask=how.mask)
         found = {"s_w": q - w / s if inside else q}
-        return found | ({"w": 1 if inside else 0} if how.case == "qat" else {})
+        through = s / s if inside else 0  # 1, with the roundings of autodiff
+        return found | ({"w": through} if how.case == "qat" else {})
     alpha, out = layer.alpha[i][j], s if layer.s_d is None else layer.s_d[i]
     h = adaround.rectified_sigmoid(alpha)
     inside = bool(adaround.soft_slope(w, s, h, *ends))

@@ -45,7 +45,7 @@ def backward(
     for x, d_y in zip(row, d_row, strict=True):
         t = x / step + zero
         inside = not special(t) and 0 <= t <= levels
-        d_x.append(d_y if inside else 0 * d_y)
+        d_x.append(step * d_y / step if inside else 0 * d_y)  # as autodiff rounds it
         d_zero += 0 if inside else -step * d_y
         d_step += d_y * (level(x, step, zero, bits) - (x / step if inside else 0))
     zero_inside = 0 <= raw <= levels

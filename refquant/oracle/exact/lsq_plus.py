@@ -46,7 +46,7 @@ def row_backward(
 ) -> tuple[list[Any], Any, Any]:
     """(d_x, d_s, d_z or d_o) of numbers that share place = (step, zero point or offset)."""
     shares = [FORMS[form](x, *place, *grid) for x in row]
-    d_x = [d_y * share[1] for d_y, share in zip(d_row, shares, strict=True)]
+    d_x = [place[0] * d_y * share[1] / place[0] for d_y, share in zip(d_row, shares, strict=True)]
     d_s = sum(d_y * share[2] for d_y, share in zip(d_row, shares, strict=True))
     d_other = sum(d_y * share[3] for d_y, share in zip(d_row, shares, strict=True))
     return d_x, d_s, d_other

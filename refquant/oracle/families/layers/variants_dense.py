@@ -102,7 +102,20 @@ BN_FOLD = (
             "a fold written for convolutions without bias",
             {"bias": lambda bias, mean, scale, beta: beta - mean * scale}),
 )  # fmt: skip
+FLUSHED = "Subnormal numbers count as 0."
+FLUSHES = "flush-to-zero arithmetic, the default of XLA on CPUs"
+
+
+def flushed(x: Array) -> Array:
+    """x, and 0 below the normal numbers of float32."""
+    return np.where(abs(x) < 2.0**-126, x.dtype.type(0), x)
+
+
 RELU = (
+    Variant("relu", "flushes_subnormals", FLUSHED, FLUSHES,
+            {"clip": lambda x: np.maximum(flushed(x), x.dtype.type(0))}),
+    Variant("relu6", "flushes_subnormals", FLUSHED, FLUSHES,
+            {"clip": lambda x: np.clip(flushed(x), 0, 6)}),
     Variant("relu", "nan_becomes_zero", "NaN becomes 0.",
             "fmax, or a comparison that is false for NaN",
             {"clip": lambda x: np.where(x > 0, x, x.dtype.type(0))}),
@@ -119,6 +132,10 @@ RELU = (
             "the hard sigmoid's clip", {"clip": lambda x: np.clip(x, 0, 1)}),
 )  # fmt: skip
 RELU_BACKWARD = (
+    Variant("relu_backward", "flushes_subnormals", FLUSHED, FLUSHES,
+            {"mask": lambda x: flushed(x) > 0}),
+    Variant("relu6_backward", "flushes_subnormals", FLUSHED, FLUSHES,
+            {"mask": lambda x: (flushed(x) > 0) & (x < 6)}),
     Variant("relu_backward", "passes_at_zero", "The gradient passes at x = 0.",
             ">= in place of >", {"mask": lambda x: x >= 0}),
     Variant("relu_backward", "half_at_zero", "Half the gradient passes at x = 0.",
@@ -135,8 +152,12 @@ RELU_BACKWARD = (
             "the inclusive mask of hardtanh and clamp", {"mask": lambda x: (x > 0) & (x <= 6)}),
     Variant("relu6_backward", "passes_above_six", "The gradient passes above 6.",
             "relu in its place", {"mask": lambda x: x > 0}),
-    Variant("relu6_backward", "mask_multiplied", "An infinite gradient outside the clip gives NaN.",
-            "a product with the mask", {"gate": lambda d_y, mask: d_y * mask}),
+    Variant("relu6_backward", "nan_passes", "The gradient passes where x is NaN.",
+            "the mask written as not (x <= 0 or x >= 6)",
+            {"mask": lambda x: ~((x <= 0) | (x >= 6))}),
+    Variant("relu6_backward", "mask_multiplied",
+            "An infinite gradient outside the clip gives NaN.", "a product with the mask",
+            {"gate": lambda d_y, mask: d_y * mask}),
 )  # fmt: skip
 VARIANTS = (
     *LINEAR,
