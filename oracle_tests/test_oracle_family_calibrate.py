@@ -36,11 +36,21 @@ BY_HAND = [
     # One value x on a signed grid of 3 bits, p = 3, f = i/100: s = x f / 3.5. Steps x f / 3.5 hit
     # x exactly if f k = 3.5, k <= 3: never; 3 x f / 3.5 is nearest at f = 1: error x / 7.
     ("mse_search", {"x": [7.0]}, {"id": "fro", "bits": 3}, {"s": 2, "zero_point": 0, "score": 1}),
+    # One value in each of 4 bins, fewer than the 255 groups: Q = P in both windows,
+    # (1, 1, 1, 1) and (2, 2), both divergences 0, and the first wins: T / 128
+    ("kl_scale_amct", {"w": [-3.0, -1.0, 1.0, 4.0]}, {"bins": 4, "searches": 2}, {"s": 1 / 32}),
+    # T = 2^-17 in its stead: 2^-24 is below 2^-23
+    ("kl_scale_amct", {"w": np.ldexp([-3.0, -1.0, 1.0, 4.0], -19)}, {"bins": 4, "searches": 2},
+     {"s": 1}),
+    # Two groups. h = (1, 0, 2, 1): bin int(0.008) = 0 is set to 1. R = 2: P = (1/4, 3/4), but
+    # Q = (1, 0): 3/4 * 30 decades and more. R = 4: P = (1, 0, 2, 1) / 4, Q = (1, 0, 3/2, 3/2) / 4:
+    # less than 0.1. s = 4 (T / 4) / 2
+    ("kl_scale_trt", {"x": [4.0, -5.0, 8.0]}, {"bits": 2, "bins": 4}, {"s": 4}),
 ]  # fmt: skip
 
 
 def test_the_operations_are_those_of_the_specification():
-    """Section 21, numbers 10 to 13 and 16."""
+    """Section 21, numbers 10 to 16."""
     assert [op.name for op in OPS] == [
         "minmax_observer",
         "ema_observer",
@@ -50,6 +60,8 @@ def test_the_operations_are_those_of_the_specification():
         "lloyd_scale",
         "lsq_init",
         "lsqplus_init",
+        "kl_scale_amct",
+        "kl_scale_trt",
     ]
     assert {name for name, *_ in BY_HAND} == {op.name for op in OPS}
 

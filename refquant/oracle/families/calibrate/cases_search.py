@@ -35,7 +35,8 @@ def search_cases() -> Iterator[Case]:
         ("ifmr", "signed", 3, base),
         ("ifmr", "affine", 3, base),
     ):
-        x = dyadic(("search", search, grid, bits), (2, 5), 24, 22)
+        each = 3 if search == "grid100_2d" else 5  # hundreds of candidates; one row has one sign
+        x = dyadic(("search", search, grid, bits), (2, each), 24, 22)
         x[1] = np.abs(x[1]) + 0.5 if search in ("mq80", "shrink80") else x[1] * 0.375 - 0.125
         x = single(np.abs(x) if grid == "unsigned" else x)
         attrs = {"id": search, "grid": grid, "bits": bits, "axis": 0}

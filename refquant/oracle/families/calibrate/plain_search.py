@@ -81,10 +81,10 @@ def levels(u: Array, z: Array, n: int, p: int) -> Array:
     return np.clip(np.rint(u), n - z, p - z)
 
 
-def _one(row: Array, two_sided: bool, attrs: Attrs, part: Any) -> tuple[Array, ...]:
+def _one(row: Array, rows: Array, attrs: Attrs, part: Any) -> tuple[Array, ...]:
     search, grid = attrs["id"], attrs["grid"]
     f = part.factors(search, grid in ("signed", "narrow")).astype(row.dtype)
-    if search == "grid100_2d" and two_sided:
+    if search == "grid100_2d" and part.two_sided(row, rows):
         s, z = part.plane(row, f, attrs, part)
     else:
         s, z = part.place(*part.ranges(row, f, attrs, part), attrs, part)
@@ -109,8 +109,7 @@ def factors(search: str, symmetric: bool) -> Array:
 
 def _mse_search(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
     rows = part.rows(inputs["x"], attrs["axis"])
-    two_sided = bool(rows.min() < 0 < rows.max())
-    s, z, score = zip(*(_one(row, two_sided, attrs, part) for row in rows), strict=True)
+    s, z, score = zip(*(_one(row, rows, attrs, part) for row in rows), strict=True)
     axis = attrs["axis"]
     return {
         "s": answers(s, axis),
@@ -188,6 +187,7 @@ MSE_SEARCH = Plain(
         "forces_zero": lambda search: search != "shrink80",
         "clips_zero": lambda search: search != "shrink80",
         "place": place,
+        "two_sided": lambda row, rows: bool(row.min() < 0 < row.max()),
         "plane": plane,
         "levels": levels,
         "exponent": lambda search: EXPONENTS.get(search, 2.0),

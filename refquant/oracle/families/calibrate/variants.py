@@ -1,5 +1,5 @@
 """All wrong implementations of the family."""
 
-from refquant.oracle.families.calibrate import variants_range, variants_search
+from refquant.oracle.families.calibrate import variants_kl, variants_range, variants_search
 
-VARIANTS = (*variants_range.VARIANTS, *variants_search.VARIANTS)
+VARIANTS = (*variants_range.VARIANTS, *variants_search.VARIANTS, *variants_kl.VARIANTS)

@@ -77,6 +77,9 @@ MSE = (
                 else plain.ends(row, search, symmetric))}),
     Variant("mse_search", "floor_of_steps_zero", "A row of zeros gets the step 1.",
             "a guard against division", {"place": guarded}),
+    Variant("mse_search", "sides_of_all_rows", "Whether data have one sign is asked of all rows.",
+            "QDrop judges the whole tensor", {"two_sided": lambda row, rows: bool(
+                rows.min() < 0 < rows.max())}),
 )  # fmt: skip
 LLOYD = (
     Variant("lloyd_scale", "fit_inverted", "The step is <q, q> / <w, q>: the other regression.",

@@ -1,0 +1,86 @@
+"""Inputs for the two calibrators that compare histograms.
+
+The largest magnitude is a power of two and many values lie on edges, except in the REAL cases. No
+two candidates are so close that roundings could decide between them; where two are equal, every
+share is a power of two.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from refquant._types import Array
+from refquant.oracle.case import Case
+from refquant.oracle.draw import codes, dyadic, single
+
+ODD = np.arange(-7.0, 8.0, 2.0) / 8  # one value in each of eight bins, but for the ends
+
+
+def cases() -> Iterator[Case]:
+    """Yield the cases of the two operations."""
+    yield from amct_cases()
+    yield from trt_cases()
+
+
+def peaked(key: tuple[int | str, ...], n: int, tops: int = 1) -> Array:
+    """Sixty-fourths that lie the closer together the closer to 0; the first ones are 1."""
+    x, halvings = dyadic((*key, "x"), (n,), 6, 6), dyadic((*key, "h"), (n,), 2, 0)
+    x = np.ldexp(x, -np.abs(halvings).astype(int))
+    x[:tops] = 1.0
+    return np.asarray(x)
+
+
+def coarse(number: int) -> Array:
+    """Thirty numbers, 128ths below 3/4 and a 1."""
+    key = ("trt", 30, number, 4)
+    x, halvings = dyadic((*key, "x"), (30,), 7, 7), dyadic((*key, "h"), (30,), 2, 0)
+    whole = np.rint(np.ldexp(x, 7 - np.abs(halvings).astype(int)))
+    x = np.rint(0.75 * whole) / 128
+    x[0] = 1.0
+    return np.asarray(x)
+
+
+def amct_cases() -> Iterator[Case]:
+    """Yield the cases of `kl_scale_amct`."""
+    op, base = "kl_scale_amct", ("3.3", "D5")
+    last, first, other = (peaked(("kl", 40, key), 40) for key in (9, 4, 58))
+    second = peaked(("klb", 60, 0), 60)
+    yield Case(op, "T8", "the last window", {"w": last}, {}, (*base, "C3", "P81"))
+    yield Case(op, "T8", "the first window, turned round", {"w": -first}, {}, (*base, "P81"))
+    yield Case(op, "T8", "the second window", {"w": second}, {}, (*base, "C3"))
+    rows = np.stack([last, np.zeros(40), other]) * np.array([[1.0], [1.0], [0.25]])
+    yield Case(op, "T8", "rows, one of zeros", {"w": rows}, {"axis": 0}, (*base, "P81"))
+    inside = np.where(last == 1.0, 1.0, last + 2.0**-10)  # off the edges, in the same bins
+    real = single(0.6 * inside)
+    yield Case(op, "REAL", "a threshold that is rounded", {"w": real}, {}, base)
+    even = np.append(ODD[:-1], 1.0)
+    few = {"bins": 8, "searches": 2}
+    for exponent, says in ((0, "both windows equal"), (-16, "the smallest step that is kept"),
+                           (-17, "a step that is too small")):  # fmt: skip
+        given = {"w": np.ldexp(even, exponent)}
+        yield Case(op, "T8", says, given, few, (*base, "C2"))
+    yield Case(op, "T8", "all values 0", {"w": np.zeros((2, 3))}, {}, (*base, "P81"))
+
+
+def trt_cases() -> Iterator[Case]:
+    """Yield the cases of `kl_scale_trt`."""
+    op, base = "kl_scale_trt", ("3.3", "D5")
+    low = codes(("trt", "low"), 72, -127, 127) / 512
+    dense = np.concatenate([low, [127 / 512] * 4, [-1.0]])
+    yield Case(op, "T8", "8 bits, the range is clipped", {"x": dense}, {"bins": 512},
+               (*base, "C3"))  # fmt: skip
+    spread = peaked(("trt", 30, "8 bits"), 30)
+    yield Case(op, "T8", "8 bits, all bins", {"x": spread}, {}, (*base, "C3"))
+    yield Case(op, "T8", "4 bits, the first range is empty", {"x": spread}, {"bits": 4},
+               (*base, "C3"))  # fmt: skip
+    for number in (2, 3):
+        few = {"x": coarse(number)}
+        where = f"4 bits, 128 bins, draw {number}"
+        yield Case(op, "T8", where, few, {"bits": 4, "bins": 128}, (*base, "C3"))
+    inside = coarse(3)
+    inside[1:] += np.where(inside[1:] < 0, -1, 1) / 1024  # off the edges, in the same bins
+    real = {"x": single(0.7 * inside)}
+    yield Case(op, "REAL", "4 bits, a step that is rounded", real, {"bits": 4, "bins": 128}, base)
+    for bits in (4, 8):
+        zero = {"x": np.zeros((2, bits))}
+        yield Case(op, "T8", f"{bits} bits, all values 0", zero, {"bits": bits}, (*base, "C4"))
