@@ -32,7 +32,10 @@ class Torch:
     """The quantizers that learn a border, and layers with a transformed output."""
 
     def __init__(self, dtype: str = "float64") -> None:
-        self.name, self.dtype = f"PyTorch {torch.__version__.split('+')[0]}, borders", dtype
+        self.name, self.dtype = (
+            f"PyTorch {torch.__version__.split('+')[0]}, borders, {dtype}",
+            dtype,
+        )
         self.profile: dict[str, Any] = {}
 
     def run(self, op: str, inputs: Given, attrs: Given) -> dict[str, Any]:

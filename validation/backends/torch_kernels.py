@@ -1,0 +1,74 @@
+"""PyTorch's own fake-quantisation kernels as a backend: values, and the gradients behind LSQ.
+
+refquant verify validation.backends.torch_kernels:PyTorch
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from refquant.quantizers.grid import Grid
+from validation.backends.common import Arrays, dispatch, only
+
+
+class PyTorch:
+    """`torch.round`, `torch.fake_quantize_*` and its learnable kernels, `conv2d`."""
+
+    name, profile, dtype = (
+        f"PyTorch {torch.__version__.split('+')[0]}, its kernels",
+        "any",
+        "float32",
+    )
+
+    def run(self, op: str, inputs: Arrays, attrs: Arrays) -> Arrays:
+        """Dispatch by name."""
+        return dispatch(
+            op, inputs, attrs, round=self.round, fake_quant=self.fake_quant,
+            fake_quant_backward=self.fake_quant_backward, conv2d=self.conv2d,
+        )  # fmt: skip
+
+    def round(self, inputs: Arrays, attrs: Arrays) -> Arrays:
+        """`torch.round`, `floor` and `ceil`."""
+        modes = {"rint": torch.round, "floor": torch.floor, "ceil": torch.ceil}
+        only(attrs["mode"] in modes, f"no {attrs['mode']}")
+        return {"y": modes[attrs["mode"]](tensor(inputs["x"])).numpy()}
+
+    def fake_quant(self, inputs: Arrays, attrs: Arrays) -> Arrays:
+        """`torch.fake_quantize_per_tensor_affine` and `_per_channel_affine`: values alone."""
+        only(attrs["rounding"] == "rint", "ties to even only")
+        grid, axis = Grid(attrs["grid"], attrs["bits"]), attrs["axis"]
+        s, z = tensor(inputs["s"]), tensor(inputs["zero_point"]).int()
+        quantize = torch.fake_quantize_per_tensor_affine
+        where: tuple[int, ...] = ()
+        if axis is not None:
+            quantize, where = torch.fake_quantize_per_channel_affine, (axis,)
+        y = quantize(tensor(inputs["x"]), s, z, *where, grid.code_min, grid.code_max)
+        return {"y": y.numpy()}
+
+    def fake_quant_backward(self, inputs: Arrays, attrs: Arrays) -> Arrays:
+        """The learnable kernels behind LSQ in `torch.ao.quantization`."""
+        only(attrs["rounding"] == "rint" and attrs["mask"] == "rounded", "one convention only")
+        grid, axis = Grid(attrs["grid"], attrs["bits"]), attrs["axis"]
+        x, s = tensor(inputs["x"]).requires_grad_(), tensor(inputs["s"]).reshape(-1)
+        s, z = s.requires_grad_(), tensor(inputs["zero_point"]).reshape(-1).float()
+        quantize = torch._fake_quantize_learnable_per_tensor_affine
+        where: tuple[int, ...] = ()
+        if axis is not None:
+            quantize, where = torch._fake_quantize_learnable_per_channel_affine, (axis,)
+        ends = grid.code_min, grid.code_max
+        quantize(x, s, z, *where, *ends, attrs["grad_scale"]).backward(tensor(inputs["d_y"]))
+        return {"d_x": x.grad.numpy(), "d_s": s.grad.numpy().reshape(np.shape(inputs["s"]))}
+
+    def conv2d(self, inputs: Arrays, attrs: Arrays) -> Arrays:
+        """`torch.nn.functional.conv2d` on a padded map."""
+        top, left, bottom, right = attrs["padding"]
+        x = torch.nn.functional.pad(tensor(inputs["x"]), (left, right, top, bottom))
+        bias = tensor(inputs["bias"]) if "bias" in inputs else None
+        window = attrs["stride"], 0, attrs["dilation"], attrs["groups"]
+        return {"y": torch.nn.functional.conv2d(x, tensor(inputs["w"]), bias, *window).numpy()}
+
+
+def tensor(value: Any) -> Any:
+    """An array as a tensor of its own."""
+    return torch.tensor(np.array(value))
