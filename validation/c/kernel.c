@@ -1,6 +1,6 @@
 /* A backend in C, verified through files:
        cc -O2 -std=c99 -Wall -Wextra -o kernel validation/c/kernel.c -lm
-       refquant verify cmd:./kernel --only 'border_round,fake_quant'                          */
+       refquant verify cmd:./kernel --only 'border_round,fake_quant,requant_fixed'            */
 #define _POSIX_C_SOURCE 200809L
 #include <dirent.h>
 #include <math.h>
@@ -59,6 +59,52 @@ static void run_fake_quant(const char *in, const char *out, const char *text) {
     free(x.data), free(s.data), free(z.data), free(y), free(codes);
 }
 
+static int64_t saturate(int64_t value) {
+    return value < INT32_MIN ? INT32_MIN : value > INT32_MAX ? INT32_MAX : value;
+}
+
+/* Division of |x| by 2^e, halves up, with the sign put back: half away from zero. */
+static int64_t away(int64_t x, int e) {
+    int64_t size = x < 0 ? -x : x;
+    if (e > 33) return 0; /* |x| <= 2^31 */
+    size = e ? (size + (INT64_C(1) << (e - 1))) >> e : size;
+    return x < 0 ? -size : size;
+}
+
+/* acc m0 2^(-31 - e): rounded twice, as gemmlowp does, or once, half up. */
+static int64_t multiplied(int64_t acc, int64_t m0, int e, int twice) {
+    if (e < 0) acc = saturate(e > -32 ? acc * (INT64_C(1) << -e) : acc * (INT64_C(1) << 32)), e = 0;
+    int64_t product = acc * m0, whole = INT64_C(1) << 31;
+    if (twice) {
+        int64_t nudge = product >= 0 ? whole / 2 : 1 - whole / 2;
+        return away(saturate((product + nudge) / whole), e); /* C cuts towards zero */
+    }
+    if (e > 31) return 0;
+    int64_t one = INT64_C(1) << (30 + e), sum = product + one; /* |product| <= 2^62, one <= 2^61 */
+    int64_t level = sum / (2 * one);
+    return saturate(level - (sum < 0 && sum % (2 * one) != 0)); /* floor */
+}
+
+static void run_requant_fixed(const char *in, const char *out, const char *text) {
+    tensor acc = read_tensor(in, text, "acc"), m0 = read_tensor(in, text, "m0");
+    tensor e = read_tensor(in, text, "exponent"), z = read_tensor(in, text, "zero_point");
+    double span = ldexp(1, atoi(attr(text, "bits"))), high = span - 1, low = 0, zero = number(z, 0);
+    const char *grid = attr(text, "grid");
+    long inner = 1, axis = is(attr(text, "axis"), "-") ? -1 : atol(attr(text, "axis"));
+    if (is(grid, "signed") || is(grid, "narrow")) high = span / 2 - 1, low = -high - is(grid, "signed");
+    if (is(attr(text, "relu"), "1")) low = fmax(low, zero);
+    for (int i = (int)axis + 1; axis >= 0 && i < acc.axes; i++) inner *= acc.shape[i];
+    int32_t *codes = calloc((size_t)acc.size + 1, sizeof *codes);
+    for (long i = 0; i < acc.size; i++) {
+        long channel = axis < 0 ? 0 : i / inner % acc.shape[axis];
+        int64_t value = multiplied((int64_t)number(acc, i), (int64_t)number(m0, channel),
+                                   (int)number(e, channel), is(attr(text, "requantize"), "double"));
+        codes[i] = (int32_t)fmin(fmax((double)value + zero, low), high);
+    }
+    write_tensor(out, "codes", "<i4", acc, codes);
+    free(acc.data), free(m0.data), free(e.data), free(z.data), free(codes);
+}
+
 static void each(const char *op, void (*run)(const char *, const char *, const char *)) {
     char folder[PATH_SIZE + 100], in[PATH_SIZE + 400], out[PATH_SIZE + 400], path[PATH_SIZE + 500];
     snprintf(folder, sizeof folder, "%s/%s", vectors, op);
@@ -85,5 +131,6 @@ int main(int count, char **words) {
     snprintf(results, sizeof results, "%s", words[2]);
     each("border_round", run_border_round);
     each("fake_quant", run_fake_quant);
+    each("requant_fixed", run_requant_fixed);
     return 0;
 }
