@@ -173,8 +173,10 @@ def test_the_reports_hold_together() -> None:
     suites = Tree.fromstring(report.to_junit())
     assert sum(int(s.get("failures", 0)) for s in suites) == len(report.failures)
     assert sum(len(s) for s in suites) == report.ran
-    page = report.to_html()
+    page, first = report.to_html(), report.failures[0].mismatches[0]
     assert page.index("half_away") < page.index("Coverage")
+    assert f'<rect width="{100 * first.wrong / first.size:.1f}"' in page
+    assert all(clause in page for clause in report.coverage["round"].clauses)
     for outside in ("http", "<script", "src=", "@import", "url("):
         assert outside not in page
 

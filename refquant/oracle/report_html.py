@@ -12,7 +12,9 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; p
 h1 { font-size: 1.4rem; } h2 { font-size: 1.15rem; margin: 2rem 0 .3rem; }
 code, td.num { font-family: ui-monospace, monospace; font-size: .88em; overflow-wrap: anywhere; }
 .bad { color: var(--bad); } .good { color: var(--good); } .dim { color: var(--dim); }
-.says { font-size: 1.05rem; margin: .2rem 0; }
+.says { font-size: 1.3rem; font-weight: 600; line-height: 1.35; margin: .4rem 0; }
+.share { width: 6rem; height: .5rem; } .share rect { fill: var(--line); }
+.share rect + rect { fill: var(--bad); }
 details { border: 1px solid var(--line); border-radius: .4rem; margin: .5rem 0; }
 details { padding: .4rem .7rem; }
 summary { cursor: pointer; }
@@ -85,7 +87,7 @@ def _case(report: Report, failure: Failure, opened: bool) -> str:
         f"<td><code>{escape(m.output)}</code></td><td>{escape(m.says)}</td>"
         f'<td class="num">{escape(distance(m, report.dtype))}</td>'
         f'<td class="num">{escape(bits(m.actual, report.dtype))}</td>'
-        f'<td class="num">{f"{m.wrong} of {m.size}" if m.size else ""}</td></tr>'
+        f'<td class="num">{_share(m.wrong, m.size) if m.size else ""}</td></tr>'
         for m in failure.mismatches
     )
     head = "<th>output</th><th>first wrong element</th><th class=num>off by</th>"
@@ -98,6 +100,15 @@ def _case(report: Report, failure: Failure, opened: bool) -> str:
     )
 
 
+def _share(wrong: int, size: int) -> str:
+    """Return a bar of the elements that are wrong, and their number."""
+    bar = f'<rect width="100" height="8"/><rect width="{100 * wrong / size:.1f}" height="8"/>'
+    return (
+        f"{wrong} of {size}<br>"
+        f'<svg class="share" viewBox="0 0 100 8" preserveAspectRatio="none">{bar}</svg>'
+    )
+
+
 def _coverage(coverage: dict[str, Coverage]) -> str:
     rows = "".join(
         f"<tr><td><code>{escape(op)}</code></td>"
@@ -105,10 +116,12 @@ def _coverage(coverage: dict[str, Coverage]) -> str:
         f'<td class="num{" bad" if c.failed else ""}">{c.failed}</td>'
         f'<td class="num">{c.unsupported}</td>'
         f'<td class="num">{c.other_tier + c.other_dialect}</td>'
+        f'<td class="dim">{escape(", ".join(sorted(c.clauses)))}</td>'
         f"<td>{escape(', '.join(c.left_out) or c.reason)}</td></tr>"
         for op, c in coverage.items()
     )
     head = "<th>op</th>" + "".join(
         f"<th class=num>{name}</th>" for name in ("right", "wrong", "unsupported", "excluded")
     )
-    return f'<div class="wide"><table><tr>{head}<th>left out</th></tr>{rows}</table></div>'
+    head += "<th>clauses</th><th>left out</th>"
+    return f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
