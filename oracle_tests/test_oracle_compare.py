@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refquant.oracle.build import Golden, bound
-from refquant.oracle.compare import BIAS_ELEMENTS, compare
+from refquant.oracle.compare import BIAS_ELEMENTS, compare, wrong_elements
 from refquant.oracle.op import Op, Plain, Tensor
 from refquant.oracle.tiers import FORMATS, significant_bits
 
@@ -95,6 +95,26 @@ def test_what_is_wrong_is_said_with_numbers() -> None:
     assert (found.index, found.expected, found.actual, found.also) == ((0, 1), 5, 4, 6)
     assert (found.wrong, found.size) == (2, 4)
     assert found.says == "4 at [0, 1]; expected 5 or 6"
+
+
+def test_below_the_normal_range_a_step_costs_half_the_smallest_subnormal() -> None:
+    """5/2 of float32's smallest numbers, rounded once: 2 or 3 of them; float64 holds 5/2."""
+    unit = 2.0**-149
+    value = np.array([2.5 * unit])
+    golden = Golden(value, value.copy())  # one step
+    for answer, single, double in ((2.0, False, True), (3.0, False, True), (3.5, True, True),
+                                   (2.5, False, False)):  # fmt: skip
+        given = np.array([answer * unit])
+        assert wrong_elements(golden, given, SINGLE).tolist() == [single]
+        assert wrong_elements(golden, given, DOUBLE).tolist() == [double]
+    assert bound(Golden(value), SINGLE.roundoff).tolist() == [0.0]  # exact ones stay exact
+
+
+def test_steps_of_a_sum_of_zero_are_counted_as_bounded() -> None:
+    """0 within an error: as many halves of the smallest subnormal as are ever counted."""
+    golden = Golden(np.array([0.0]), np.array([2.0**-140]))
+    tiny = float(bound(golden, SINGLE.roundoff)[0])
+    assert 512 * 2.0**-149 <= tiny < 513 * 2.0**-149
 
 
 def test_a_bias_within_the_bounds_is_found() -> None:

@@ -20,6 +20,8 @@ from refquant.oracle.op import Op
 from refquant.oracle.tiers import TIERS
 
 DOUBLE = 2.0**-53
+SMALLEST = {DOUBLE: 2.0**-1074}  # subnormal, by roundoff; that of float32 for all the others
+MOST_STEPS = 1024
 WHO, EQUAL, BOUND = ("reference", "twin"), "equal", "within the bound"
 
 
@@ -161,9 +163,14 @@ def bound(golden: Golden, roundoff: float) -> Array:
 
     The weighted count of rounding steps times the roundoff (with one part in a thousand for the
     terms of second order), and half a unit in the last place of the golden itself. 0 where exact.
+    Below the normal range a step costs half the smallest subnormal instead, however small its
+    number: the count over the magnitude tells how many steps there were.
     """
     if golden.error is None:
         return np.zeros(golden.value.shape)
     own = np.spacing(np.abs(np.where(np.isfinite(golden.value), golden.value, 0.0))) / 2
-    steps = golden.error.astype(np.float64) * (1 + 2.0**-10) * roundoff
-    return np.where(golden.error > 0, steps + own, 0.0)
+    error = golden.error.astype(np.float64)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        steps = np.clip(np.nan_to_num(error / np.abs(golden.value)), 1, MOST_STEPS)
+    lost = np.ceil(steps) / 2 * SMALLEST.get(roundoff, 2.0**-149)
+    return np.where(error > 0, error * (1 + 2.0**-10) * roundoff + own + lost, 0.0)
