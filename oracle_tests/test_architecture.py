@@ -17,7 +17,7 @@ FLOORS = (
     ("bench", "compare"),
     ("study",),
     ("sweeps",),
-    ("memory",),
+    ("memory", "subjects"),
     ("pipeline",),
     ("result",),
     ("report",),

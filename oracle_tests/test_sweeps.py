@@ -33,7 +33,7 @@ class Inline(Executor):
         self.ran.append(args[0])
         future = Future()
         try:
-            future.set_result(self.work(*args))
+            future.set_result(self.work(args[0]))
         except Exception as error:
             future.set_exception(error)
         return future

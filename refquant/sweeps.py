@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from refquant import __version__, rows, zoo
+from refquant import __version__, rows, subjects
 from refquant import numerics as nx
 from refquant._checks import complaint
 from refquant._types import Array
@@ -52,7 +52,7 @@ class Config:
     Attributes
     ----------
     network : str
-        A name of `refquant.zoo.names()`.
+        A name of `refquant.zoo.names()`, or one that `refquant.subjects.save` gave.
     method : str
         A name of `refquant.METHODS`.
     weight_bits, act_bits, first_last_bits, seed, steps
@@ -83,8 +83,8 @@ class Config:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def run(config: Config) -> Row:
-    """Quantize one network and measure it on the test images.
+def run(config: Config, folder: str | None = None) -> Row:
+    """Quantize one network, of the zoo or in `folder`, and measure it on the test images.
 
     Returns
     -------
@@ -94,10 +94,10 @@ def run(config: Config) -> Row:
     """
     began = time.perf_counter()
     with nx.arithmetic(config.arithmetic, slices=config.slices):
-        network, data = zoo.load(config.network), zoo.data("digits")
+        network, calib, test = subjects.load(config.network, folder)
         result = quantize(
             network,
-            data.calib.x[: config.calibration],
+            calib[: config.calibration],
             config.method,
             weight_bits=config.weight_bits,
             act_bits=config.act_bits,
@@ -106,11 +106,11 @@ def run(config: Config) -> Row:
             steps=config.steps,
         )
         seconds = time.perf_counter() - began
-        x = data.test.x.astype(np.float64)
+        x = test.x.astype(np.float64)
         return {
             **asdict(config),
             "schema": SCHEMA,
-            **measure(predict(network, x), result.network(x), data.test.y),
+            **measure(predict(network, x), result.network(x), test.y),
             "integer_equals_fake": integer_equals_fake(result, x),
             "codes_sha256": codes_sha256(result),
             "seconds": round(seconds, 2),
@@ -169,6 +169,7 @@ def sweep(
     out: str | Path | None = None,
     on_row: Callable[[Row], None] | None = None,
     workers: int | None = None,
+    folders: Mapping[str, str] | None = None,
 ) -> list[Row]:
     """Run all configurations and return their rows in the order given.
 
@@ -184,6 +185,8 @@ def sweep(
         Called with every row as it arrives.
     workers : int, optional
         Processes of the default pool; one a core without it.
+    folders : mapping of str to str, optional
+        Where networks lie that are not of the zoo, by their names (`refquant.subjects`).
 
     Raises
     ------
@@ -207,9 +210,10 @@ def sweep(
     missing = [config for config in found if config not in done]
     if missing and executor is None:
         with one_thread_each(), pool(min(len(missing), workers or os.cpu_count() or 1)) as own:
-            done |= _collect(own, missing, folder, on_row)
+            done |= _collect(_submit(own, missing, folders or {}), folder, on_row)
     elif missing and executor is not None:
-        done |= _collect(executor, missing, folder, on_row, cancel=True)
+        running = _submit(executor, missing, folders or {})
+        done |= _collect(running, folder, on_row, cancel=True)
     return [done[config] for config in todo]
 
 
@@ -240,15 +244,19 @@ def codes_sha256(result: Result) -> str:
     return digest.hexdigest()
 
 
+def _submit(
+    executor: Executor, configs: list[Config], folders: Mapping[str, str]
+) -> dict[Future[Row], Config]:
+    return {executor.submit(run, c, folders.get(c.network)): c for c in configs}
+
+
 def _collect(
-    executor: Executor,
-    configs: list[Config],
+    running: dict[Future[Row], Config],
     folder: Path | None,
     on_row: Callable[[Row], None] | None,
     cancel: bool = False,
 ) -> dict[Config, Row]:
-    """Return the rows of `configs` as they finish; `cancel` what waits if anything interrupts."""
-    running: dict[Future[Row], Config] = {executor.submit(run, c): c for c in configs}
+    """Return the rows of `running` as they finish; `cancel` what waits if anything interrupts."""
     done: dict[Config, Row] = {}
     errors: list[Exception] = []
     try:

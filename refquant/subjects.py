@@ -1,0 +1,122 @@
+"""What a run is about: a float network, images to calibrate on, images to report on.
+
+Those of the zoo are known by name, ``"digits-resnet:2"``. Any other lies in a folder that `save`
+made, and is called by its network's name and the hash of everything in it:
+
+    folder/network/   the network (`refquant.network.save`)
+    folder/images/    calib_x, test_x, test_y
+
+    "resnet8:3f0c9a1be2d47856"
+
+So a name says which numbers are meant, wherever the folder lies, and copies of one architecture
+are told apart as those of the zoo are. Folders are untrusted, as every bundle is.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from refquant import zoo
+from refquant._bundle import read_bundle, write_bundle
+from refquant._checks import check_array, check_shape, complaint
+from refquant._types import Array
+from refquant.inputs import check_inputs, update_digest
+from refquant.network import Network
+from refquant.network import load as load_network
+from refquant.network import save as save_network
+from refquant.zoo import Split
+
+FORMAT, ARRAYS = "refquant-images", ("calib_x", "test_x", "test_y")
+DIGITS = 16  # of the hash, in a name
+
+
+class Subject(NamedTuple):
+    """A float network, calibration images (n, \\*input_shape) and labelled test images."""
+
+    network: Network
+    calib: Array
+    test: Split
+
+    @property
+    def name(self) -> str:
+        """The network's name and the hash of network and images."""
+        net, digest = self.network, hashlib.sha256()
+        digest.update(repr((net.name, net.input_shape, net.nodes, net.blocks)).encode())
+        for key in sorted(net.params):
+            digest.update(repr(key).encode())
+            update_digest(digest, net.params[key])
+        for array in (self.calib, self.test.x, np.asarray(self.test.y)):
+            update_digest(digest, array)
+        return f"{net.name}:{digest.hexdigest()[:DIGITS]}"
+
+
+def save(subject: Subject, folder: str | os.PathLike[str]) -> str:
+    """Write a subject into a new or empty folder and return its name.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If images and network do not go together, or the network's name holds a colon.
+    BundleError
+        If the folder is occupied or cannot be written.
+    """
+    _check(subject, "save")
+    arrays = dict(zip(ARRAYS, _arrays(subject), strict=True))
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    save_network(subject.network, Path(folder) / "network")
+    write_bundle(Path(folder) / "images", {"format": FORMAT}, arrays)
+    return subject.name
+
+
+def load(name: str, folder: str | os.PathLike[str] | None = None) -> Subject:
+    """Return the subject called `name`: of the zoo, or the one that lies in `folder`.
+
+    Raises
+    ------
+    BundleError
+        If the folder is damaged or holds no subject.
+    ValueError
+        If the name is unknown, or the folder holds another subject.
+    """
+    if folder is None:
+        data = zoo.data("digits")
+        return Subject(zoo.load(name), data.calib.x, data.test)
+    found = read(folder)
+    if found.name != name:
+        fix = "The folder has changed since the runs were planned: plan them again."
+        raise ValueError(complaint("subjects.load", "folder", f"of {found.name!r}", name, fix))
+    return found
+
+
+def read(folder: str | os.PathLike[str]) -> Subject:
+    """Return the subject in `folder`, whatever it is called; BundleError, ValueError as `load`."""
+    network, (manifest, arrays) = (
+        load_network(Path(folder) / "network"),
+        read_bundle(Path(folder) / "images"),
+    )
+    if manifest.get("format") != FORMAT or set(arrays) != set(ARRAYS):
+        expected = f"{FORMAT} with {', '.join(ARRAYS)}"
+        raise ValueError(complaint("subjects.load", "images", sorted(arrays), expected))
+    calib, test_x, test_y = (arrays[name] for name in ARRAYS)
+    return _check(Subject(network, calib, Split(test_x, test_y)), "load")
+
+
+def _check(subject: Subject, function: str) -> Subject:
+    where, name = f"subjects.{function}", subject.network.name
+    if ":" in name or not name:
+        fix = "Rename the network; what follows the colon is its hash."
+        raise ValueError(complaint(where, "network.name", repr(name), "no colon", fix))
+    calib, x, y = _arrays(subject)
+    check_inputs(where, subject.network, calib)
+    check_inputs(where, subject.network, x)
+    check_shape(where, "test.y", check_array(where, "test.y", y.astype(np.float64)), (len(x),))
+    if y.dtype.kind not in "iu":
+        raise TypeError(complaint(where, "test.y", str(y.dtype), "an array of integers"))
+    return subject
+
+
+def _arrays(subject: Subject) -> tuple[Array, Array, Array]:
+    return subject.calib, subject.test.x, np.asarray(subject.test.y)
