@@ -88,6 +88,9 @@ def page() -> str:
         f"({share:.1f} %), {by_smoke} by the smoke tier alone; {named} of the caught ones do "
         "exactly what a variant of the catalogue does, or two.",
         "",
+        "Only the first measurement was blind, before cases were added for what it had shown (this "
+        "page as of its first commit): 411 of 436, 94.3 %, 347 by the smoke tier.",
+        "",
         "## Not caught",
         "",
         "Some are right: a reciprocal in place of a division, or another order of operations.",

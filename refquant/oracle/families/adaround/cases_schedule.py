@@ -37,6 +37,9 @@ def _beta() -> Iterator[Case]:
                        {"t": np.array([3, 15, 16, 17, 20])},
                        {**QUARTER, "curve": curve, "after": after},
                        ("5.5", "D9"), ("smoke",) if after == "hold" else ())  # fmt: skip
+    yield Case("beta_schedule", "T8", "a warm-up of two steps and a half",
+               {"t": np.array([1, 2, 3, 10])}, {"total": 10, "warm_up": 0.25},
+               ("5.5",))  # fmt: skip
     yield Case("beta_schedule", "T24", "20000 steps, the edge of the warm-up",
                {"t": np.array([1, 3999, 4001, 12000, 19999, 20000])}, {},
                ("5.5", "P24"))  # fmt: skip

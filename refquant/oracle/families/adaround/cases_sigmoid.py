@@ -65,6 +65,8 @@ def _regularizer(real: Array) -> Iterator[Case]:
     yield Case("round_reg", "T8", "all decided: 0", {"alpha": ends[1:]}, {}, ("P20",))
     yield Case("round_reg_backward", "T8", "no push at h = 1/2 nor at 0 and 1",
                {"alpha": ends}, {"beta": 4.0, "lam": 0.25}, ("5.4", "P23"))  # fmt: skip
+    yield Case("round_reg_backward", "T8", "no push at h = 1/2, the exponent below 2",
+               {"alpha": ends}, {"beta": 1.5, "lam": 0.25}, ("5.4", "P23"))  # fmt: skip
     yield Case("round_reg", "REAL", "any alpha, the exponent of a late step",
                {"alpha": real[:2]}, {"beta": 2.4, "lam": 0.01}, ("5.4",))  # fmt: skip
     yield Case("round_reg_backward", "REAL", "any alpha, the exponent of a late step",

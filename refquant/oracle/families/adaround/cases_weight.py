@@ -87,6 +87,10 @@ def _weight() -> Iterator[Case]:
         yield Case("adaround_weight", "T24", f"{rounding}: NaN, infinities, overflow",
                    special, {"grid": "affine", "rounding": rounding}, ("1.4",),
                    ("smoke",) if rounding == "hard" else ())  # fmt: skip
+    square = weights(LEVELS.reshape(-1)[:9].reshape(3, 3), np.array([0.5, 2.0, 0.25]),
+                     DECISIONS.reshape(-1)[:9].reshape(3, 3))  # fmt: skip
+    yield Case("adaround_weight", "T8", "a square matrix: steps belong to its rows", square,
+               {"bits": 3, "rounding": "hard"}, ("6.1",))  # fmt: skip
     ties = np.array([[0.0, -0.0, 2.0**-100, -(2.0**-100)], [0.0, 1.0, -1.0, -0.0]])
     for tie in ("up", "down"):
         yield Case("adaround_weight", "T8",
@@ -118,6 +122,16 @@ def _backward() -> Iterator[Case]:
     yield Case("adaround_weight_backward", "T8", "a zero point for each channel",
                {**both, "zero_point": np.array([5, 2]), "d_w_hat": d_w_hat},
                {"bits": 3, "grid": "affine"}, ("6.2", "P29"), ("smoke",))  # fmt: skip
+    ends = np.array([[-4.0, 2.75, 3.0], [-4.75, 3.5, -4.5], [1.5, -0.25, 2.0]])
+    live = np.array([[-LN11 / 2, 1.0, -1.0], [1.5, -1.5, 0.5], [0.25, -0.75, 2.0]])
+    square = weights(ends, np.array([0.5, 2.0, 0.25]), np.round(live * 8) / 8)
+    yield Case("adaround_weight_backward", "T8", "square; levels at, across and off the ends",
+               {**square, "d_w_hat": dyadic(("square", "d"), (3, 3), 7, 4) + 0.0625},
+               {"bits": 3}, ("6.2", "P29"))  # fmt: skip
+    exact = weights(np.array([[-4.0, 3.0, 2.0]]), np.array([0.5]), np.array([[-3.0, -3.0, 3.0]]))
+    yield Case("adaround_weight_backward", "T8", "levels exactly at the ends",
+               {**exact, "d_w_hat": np.array([[1.0, 2.0, -3.0]])}, {"bits": 3},
+               ("6.2", "P29"))  # fmt: skip
     yield Case("adaround_weight_backward", "REAL", "any weight, steps that are no powers of two",
                {**real("backward"), "d_w_hat": dyadic(("backward", "d"), (3, 2, 4), 24, 22)},
                {"grid": "affine"}, ("6.2",))  # fmt: skip

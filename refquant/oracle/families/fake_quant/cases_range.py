@@ -37,6 +37,8 @@ def cases() -> Iterator[Case]:
     attrs = {"grid": "signed", "divisor": "amct"}
     ends = -np.array([2.0, 2.0, 2.03125, 0.5]), np.array([1.984375, 2.0, 2.0, 3.96875])
     yield case("T8", "signed by amct about the ratio 128 to 127", ends, attrs)
+    ends = -np.array([2.0, 1.0, 1.5]), np.array([1.0, 2.0, 1.5])
+    yield case("T8", "narrow by amct, either end the larger", ends, {**attrs, "bits": 3})
     eps = 2.0**-20
     lo = -np.array([2.5, 3.5, 2.25, 0.5, 1.5, 0.0, 9.0]) * eps
     yield case("T8", "steps at the floor: ties of the zero point", (lo, lo + 12 * eps),

@@ -53,6 +53,8 @@ def float_cases() -> Iterator[Case]:
     acc = codes(("requant_float", "square"), (3, 3), -400, 400)
     yield case("T8", "a square matrix, channels last", acc, (*per_channel, 0.25, 7),
                {"axis": 1})  # fmt: skip
+    yield case("T8", "a square matrix, channels first", acc, (*per_channel, 0.25, 7),
+               {"axis": 0})  # fmt: skip
     yield case("T8", "one number, no axes", np.array(7), (0.25, 0.0, 0.5, 2), {})
     yield case("T53", "accumulators of 32 bits", EXTREMES, (2.0**-24, 0.5, 1.0, 3),
                {"bits": 8})  # fmt: skip

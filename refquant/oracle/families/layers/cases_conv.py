@@ -71,6 +71,7 @@ CONVS: tuple[tuple[str, tuple[int, ...], tuple[int, ...], dict[str, Any]], ...] 
     ("depthwise, a 1x5 kernel on a 10x4 map", (1, 3, 10, 4), (3, 1, 1, 5), LINE),
     ("windows that see padding only", (2, 2, 2, 3), (3, 2, 1, 2), FRAME),
     ("a 1x1 kernel: a linear layer", (2, 3, 1, 1), (4, 3, 1, 1), {}),
+    ("square: a transposed kernel has the same shape", (1, 2, 4, 4), (2, 2, 3, 3), {}),
 )
 
 
@@ -108,7 +109,7 @@ def conv_cases() -> Iterator[Case]:
 def backward_cases() -> Iterator[Case]:
     """Yield the cases of `conv2d_backward`."""
     clauses = ("4.1", "P02", "C1")
-    for number, (purpose, x, w, attrs) in enumerate(CONVS[:5]):
+    for number, (purpose, x, w, attrs) in enumerate((*CONVS[:5], CONVS[-1])):
         inputs = operands(f"backward {purpose}", x, w, "T8")
         size = (x[0], w[0], *output_size(x[2:], w[2:], attrs))
         inputs["d_y"] = dyadic(("conv2d", "d_y", purpose), size, 7, 3)
