@@ -32,6 +32,14 @@ def test_a_right_backend_passes(dtype: str) -> None:
     assert report.ran + skipped == len(goldens())
 
 
+@pytest.mark.parametrize("mode", ["FAST", "PINNED"])
+def test_the_library_passes_its_own_goldens(mode: str) -> None:
+    """All of them, in every layout, in either arithmetic."""
+    report = oracle.verify(f"refquant.oracle.itself:{mode}", "full")
+    assert report.passed, report.to_text()
+    assert report.ran == report.floor
+
+
 def test_every_layout_is_tried_in_the_full_tier() -> None:
     """A backend that only takes C order fails there, whatever layout a case gets otherwise."""
 

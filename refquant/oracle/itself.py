@@ -28,7 +28,8 @@ class Itself:
 
     def run(self, op: str, inputs: Inputs, attrs: Attrs) -> Arrays:
         """Return what the library computes."""
-        with nx.arithmetic(self.mode):
+        slices = 3 if self.mode == "pinned" else None  # two are less than double precision
+        with nx.arithmetic(self.mode, slices):
             return ops()[op].reference(inputs, attrs)
 
 
