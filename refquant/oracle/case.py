@@ -32,7 +32,8 @@ class Case:
     clauses : tuple of str
         Of the op's clauses, those that this case tests.
     flags : tuple of str
-        "smoke": in the smoke tier. "trajectory": a step of a recorded run.
+        "trajectory": a step of a recorded run. "smoke" is its author's hint and decides nothing:
+        the tier is chosen by `refquant.oracle.smoke`.
     """
 
     op: str

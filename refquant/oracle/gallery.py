@@ -114,7 +114,7 @@ class Gallery:
                 wrong += int(np.count_nonzero(bad))
                 agree = self.agree(wall, value)
                 axes = tuple(range(1, agree.ndim))
-                explained[wall.present] += np.count_nonzero(agree & bad, axis=axes)
+                explained[wall.present] += np.count_nonzero(agree & wall.off & bad, axis=axes)
                 contradicted[wall.present] += np.count_nonzero(wall.off & ~bad & ~agree, axis=axes)
         return explained / np.maximum(wrong + contradicted, 1)
 

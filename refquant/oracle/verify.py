@@ -79,7 +79,7 @@ def verify(
     known, failures = expected.split(failures)
     return Report(
         backend=opened.name,
-        spec=backend if isinstance(backend, str) else opened.name,
+        spec=backend if isinstance(backend, str) else "BACKEND",
         dtype=form.name,
         tier=tier,
         coverage=coverage,

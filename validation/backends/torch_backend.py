@@ -212,13 +212,6 @@ def border_bound(x: Given, a: Given) -> Given:
     return {"e": torch.clamp(0.5 + a["kappa"] * (torch.sigmoid(p) - 0.5), 0, 1)}
 
 
-def kl_logits(x: Given, a: Given) -> Given:
-    """F.kl_div, batchmean."""
-    t = a.get("temperature", 1.0)
-    q, p = F.log_softmax(x["q"] / t, -1), F.softmax(x["fp"] / t, -1)
-    return {"value": F.kl_div(q, p, reduction="batchmean")}
-
-
 FORWARD: dict[str, Callable[[Given, Given], Any]] = {
     "round": round_,
     "border_round": border_round,
