@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import refquant as rq
 from oracle_tests.oracle_cases import Nothing
 from refquant.oracle.fingerprint import fingerprint
 from refquant.oracle.profiles import PROFILES, resolve, speaks
@@ -86,3 +87,17 @@ def test_every_profile_is_spoken_by_some_case(name: str) -> None:
             if speaks(fields, ops()[op], ops()[op].resolve(item.case.attrs))
         ]
         assert spoken, f"{name} has no case of {op}"
+
+
+@pytest.mark.parametrize("name", sorted({n for n in PROFILES if f"adaround-{n}" in rq.METHODS}))
+def test_a_profile_says_what_the_method_of_that_name_does(name: str) -> None:
+    """Two tables of the same facts must not drift apart."""
+    setting = rq.METHODS[f"adaround-{name}"]
+    phase = setting.phases[0]
+    assert phase.penalty is not None
+    sources = (phase.penalty.beta, setting.weights, phase.terms[0])
+    shared = {field for field in PROFILES[name] if any(hasattr(s, field) for s in sources)}
+    assert len(shared) >= 3
+    for field in shared:
+        value = next(getattr(s, field) for s in sources if hasattr(s, field))
+        assert PROFILES[name][field] == value, field

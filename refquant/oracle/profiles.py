@@ -21,7 +21,7 @@ TFLITE = {"quantize_multiplier.mantissa_rounding": "half_away"}  # std::round of
 PROFILES: dict[str, dict[str, Any]] = {
     "any": {},
     "paper": {},
-    "brecq": {**RELEASED, "after": "continue", "tie": "up", "edge": "inclusive"},
+    "brecq": {**RELEASED, "after": "hold", "tie": "up", "edge": "inclusive"},
     "qdrop": {**RELEASED, "after": "hold", "tie": "up", "edge": "inclusive"},
     "mqbench": {**RELEASED, "after": "hold", "tie": "up", "edge": "inclusive"},
     "aimet": {"curve": "cosine", "first_step": 0, "after": "refuse", "tie": "up"},
