@@ -121,7 +121,7 @@ def test_an_interrupt_ends_the_workers_and_keeps_finished_rows(tmp_path: Path) -
     words += ["--steps", "100000000"]
     words += ["--workers", "1", "--out", str(out)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "refquant.cli.main", *words],
+        [sys.executable, "-m", "refquant", *words],
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,

@@ -196,9 +196,17 @@ def test_a_process_ends_with_the_exit_code() -> None:
     assert process("train digits").returncode == 4
 
 
+def test_the_package_runs_as_a_module() -> None:
+    """As the command does, and under its name."""
+    ended = process("--help")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("usage: refquant ")
+    assert all(command.__name__.rpartition(".")[2] in ended.stdout for command in COMMANDS)
+
+
 def process(line: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own, whose standard output is buffered as usual."""
-    command = [sys.executable, "-m", "refquant.cli.main", *shlex.split(line)]
+    command = [sys.executable, "-m", "refquant", *shlex.split(line)]
     env = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
     return subprocess.run(
         command, cwd=ROOT, env=env, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False

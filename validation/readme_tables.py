@@ -53,7 +53,7 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
 
 def demo_output() -> str:
     """Return what ``refquant demo`` prints, as a Markdown code block."""
-    command = [sys.executable, "-m", "refquant.cli.main", "demo"]
+    command = [sys.executable, "-m", "refquant", "demo"]
     run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return f"```text\n{run.stdout.rstrip()}\n```"
 

@@ -125,7 +125,3 @@ def exit_code(error: BaseException) -> int:
     fail(f"{type(error).__name__}: {error}")
     note(REPORT)
     return INTERNAL
-
-
-if __name__ == "__main__":
-    sys.exit(main())
