@@ -37,6 +37,6 @@ def row(config: Config, noise: list[float], kl: list[float], **fields: Any) -> d
         "codes_sha256": "0" * 64,
         "seconds": 1.0,
         "images": {"signal": [8.0] * len(noise), "noise": noise, "kl": kl, "right": right},
-        "units": [UNIT | {"decided": 0.5}] if config.method == "adaround" else [],
+        "units": [UNIT | {"decided": 0.5, "rounded": 6}] if config.method == "adaround" else [],
         **fields,
     }

@@ -32,7 +32,7 @@ MEAN = {
     *("seconds", "integer_equals_fake", "phases"),
 }
 PHASE = {
-    *("phase", "units", "decided_mean", "decided_min", "hard_start", "hard_end", "kept_start"),
+    *("phase", "units", "decided", "decided_min", "hard_start", "hard_end", "kept_start"),
 }
 PAIR = {
     *("group", "bits", "baseline", "candidate", "verdict", "runs", "runs_better"),
@@ -233,7 +233,7 @@ def test_the_caution_follows_the_copies(copies: int, words: str) -> None:
 )
 def test_methods_that_were_not_decided_are_named(decided: float | None, named: bool) -> None:
     """At the end of the last phase; the groups within "all" do not repeat it."""
-    phases = [{"decided_mean": 0.1}, {"decided_mean": decided}]
+    phases = [{"decided": 0.1}, {"decided": decided}]
     mean = {"method": "brecq", "bits": "W2A2", "phases": phases}
     plain = {"method": "nearest", "bits": "W2A2", "phases": [], "group": "all"}
     groups = [plain, {**mean, "group": "all"}, {**mean, "group": "digits-mlp"}]

@@ -154,19 +154,21 @@ def test_the_order_of_rows_does_not_matter_and_nothing_is_random() -> None:
 def test_convergence_by_hand() -> None:
     """Two runs of two units: sums over units, means over runs; phases apart; None is left out."""
     unit = {"phase": 0, "unit": "a", "hard_start": 4.0, "hard_end": 1.0, "kept_start": False}
-    first = [unit | {"decided": 0.5}, unit | {"hard_end": 2.0, "decided": 1.0, "kept_start": True}]
-    second = [unit | {"hard_start": 8.0, "decided": None}, unit | {"decided": 0.75}]
-    later = [{**unit, "phase": 1, "decided": 0.25}]
+    unit |= {"rounded": 10, "decided": 0.5}
+    first = [unit, unit | {"hard_end": 2.0, "decided": 1.0, "kept_start": True}]
+    second = [unit | {"hard_start": 8.0, "decided": None}, unit | {"rounded": 180, "decided": 0.0}]
+    later = [{**unit, "phase": 1, "rounded": 0, "decided": 1.0}]
     found = convergence([{"units": first + later}, {"units": second}])
     assert found[0] == {
         "phase": 0,
         "units": 4,
-        "decided_mean": 0.75,
-        "decided_min": 0.5,
+        "decided": 0.075,  # (5 + 10 + 0) / 200
+        "decided_min": 0.0,
         "hard_start": 10.0,
         "hard_end": 2.5,
         "kept_start": 0.25,
     }
+    assert found[1]["decided"] is None is found[1]["decided_min"]
     assert (found[1]["phase"], found[1]["units"], found[1]["hard_start"]) == (1, 1, 4.0)
     assert convergence([{"units": []}]) == []
 

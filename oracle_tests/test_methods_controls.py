@@ -47,20 +47,35 @@ def test_qdrop_at_the_input_drops_at_the_unit_alone():
 
 
 @pytest.mark.parametrize("name", ["adaround", "brecq", "qdrop", "nwq", "adaqtransform", "pd-quant"])
-def test_an_equal_penalty_changes_nothing_else(name):
-    """lambda 0.05, beta 16 -> 2, in every phase that has a penalty."""
-    base, equal = METHODS[name], resolve(f"{name}+equal-penalty")
+def test_equal_rounding_changes_nothing_else(name):
+    """lambda 0.05, beta 16 -> 2 where there is a penalty; alpha at 3e-3 where it is learnt."""
+    base, equal = METHODS[name], resolve(f"{name}+equal-rounding")
     assert differing(base, equal) == {"phases"}
     assert (PENALTY.lam, PENALTY.beta.start, PENALTY.beta.end) == (0.05, 16.0, 2.0)
     for before, after in zip(base.phases, equal.phases, strict=True):
-        assert after == replace(before, penalty=PENALTY if before.penalty else None)
-    assert resolve("aquant+equal-penalty").phases == AQUANT.phases
+        learn = tuple((n, Learn(lr=3e-3) if n == "alpha" else how) for n, how in before.learn)
+        penalty = PENALTY if before.penalty else None
+        assert after == replace(before, penalty=penalty, learn=learn)
+    assert resolve("aquant+equal-rounding").phases == AQUANT.phases
 
 
-def test_an_equal_penalty_needs_a_penalty():
+def test_normalized_changes_nothing_else():
+    """Every lp term is divided by the power of its float output; PD-Quant's kl term is not."""
+    for name in ("adaround", "brecq", "nwq", "pd-quant"):
+        base, normal = METHODS[name], resolve(f"{name}+normalized")
+        assert differing(base, normal) == {"phases"}
+        for before, after in zip(base.phases, normal.phases, strict=True):
+            terms = [replace(t, normalize="power") if t.kind == "lp" else t for t in before.terms]
+            assert after == replace(before, terms=tuple(terms))
+    assert {t.kind for t in METHODS["pd-quant"].phases[0].terms} == {"lp", "kl"}
+
+
+def test_a_fair_footing_needs_something_to_stand_on():
     for name in ("lsq", "nearest"):
         with pytest.raises(ValueError, match=r"a method with a penalty.*as it is"):
-            resolve(f"{name}+equal-penalty")
+            resolve(f"{name}+equal-rounding")
+    with pytest.raises(ValueError, match="learns nothing"):
+        resolve("nearest+normalized")
     with pytest.raises(ValueError, match="looks at the inputs of layers"):
         resolve("qdrop+closed-form")
 

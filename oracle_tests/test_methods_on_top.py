@@ -14,7 +14,7 @@ OPTIONS = {"weight_bits": 3, "act_bits": 3, "steps": 2}
 BASES = [name for name in METHODS if "+" not in name and METHODS[name].weights is not None]
 # Redistributions find no pattern in this network; what they do has tests of its own.
 ADDED = [name for name, adds in ADDITIONS.items() if not adds.prepare]
-TWICE = ("qdrop+adaqtransform+bias-correction", "aquant+closed-form+adaqtransform+equal-penalty")
+TWICE = ("qdrop+adaqtransform+bias-correction", "aquant+closed-form+adaqtransform+equal-rounding")
 pytestmark = pytest.mark.filterwarnings("ignore:.*xi is:UserWarning")
 
 
@@ -29,7 +29,7 @@ def refusal(base, addition):
         return "learns nothing|needs b0|inputs of layers|a phase that rounds activations"
     if set(adds.begin) & set(setting.finish):
         return "set FitBorder"
-    if (adds.learn or adds.begin) and not setting.phases:
+    if (adds.learn or adds.begin or adds.normalize) and not setting.phases:
         return "learns nothing"
     if "bias" in setting.learnt and "bias" in {n for step in adds.finish for n in step.writes}:
         return "overwrites 'bias'"
@@ -55,7 +55,7 @@ def test_a_method_with_an_addition(base, addition):
             resolve(f"{base}+{addition}")
         return
     assert resolve(f"{base}+{addition}").name == f"{base}+{addition}"
-    if addition == "equal-penalty":
+    if addition in ("equal-rounding", "normalized"):
         return  # the same parts as without it
     result = quantize(NETWORK, X, f"{base}+{addition}", **OPTIONS)
     check_deployed(result)

@@ -215,7 +215,7 @@ def test_a_half_written_unit_is_not_seen(tmp_path):
 def test_two_processes_may_share_a_checkpoint(tmp_path):
     """The second to finish a unit finds it there, and replaces it by the same."""
     store = Store(tmp_path)
-    record = Record(0, "a", (1,), (0.5,), (0.0,), (), (1.0,), 2.0, 1.0, False)
+    record = Record(0, "a", (1,), (0.5,), (0.0,), (), 3, (1.0,), 2.0, 1.0, False)
     own = {("a/b", "alpha"): np.arange(3.0), ("a/b", "codes"): np.arange(3)}
     for _ in range(2):
         store.keep("phase0-unit000", own, record)
@@ -228,8 +228,8 @@ def test_two_processes_may_share_a_checkpoint(tmp_path):
 
 def test_records_survive_as_json():
     """Numbers bit for bit, infinities and NaN as text, a unit called "nan" as it is."""
-    columns = ((1, 2), (0.1, math.inf), (1e-300, 0.0), (20.0, 2.0), (0.5, 1.0))
-    record = Record(1, "nan", *columns, -math.inf, 1 / 3, True)
+    columns = ((1, 2), (0.1, math.inf), (1e-300, 0.0), (20.0, 2.0))
+    record = Record(1, "nan", *columns, 5, (0.5, 1.0), -math.inf, 1 / 3, True)
     data = json.loads(json.dumps(record_to_data(record), allow_nan=False))
     assert record_from_data(data) == record
     odd = record_from_data(record_to_data(record._replace(hard_start=math.nan)))

@@ -116,7 +116,8 @@ def means(
 def convergence(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Return, for every phase, how far it came: evidence that a comparison is a fair one.
 
-    ``decided_mean`` and ``decided_min`` over runs and units; ``hard_start`` and ``hard_end``, the
+    ``decided``, the share of all weights of all runs, and ``decided_min``, that of the worst unit
+    (None where nothing is rounded); ``hard_start`` and ``hard_end``, the
     loss on the calibration images with weights rounded for good, summed over units, mean over
     runs; ``kept_start``, the share of units where learning made nothing better and was undone.
     """
@@ -124,7 +125,8 @@ def convergence(rows: Sequence[Row]) -> list[dict[str, Any]]:
     for phase in sorted({unit["phase"] for row in rows for unit in row["units"]}):
         runs = [[u for u in row["units"] if u["phase"] == phase] for row in rows]
         units = [unit for run in runs for unit in run]
-        decided = [u["decided"] for u in units if u["decided"] is not None]
+        known = [unit for unit in units if unit["rounded"] and unit["decided"] is not None]
+        decided = [(unit["rounded"], unit["decided"]) for unit in known]
         start, end = (
             _mean([_mean([u[name] for u in run]) * len(run) for run in runs if run])
             for name in ("hard_start", "hard_end")
@@ -133,14 +135,20 @@ def convergence(rows: Sequence[Row]) -> list[dict[str, Any]]:
             {
                 "phase": phase,
                 "units": len(units),
-                "decided_mean": _mean(decided) if decided else None,
-                "decided_min": min(decided) if decided else None,
+                "decided": _share(decided),
+                "decided_min": min((share for _, share in decided), default=None),
                 "hard_start": start,
                 "hard_end": end,
                 "kept_start": _mean([float(u["kept_start"]) for u in units]),
             }
         )
     return found
+
+
+def _share(parts: Sequence[tuple[int, float]]) -> float | None:
+    """Return the share of a whole of which parts have these sizes and shares."""
+    whole = sum(size for size, _ in parts)
+    return sum(size * share for size, share in parts) / whole if whole else None
 
 
 def pairs(

@@ -14,7 +14,7 @@ from typing import Any
 from refquant._checks import complaint
 
 Row = dict[str, Any]
-SCHEMA = 2  # of a row: 2 added what was measured on every image and in every unit
+SCHEMA = 3  # of a row: 2 added images and units, 3 how many weights a unit rounds
 WORDS = ("inf", "-inf", "nan")
 
 

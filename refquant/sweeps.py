@@ -150,14 +150,15 @@ def unit(record: Record) -> Row:
     -------
     dict
         ``phase``, ``unit``, ``hard_start`` and ``hard_end`` (loss with weights rounded for good,
-        before and after), ``decided`` (share of rounding variables; None where nothing was
-        recorded) and ``kept_start``.
+        before and after), ``rounded`` (number of rounding variables), ``decided`` (share of them;
+        None where nothing was recorded) and ``kept_start``.
     """
     return {
         "phase": record.phase,
         "unit": record.unit,
         "hard_start": record.hard_start,
         "hard_end": record.hard_end,
+        "rounded": record.rounded,
         "decided": record.binary[-1] if record.binary else None,
         "kept_start": record.kept_start,
     }

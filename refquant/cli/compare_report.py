@@ -108,11 +108,11 @@ def unsettled(report: Mapping[str, Any]) -> list[str]:
     there were too few steps.
     """
     found = [
-        f"{m['method']} {m['bits']} {p['decided_mean']:.1%}"
+        f"{m['method']} {m['bits']} {p['decided']:.1%}"
         for m in report["methods"]
         if m["group"] == _whole(report)
         for p in m["phases"][-1:]
-        if p["decided_mean"] is not None and p["decided_mean"] < SETTLED
+        if p["decided"] is not None and p["decided"] < SETTLED
     ]
     if not found:
         return []
@@ -153,7 +153,7 @@ def _course(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
         (
             *(m["bits"], m["method"], str(p["phase"] + 1)),
             *(f"{p['hard_start']:.4g}", f"{p['hard_end']:.4g}"),
-            *(_share(p[name]) for name in ("decided_mean", "decided_min", "kept_start")),
+            *(_share(p[name]) for name in ("decided", "decided_min", "kept_start")),
         )
         for m in report["methods"]
         if m["group"] == _whole(report)

@@ -12,7 +12,13 @@ from refquant.methods.adaqtransform import ADDS as XI_ETA
 from refquant.methods.adaquant import ADAQUANT, ADAQUANT_SEQUENTIAL
 from refquant.methods.adaround import ADAROUND
 from refquant.methods.adaround_dialects import DIALECTS
-from refquant.methods.aquant import AQUANT, AQUANT_RECOMMENDED, CLOSED_FORM, EQUAL_PENALTY
+from refquant.methods.aquant import (
+    AQUANT,
+    AQUANT_RECOMMENDED,
+    CLOSED_FORM,
+    EQUAL_ROUNDING,
+    NORMALIZED,
+)
 from refquant.methods.brecq import BRECQ, BRECQ_FISHER_DIAG, BRECQ_FISHER_FULL
 from refquant.methods.catalogue import Catalogue
 from refquant.methods.closed_border import NEAREST_BORDER
@@ -91,7 +97,8 @@ ADDITIONS = {
     "ols": OLS,
     "bias-correction": BIAS_CORRECTION,
     "closed-form": CLOSED_FORM,
-    "equal-penalty": EQUAL_PENALTY,
+    "equal-rounding": EQUAL_ROUNDING,
+    "normalized": NORMALIZED,
     "smoothquant": SMOOTHQUANT,
     "os-plus": OS_PLUS,
     "cle": CLE,

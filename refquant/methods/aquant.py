@@ -13,9 +13,11 @@ arXiv:2208.11945 (methods.md 13). The border's formula is in `refquant.quantizer
 
 Beyond the paper, ``aquant+closed-form`` starts every border at the best shared one instead of 1/2
 (methods.md 13.2): a lower loss to begin with, none after 150 steps (`validation/closed_border.md`).
-``qdrop+equal-penalty`` is QDrop with AQuant's lambda and beta, as joint methods are compared at an
-equal penalty or not at all. `real_weights` has AQuant for activations alone, `controls` what a
-comparison must hold against it.
+``qdrop+equal-rounding`` is QDrop with AQuant's lambda, beta and rate of alpha: methods that round
+weights otherwise are compared at equal rounding or not at all. ``nwq+normalized`` divides each
+layer's loss by the power of its float output, without which lambda means another thing in every
+layer. `real_weights` has AQuant for activations alone, `controls` what a comparison must hold
+against it.
 
 `AQUANT` is the paper as read in methods.md 13.3. `AQUANT_RECOMMENDED` sends gradient to the border
 only where the border matters (D17), and moves it more slowly: at a few hundred steps the published
@@ -42,6 +44,7 @@ from refquant.methods.setting import Learn, Mix, Penalty
 from refquant.optim.schedules import BetaSchedule, RoundingSchedule
 from refquant.quantizers.border_options import BorderOptions
 
+ALPHA = Learn(lr=3e-3)
 BORDER = Learn(lr=1e-3)
 SLOW_BORDER = Learn(lr=1.5e-4)  # 3 / steps
 BORDER_NAMES = ("b0", "b1", "b2", "fusion")
@@ -49,7 +52,10 @@ SEARCH = MseSearch("grid100_1d", p=2.4)
 
 PENALTY = Penalty(lam=0.05, beta=BetaSchedule(start=16.0, end=2.0))
 CLOSED_FORM = Adds(reference="closed-form border, methods.md 13.2", begin=(FitBorder(),))
-EQUAL_PENALTY = Adds(reference="AQuant's penalty, arXiv:2208.11945", penalty=PENALTY)
+EQUAL_ROUNDING = Adds(
+    reference="weights rounded as in arXiv:2208.11945", penalty=PENALTY, relearn=(("alpha", ALPHA),)
+)
+NORMALIZED = Adds(reference="losses over float power", normalize="power")
 
 AQUANT = replace(
     QDROP,
@@ -62,7 +68,7 @@ AQUANT = replace(
         replace(
             QDROP.phases[0],
             learn=(
-                ("alpha", Learn(lr=3e-3)),
+                ("alpha", ALPHA),
                 ("s_x", S_X),
                 *((name, BORDER) for name in BORDER_NAMES),
             ),

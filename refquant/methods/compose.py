@@ -3,7 +3,8 @@
     from a    everything: preparation, quantizers, placement, phases, steps, learning rates
     from b    only what its file lists in an `Adds`: AdaQTransform its xi and eta, a closed form
               its finishing step, a redistribution of ranges its preparing step, the border in
-              closed form the step that starts each unit
+              closed form the step that starts each unit, an equal footing for a comparison its
+              penalty and rates
 
 Learnt additions join *every* phase of a. A phase learns weights, or the steps of activations, or
 both; xi and eta stand behind the product of both, so there is no phase that has nothing to do with
@@ -14,12 +15,14 @@ has to be learnt behind a method that learns nothing.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from refquant._checks import complaint
-from refquant.methods.parts import Learn, Penalty
+from refquant.methods.parts import Learn, Penalty, Term
 from refquant.methods.phase import Phase
 from refquant.methods.setting import Setting
+
+PHASE_FIELDS = ("learn", "begin", "penalty", "relearn", "normalize")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,10 @@ class Adds:
         Start every unit, in every phase that quantizes activations.
     penalty : Penalty or None
         Takes the place of the penalty of every phase that has one.
+    relearn : tuple of (parameter, Learn)
+        Takes the place of how a phase learns the parameter, in every phase that learns it.
+    normalize : {"none", "power"} or None
+        Takes the place of what every "lp" term is divided by (`Term`).
     """
 
     reference: str
@@ -49,11 +56,13 @@ class Adds:
     finish: tuple[Any, ...] = ()
     begin: tuple[Any, ...] = ()
     penalty: Penalty | None = None
+    relearn: tuple[tuple[str, Learn], ...] = ()
+    normalize: Literal["none", "power"] | None = None
 
     @property
     def in_phases(self) -> tuple[str, ...]:
         """Names of the fields that need a phase to join."""
-        return tuple(name for name in ("learn", "begin", "penalty") if getattr(self, name))
+        return tuple(name for name in PHASE_FIELDS if getattr(self, name))
 
 
 def compose(base: Setting, name: str, adds: Adds) -> Setting:
@@ -94,13 +103,20 @@ def compose(base: Setting, name: str, adds: Adds) -> Setting:
 
 
 def _joined(phase: Phase, adds: Adds) -> Phase:
-    rounds = "activations" in phase.quantize
+    rounds, anew = "activations" in phase.quantize, dict(adds.relearn)
     return replace(
         phase,
-        learn=(*phase.learn, *adds.learn),
+        learn=(*((name, anew.get(name, how)) for name, how in phase.learn), *adds.learn),
         begin=(*phase.begin, *(adds.begin if rounds else ())),
         penalty=adds.penalty if adds.penalty and phase.penalty else phase.penalty,
+        terms=tuple(_normalized(term, adds) for term in phase.terms),
     )
+
+
+def _normalized(term: Term, adds: Adds) -> Term:
+    if adds.normalize is None or term.kind != "lp":
+        return term
+    return replace(term, normalize=adds.normalize)
 
 
 def _check_phases(name: str, base: Setting, adds: Adds) -> None:

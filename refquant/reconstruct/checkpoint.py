@@ -72,7 +72,7 @@ def record_from_data(data: Any) -> Record | None:
     """Return the record that `record_to_data` wrote; None if `data` is nothing of the kind."""
     if not isinstance(data, dict) or set(data) != set(Record._fields):
         return None
-    kinds = (int, str, *[tuple] * 5, float, float, bool)
+    kinds = (int, str, *[tuple] * 4, int, tuple, float, float, bool)
     pairs = list(zip(Record._fields, kinds, strict=True))
     values = {n: data[n] if kind is str else _restored(data[n]) for n, kind in pairs}
     return Record(**values) if all(type(values[n]) is kind for n, kind in pairs) else None

@@ -18,8 +18,10 @@ class Record(NamedTuple):
         Regulariser, lambda included; 0 while it is off.
     beta : tuple of float
         Its exponent; empty without a penalty.
+    rounded : int
+        Rounding variables of the unit.
     binary : tuple of float
-        Share of rounding variables that are decided.
+        Share of them that are decided.
     hard_start, hard_end : float
         Loss on the whole calibration set with weights rounded for good, as the phase starts and of
         what it returned. AdaRound starts at nearest rounding (ties up), so this pair says what
@@ -34,6 +36,7 @@ class Record(NamedTuple):
     loss: tuple[float, ...]
     penalty: tuple[float, ...]
     beta: tuple[float, ...]
+    rounded: int
     binary: tuple[float, ...]
     hard_start: float
     hard_end: float

@@ -52,7 +52,8 @@ class Course:
         steps, loss, penalty, beta, binary = columns
         betas = () if task.phase.penalty is None else beta
         name, phase = task.unit.name, task.key[1]
-        return Record(phase, name, steps, loss, penalty, betas, binary, *hard, back)
+        rounded = sum(rounding_sizes(task).values())
+        return Record(phase, name, steps, loss, penalty, betas, rounded, binary, *hard, back)
 
 
 def learn_unit(
@@ -91,10 +92,12 @@ def hard_loss(task: UnitTask, own: State) -> float:
 def share_binary(task: UnitTask, own: State) -> float:
     """Return the share of decided rounding variables, weighted by their number."""
     weights, params = task.model.weights, group_by_node(own)
-    decided, size = 0.0, 0
-    for layer in task.unit.layers:
-        if layer in weights:
-            own_size = weight_of(task.network, layer).size
-            decided += weights[layer].share_binary(params[layer]) * own_size
-            size += own_size
-    return decided / size if size else 1.0
+    sizes = rounding_sizes(task)
+    decided = sum(weights[name].share_binary(params[name]) * n for name, n in sizes.items())
+    return decided / sum(sizes.values()) if sizes else 1.0
+
+
+def rounding_sizes(task: UnitTask) -> dict[str, int]:
+    """Return how many weights of the unit are rounded, by layer."""
+    layers = [name for name in task.unit.layers if name in task.model.weights]
+    return {name: weight_of(task.network, name).size for name in layers}
