@@ -17,6 +17,7 @@ from refquant.components import (
     DecoupledWeights,
     NearestActivations,
     NearestWeights,
+    TrainedWeights,
 )
 from refquant.components.weights import dequantized
 from refquant.methods import METHODS
@@ -25,7 +26,7 @@ from refquant.quantizers.grid import Grid
 
 SEEDS = st.integers(0, 2**32 - 1)
 KINDS = ("signed", "narrow", "affine", "unsigned")
-WEIGHTS = (NearestWeights, AdaRoundWeights, DecoupledWeights)
+WEIGHTS = (NearestWeights, AdaRoundWeights, DecoupledWeights, TrainedWeights)
 
 
 def weight(seed, dtype=np.float64):

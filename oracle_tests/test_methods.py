@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from oracle_tests.reconstruct_cases import TABLE, adaround, images, residual
+from oracle_tests.reconstruct_cases import TABLE, adaround, classes, images, residual
 from refquant import numerics as nx
 from refquant.calibrate.ranges import MinMax
 from refquant.components import (
@@ -44,7 +44,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*xi is:UserWarning")
 def run(name, network=None, x=None, **options):
     network = residual() if network is None else network
     x = images(network) if x is None else x
-    options = {"weight_bits": 3, "act_bits": 4, "steps": STEPS, **options}
+    widths = {"weight_bits": 3, "act_bits": 4}
+    options = {**widths, "steps": STEPS, "labels": classes(x), **options}
     return quantize(network, x, EVERY.get(name, name), **options)
 
 

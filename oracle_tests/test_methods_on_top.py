@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from oracle_tests.reconstruct_cases import images, normed
+from oracle_tests.reconstruct_cases import classes, images, normed
 from refquant.deploy import run_fake, run_integer
 from refquant.methods import ADDITIONS, METHODS, resolve
 from refquant.pipeline import quantize
 
 NETWORK = normed()
 X = images(NETWORK, 48)
-OPTIONS = {"weight_bits": 3, "act_bits": 3, "steps": 2}
+OPTIONS = {"weight_bits": 3, "act_bits": 3, "steps": 2, "labels": classes(X)}
 BASES = [name for name in METHODS if "+" not in name and METHODS[name].weights is not None]
 # Redistributions find no pattern in this network; what they do has tests of its own.
 ADDED = [name for name, adds in ADDITIONS.items() if not adds.prepare]

@@ -75,6 +75,20 @@ BAD = {
     "dtype": ({"dtype": "float16"}, ValueError, "'float16'; expected one of"),
     "progress": ({"progress": "bar"}, TypeError, "progress is str"),
     "progress 1": ({"progress": 1}, TypeError, "progress is int"),
+    "no labels": (
+        {"method": "qat-lsq"},
+        ValueError,
+        "labels is None with 'qat-lsq'; expected the class of every calibration input. Pass labels",
+    ),
+    "labels as rows": ({"labels": np.eye(24)}, TypeError, "labels is float64; .* not one-hot"),
+    "a list of labels": ({"labels": [0] * 24}, TypeError, "labels is list"),
+    "a label too few": ({"labels": np.zeros(23, int)}, ValueError, r"shape \(23,\); .*\(24,\)"),
+    "a class too many": (
+        {"method": "qat-lsq", "labels": np.arange(24) % 4},
+        ValueError,
+        r"labels is in 0..3, with an output of shape \('n', 3\)",
+    ),
+    "a negative class": ({"method": "qat-lsq", "labels": -np.ones(24, int)}, ValueError, "-1..-1"),
     "checkpoint": ({"checkpoint": 3}, TypeError, "checkpoint is int"),
 }
 

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from oracle_tests.reconstruct_cases import changed, dense, images, normed, residual
+from oracle_tests.reconstruct_cases import changed, classes, dense, images, normed, residual
 from refquant.deploy import run_fake
 from refquant.methods import METHODS, Learn
 from refquant.methods.adaqtransform import ADAQTRANSFORM
@@ -90,7 +90,8 @@ CODED = [name for name, setting in METHODS.items() if setting.weights is not Non
 def test_every_method_has_its_gaps(name):
     """P34 over the catalogue: codes that are a rounding of the weights never beat the optimum."""
     setting = changed(METHODS[name], merge=()) if METHODS[name].phases else METHODS[name]
-    found = quantize(NET, X, setting, steps=3, **BITS).optimality_gap(X)
+    options = {"steps": 3, "labels": classes(X, 2), **BITS}
+    found = quantize(NET, X, setting, **options).optimality_gap(X)
     assert [gap.layer for gap in found] == ["fc1", "fc2"]
     for gap in found:
         assert gap.exact and gap.reason == "" and gap.loss >= 0.0

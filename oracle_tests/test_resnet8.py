@@ -113,7 +113,7 @@ def test_the_script_writes_a_folder_that_runs_take(
     assert resnet8.main() == 0
     found = subjects.read(into)
     assert found.name in capsys.readouterr().out and found.name.startswith("resnet8:")
-    np.testing.assert_array_equal(found.calib, images(12, 1).astype(np.float32))
+    np.testing.assert_array_equal(found.calib.x, images(12, 1).astype(np.float32))
     assert subjects.load(found.name, into).network.blocks[2][0] == "block3"
     with pytest.raises(ValueError, match="plan them again"):
         subjects.load("resnet8:0000000000000000", into)

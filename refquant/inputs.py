@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from refquant._checks import check_array, check_finite, complaint
+from refquant._checks import check_array, check_finite, check_shape, complaint
 from refquant._types import Array
 from refquant.network import Network
 
@@ -40,6 +40,21 @@ def check_inputs(function: str, network: Network, x: Any) -> Array:
             raise ValueError(complaint(function, "x", "an empty iterator", "some batches", fix))
         return np.concatenate(batches)
     return _checked(function, network, x)
+
+
+def check_labels(function: str, argument: str, labels: Any, count: int) -> Array:
+    """Return the classes of `count` inputs as int64, checked but for how many classes there are.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is not one integer for every input.
+    """
+    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
+        got = str(getattr(labels, "dtype", type(labels).__name__))
+        fix = "Give class numbers, not one-hot rows."
+        raise TypeError(complaint(function, argument, got, "an array of integers", fix))
+    return check_shape(function, argument, labels, (count,)).astype(np.int64)
 
 
 def as_dtype(x: Array, kind: "np.dtype[Any]") -> Array:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from refquant._types import Array
-from refquant.inputs import check_inputs
+from refquant.inputs import check_inputs, check_labels
 from refquant.methods import Setting, resolve
 from refquant.network import Network
 from refquant.pipeline import quantize
@@ -94,6 +94,8 @@ def memory_plan(
     inputs = check_inputs("memory_plan", network, x)
     n, large = len(inputs), 4 * CHUNK
     run = {**options, "method": shortened(resolve(method)), "steps": 1, "checkpoint": None}
+    if run.get("labels") is not None:
+        check_labels("memory_plan", "labels", run["labels"], n)
     if n <= large:
         return MemoryPlan(inputs.nbytes, tuple(rehearsed(network, inputs, run)))
     half, whole = (rehearsed(network, inputs[:m], run) for m in (large // 2, large))
@@ -115,6 +117,8 @@ def shortened(setting: Setting) -> Setting:
 def rehearsed(network: Network, x: Array, run: dict[str, Any]) -> list[Stage]:
     """Return the peaks of a short run on `x`, stage by stage."""
     stages: list[Stage] = []
+    labels = run.get("labels")
+    some = None if labels is None else labels[: len(x)]
     with traced() as peak:
         name = "calibration"
 
@@ -126,7 +130,7 @@ def rehearsed(network: Network, x: Array, run: dict[str, Any]) -> list[Stage]:
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of few samples, say: the run itself will warn
-            quantize(network, x, **{**run, "progress": begins})
+            quantize(network, x, **{**run, "labels": some, "progress": begins})
         stages.append(Stage(name, peak()))
     return stages
 

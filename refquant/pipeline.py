@@ -22,7 +22,7 @@ from refquant._checks import (
 )
 from refquant._types import Array
 from refquant.deploy import HardLayer, absorb_norms, deploy
-from refquant.inputs import as_dtype, check_inputs, update_digest
+from refquant.inputs import as_dtype, check_inputs, check_labels, update_digest
 from refquant.methods import Setting, resolve
 from refquant.network import Network
 from refquant.network.graph import Key, replace_params
@@ -57,6 +57,7 @@ def quantize(
     weight_bits: int = 4,
     act_bits: int = 8,
     first_last_bits: int | None = 8,
+    labels: Array | None = None,
     seed: int = 0,
     steps: int | None = None,
     dtype: str | None = None,
@@ -70,7 +71,7 @@ def quantize(
     network : Network
         Float network; it is not changed.
     x : array (n, *input_shape), np.memmap, or iterator of such arrays
-        Unlabelled calibration inputs, finite. A mapped file in the dtype of the run is not copied;
+        Calibration inputs, finite. A mapped file in the dtype of the run is not copied;
         the batches of an iterator are joined.
     method : str or Setting
         A name of `refquant.METHODS`, a composition ``a+b``, or a setting of your own.
@@ -79,6 +80,9 @@ def quantize(
     first_last_bits : int or None
         Bits of the weights and of the own input of the first and the last layer (D7); None
         treats them like the others.
+    labels : integer array (n,) or None
+        Classes of the inputs, in 0..c-1 for c logits. No method after training reads them;
+        "qat-lsq", whose loss is the task's, asks for them.
     seed : int
         Non-negative; decides every random draw.
     steps : int or None
@@ -119,15 +123,16 @@ def quantize(
     show, folder = choose(progress), _check_path(checkpoint)
     inputs = check_inputs("quantize", _check_network(network), x)
     network, inputs = _as_dtype(network, inputs, dtype)
-    run_id = identify(network, inputs, job)
+    classes = _check_labels(job.setting, network, inputs, labels)
+    run_id = identify(network, inputs, job, classes)
     model = build_model(network, inputs, job.setting, job.bits)
     store = None if folder is None else _open(folder, run_id)
-    run = Run(seed=job.seed, steps=job.steps, progress=show, checkpoint=store)
+    run = Run(job.seed, job.steps, show, store, classes)
     state, history = reconstruct(model, inputs, job.setting, run)
     return _result(model, state, history, job, run_id)
 
 
-def identify(network: Network, x: Array, job: Job) -> str:
+def identify(network: Network, x: Array, job: Job, labels: Array | None = None) -> str:
     """Return the SHA-256 of everything that decides a result, version and arithmetic included."""
     digest = hashlib.sha256()
     graph = (network.name, network.input_shape, network.nodes, network.blocks)
@@ -137,6 +142,8 @@ def identify(network: Network, x: Array, job: Job) -> str:
         digest.update(repr(key).encode())
         update_digest(digest, network.params[key])
     update_digest(digest, x)
+    if labels is not None:
+        update_digest(digest, labels)
     return digest.hexdigest()
 
 
@@ -157,6 +164,24 @@ def _check_network(network: Any) -> Network:
         if value.dtype.kind == "f":
             check_finite("quantize", f"parameter {name!r} of node {node!r}", value)
     return network
+
+
+def _check_labels(setting: Setting, network: Network, x: Array, labels: Any) -> Array | None:
+    """Return the labels if the method reads them, else None."""
+    if labels is None and setting.asks_for_labels:
+        got, expected = f"None with {setting.name!r}", "the class of every calibration input"
+        fix = "Pass labels=..., or choose a method that needs none."
+        raise ValueError(complaint("quantize", "labels", got, expected, fix))
+    if labels is None:
+        return None
+    classes = check_labels("quantize", "labels", labels, len(x))
+    if not setting.asks_for_labels:
+        return None
+    shape = network(x[:1]).shape[1:]
+    if len(shape) != 1 or classes.min() < 0 or classes.max() >= shape[0]:
+        got = f"in {classes.min()}..{classes.max()}, with an output of shape {('n', *shape)}"
+        raise ValueError(complaint("quantize", "labels", got, "in 0..c-1, with logits (n, c)"))
+    return classes
 
 
 def _as_dtype(network: Network, x: Array, dtype: str | None) -> tuple[Network, Array]:

@@ -4,7 +4,7 @@ Those of the zoo are known by name, ``"digits-resnet:2"``. Any other lies in a f
 made, and is called by its network's name and the hash of everything in it:
 
     folder/network/   the network (`refquant.network.save`)
-    folder/images/    calib_x, test_x, test_y
+    folder/images/    calib_x, test_x, test_y, and calib_y where it is known
 
     "resnet8:3f0c9a1be2d47856"
 
@@ -21,23 +21,26 @@ import numpy as np
 
 from refquant import zoo
 from refquant._bundle import read_bundle, write_bundle
-from refquant._checks import check_array, check_shape, complaint
+from refquant._checks import complaint
 from refquant._types import Array
-from refquant.inputs import check_inputs, update_digest
+from refquant.inputs import check_inputs, check_labels, update_digest
 from refquant.network import Network
 from refquant.network import load as load_network
 from refquant.network import save as save_network
 from refquant.zoo import Split
 
-FORMAT, ARRAYS = "refquant-images", ("calib_x", "test_x", "test_y")
+FORMAT, ARRAYS, LABELS = "refquant-images", ("calib_x", "test_x", "test_y"), "calib_y"
 DIGITS = 16  # of the hash, in a name
 
 
 class Subject(NamedTuple):
-    """A float network, calibration images (n, \\*input_shape) and labelled test images."""
+    """A float network, images (n, \\*input_shape) to calibrate on and labelled ones to test on.
+
+    The labels of the calibration images may be None: hardly a method reads them.
+    """
 
     network: Network
-    calib: Array
+    calib: Split
     test: Split
 
     @property
@@ -48,7 +51,7 @@ class Subject(NamedTuple):
         for key in sorted(net.params):
             digest.update(repr(key).encode())
             update_digest(digest, net.params[key])
-        for array in (self.calib, self.test.x, np.asarray(self.test.y)):
+        for array in _arrays(self).values():
             update_digest(digest, array)
         return f"{net.name}:{digest.hexdigest()[:DIGITS]}"
 
@@ -64,10 +67,9 @@ def save(subject: Subject, folder: str | os.PathLike[str]) -> str:
         If the folder is occupied or cannot be written.
     """
     _check(subject, "save")
-    arrays = dict(zip(ARRAYS, _arrays(subject), strict=True))
     Path(folder).mkdir(parents=True, exist_ok=True)
     save_network(subject.network, Path(folder) / "network")
-    write_bundle(Path(folder) / "images", {"format": FORMAT}, arrays)
+    write_bundle(Path(folder) / "images", {"format": FORMAT}, _arrays(subject))
     return subject.name
 
 
@@ -83,7 +85,7 @@ def load(name: str, folder: str | os.PathLike[str] | None = None) -> Subject:
     """
     if folder is None:
         data = zoo.data("digits")
-        return Subject(zoo.load(name), data.calib.x, data.test)
+        return Subject(zoo.load(name), data.train, data.test)
     found = read(folder)
     if found.name != name:
         fix = "The folder has changed since the runs were planned: plan them again."
@@ -97,11 +99,12 @@ def read(folder: str | os.PathLike[str]) -> Subject:
         load_network(Path(folder) / "network"),
         read_bundle(Path(folder) / "images"),
     )
-    if manifest.get("format") != FORMAT or set(arrays) != set(ARRAYS):
+    if manifest.get("format") != FORMAT or set(arrays) - {LABELS} != set(ARRAYS):
         expected = f"{FORMAT} with {', '.join(ARRAYS)}"
         raise ValueError(complaint("subjects.load", "images", sorted(arrays), expected))
     calib, test_x, test_y = (arrays[name] for name in ARRAYS)
-    return _check(Subject(network, calib, Split(test_x, test_y)), "load")
+    labelled = Split(calib, arrays.get(LABELS))
+    return _check(Subject(network, labelled, Split(test_x, test_y)), "load")
 
 
 def _check(subject: Subject, function: str) -> Subject:
@@ -109,14 +112,15 @@ def _check(subject: Subject, function: str) -> Subject:
     if ":" in name or not name:
         fix = "Rename the network; what follows the colon is its hash."
         raise ValueError(complaint(where, "network.name", repr(name), "no colon", fix))
-    calib, x, y = _arrays(subject)
-    check_inputs(where, subject.network, calib)
-    check_inputs(where, subject.network, x)
-    check_shape(where, "test.y", check_array(where, "test.y", y.astype(np.float64)), (len(x),))
-    if y.dtype.kind not in "iu":
-        raise TypeError(complaint(where, "test.y", str(y.dtype), "an array of integers"))
+    for part, split in (("calib", subject.calib), ("test", subject.test)):
+        check_inputs(where, subject.network, split.x)
+        if split.y is not None or part == "test":
+            check_labels(where, f"{part}.y", split.y, len(split.x))
     return subject
 
 
-def _arrays(subject: Subject) -> tuple[Array, Array, Array]:
-    return subject.calib, subject.test.x, np.asarray(subject.test.y)
+def _arrays(subject: Subject) -> dict[str, Array]:
+    """Return what lies in the folder by name, in the order in which it is hashed."""
+    found = (subject.calib.x, subject.test.x, np.asarray(subject.test.y))
+    known = {} if subject.calib.y is None else {LABELS: np.asarray(subject.calib.y)}
+    return dict(zip(ARRAYS, found, strict=True)) | known

@@ -97,8 +97,9 @@ def run(config: Config, folder: str | None = None) -> Row:
         network, calib, test = subjects.load(config.network, folder)
         result = quantize(
             network,
-            calib[: config.calibration],
+            calib.x[: config.calibration],
             config.method,
+            labels=None if calib.y is None else calib.y[: config.calibration],
             weight_bits=config.weight_bits,
             act_bits=config.act_bits,
             first_last_bits=config.first_last_bits,

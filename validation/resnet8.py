@@ -119,7 +119,7 @@ def subject(root: Path) -> Subject:
     train, test = arrays(root / TRAIN), arrays(root / TEST)
     calib = train["x"][:CALIBRATION].astype(np.float32)
     labelled = Split(test["x"].astype(np.float32), test["y"].astype(np.int64))
-    return Subject(build(arrays(root / WEIGHTS)), calib, labelled)
+    return Subject(build(arrays(root / WEIGHTS)), Split(calib, None), labelled)
 
 
 def build(weights: dict[str, np.ndarray]) -> rq.Network:

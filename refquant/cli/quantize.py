@@ -217,17 +217,18 @@ def _cells(values: dict[str, Any]) -> list[str]:
 
 
 def _quantize(network: Network, arguments: argparse.Namespace) -> Result:
-    a, x = arguments, zoo.data("digits").calib.x
+    a, (x, y) = arguments, zoo.data("digits").train
     words = ("weight_bits", "act_bits", "first_last_bits")
     widths = {word: getattr(a, word) for word in words}
     if a.memory:
-        note(f"memory: {memory_plan(network, x, a.method, **widths)}")
+        note(f"memory: {memory_plan(network, x, a.method, labels=y, **widths)}")
     try:
         return quantize(
             network,
             x,
             a.method,
             **widths,
+            labels=y,
             seed=a.seed,
             steps=a.steps,
             checkpoint=a.checkpoint,

@@ -43,6 +43,7 @@ from refquant.components.lsq_plus_activations import LsqPlusActivations
 from refquant.components.output_transform import FreeBias, NormAffine, XiEta
 from refquant.components.progressive_weights import ProgressiveWeights
 from refquant.components.squant_weights import SQuantWeights
+from refquant.components.trained_weights import TrainedWeights
 from refquant.components.weights import NearestWeights
 
 __all__ = [
@@ -60,5 +61,6 @@ __all__ = [
     "NormAffine",
     "ProgressiveWeights",
     "SQuantWeights",
+    "TrainedWeights",
     "XiEta",
 ]

@@ -42,6 +42,7 @@ from refquant.methods.nwq import NWQ, NWQ_ASOFTMAX
 from refquant.methods.paradigm import CASES, EQUATIONS
 from refquant.methods.pd_quant import PD_QUANT
 from refquant.methods.pos import POS, POS_CLOSED_FORM
+from refquant.methods.qat_lsq import QAT_LSQ
 from refquant.methods.qdrop import QDROP
 from refquant.methods.real_weights import (
     AQUANT_W32,
@@ -91,6 +92,7 @@ CATALOGUE = (
     *GRANULARITIES,
     *CASES,
     *EQUATIONS,
+    QAT_LSQ,
 )
 ADDITIONS = {
     "adaqtransform": XI_ETA,

@@ -7,7 +7,7 @@ frozen and the layer's output as the target (methods.md 12; AdaQTransform's case
     s_w     s_w         one per output channel, Adam 4e-5 at 20,000 steps, relative to its size
     s_x     s_x         one per tensor, Adam 4e-5 at 20,000 steps, cosine
 
-Differs from: LSQ trains the weights too, with the task's loss; here there are no labels.
+Differs from: LSQ trains the weights too, with the task's loss and labels; `qat-lsq` does.
 """
 
 from dataclasses import replace

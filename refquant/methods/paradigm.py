@@ -13,12 +13,13 @@ alone:
     2.3     AdaRound  learnt   learnt    alpha, s_w, s'_w, s_x      --
     2.2-b   AdaRound  frozen   learnt    alpha, s'_w, s_x, b'       eq. 7; eta = b' - b (P40)
     bn      AdaRound  frozen   = s_w     alpha, s_x, gamma, beta    eq. 10; xi, eta by D19 (P43)
+    QAT     nearest   learnt   = s_w     W, b, s_w, s_x             `qat-lsq`, a file of its own
 
 s'_w is called `s_w_out`. It starts at s_w, so all cases with AdaRound start at the same loss (P53).
 Rates of both steps are relative to their size: a step has the data's unit, and only so does case
 2.2 move as xi does (P41).
 
-In the last row batch norms are not folded: weights are rounded as they stand before the norm, whose
+In row bn batch norms are not folded: weights are rounded as they stand before the norm, whose
 scale and shift are learnt, and deployment folds those. A layer without one learns the rest.
 """
 

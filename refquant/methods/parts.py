@@ -13,13 +13,14 @@ from refquant._checks import check_in, complaint
 from refquant.losses.reconstruction import REDUCTIONS
 from refquant.optim.schedules import BetaSchedule, check_milestones
 
-LOSSES = ("lp", "fisher_diag", "fisher_full", "kl")
+LOSSES = ("lp", "fisher_diag", "fisher_full", "kl", "cross_entropy")
 LOSS_SITES = ("unit", "layers", "logits")
 SITES_OF = {
     "lp": LOSS_SITES,
     "fisher_diag": ("unit",),
     "fisher_full": ("unit",),
     "kl": ("logits",),
+    "cross_entropy": ("logits",),
 }
 NORMALIZERS = ("none", "power")
 MIX_SITES = ("input", "quantizers")
@@ -82,13 +83,14 @@ class Term:
 
     Attributes
     ----------
-    kind : {"lp", "fisher_diag", "fisher_full", "kl"}
+    kind : {"lp", "fisher_diag", "fisher_full", "kl", "cross_entropy"}
         Reconstruction error (methods.md 5.1), the same weighted by how much the network's loss
-        feels each output (BRECQ, 5.2), or prediction difference (PD-Quant, 5.3).
+        feels each output (BRECQ, 5.2), prediction difference (PD-Quant, 5.3), or the loss of the
+        task, which alone asks for labels (QAT-LSQ, 12).
     at : {"unit", "layers", "logits"}
         Measured at the unit's output, at the output of every layer in it (NWQ), or at the
         network's logits through the float rest of the network (PD-Quant). Fisher weights belong
-        to the unit's output, "kl" to the logits.
+        to the unit's output, "kl" and "cross_entropy" to the logits.
     p : float
         Exponent of "lp".
     reduction : {"channels", "mean"}

@@ -170,6 +170,11 @@ class Setting:
         """Names of the parameters its finishing steps write."""
         return tuple(dict.fromkeys(name for step in self.finish for name in step.writes))
 
+    @property
+    def asks_for_labels(self) -> bool:
+        """Whether some term compares with labels rather than with the float network."""
+        return any(term.kind == "cross_entropy" for phase in self.phases for term in phase.terms)
+
     def taking(self, steps: int | None) -> "Setting":
         """Return the setting as it runs with so many steps a phase; None: as published."""
         return replace(self, phases=tuple(phase.taking(steps) for phase in self.phases))

@@ -13,7 +13,7 @@ class Record(NamedTuple):
     steps : tuple of int
         Step numbers, from 1, at which the next four were recorded, as the step found them.
     loss : tuple of float
-        Reconstruction loss of the batch with soft weights.
+        The terms of the phase, on the batch, with soft weights.
     penalty : tuple of float
         Regulariser, lambda included; 0 while it is off.
     beta : tuple of float

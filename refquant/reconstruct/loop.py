@@ -38,12 +38,15 @@ class Run:
     progress : function (label, steps) -> tick
         Called before each unit; the tick it returns is called once a step.
     checkpoint : Store or None
+    labels : int array (n,) or None
+        Classes of the calibration inputs, where a term reads them.
     """
 
     seed: int
     steps: int | None
     progress: Progress
     checkpoint: Store | None = None
+    labels: Array | None = None
 
 
 def reconstruct(
@@ -148,6 +151,7 @@ class Supply:
             key=key,
             rest=rest,
             beside={edge: source[edge] for edge in passing},
+            labels={} if run.labels is None else {network.nodes[-1].name: run.labels},
         )
 
     def _way(self, unit: Unit) -> tuple[Network, tuple[str, ...], tuple[str, ...]]:

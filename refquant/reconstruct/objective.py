@@ -4,12 +4,18 @@ kind          reads beside the float value     methods.md
 lp            --; the power, if normalised     5.1
 fisher_*      felt, at the unit's output       5.2
 kl            --; at the logits                5.3
+cross_entropy labels, in its place             12
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from refquant._types import Array
+from refquant.layers.softmax_cross_entropy import (
+    softmax_cross_entropy_backward,
+    softmax_cross_entropy_forward,
+)
 from refquant.losses.fisher import fisher_diag_loss, fisher_full_loss
 from refquant.losses.kl_logits import kl_logits_loss
 from refquant.losses.reconstruction import reconstruction_loss
@@ -32,12 +38,15 @@ class Goal(NamedTuple):
         What a normalised term divides by, of the whole calibration set.
     logits : str
         The edge that holds the network's output.
+    labels : mapping of edge name to array
+        Classes of the samples, at the logits; empty where no term reads them.
     """
 
     targets: Mapping[str, Array]
     felt: Mapping[str, Array]
     powers: Mapping[tuple[str, Term], float]
     logits: str
+    labels: Mapping[str, Array] = MappingProxyType({})
 
 
 def sites(unit: Unit, terms: Sequence[Term], logits: str) -> tuple[str, ...]:
@@ -76,6 +85,9 @@ def loss_and_cotangents(
 
 def _measured(term: Term, edge: str, z: Array, goal: Goal) -> tuple[float, Array]:
     """Return one term at one site, without its factor."""
+    if term.kind == "cross_entropy":
+        loss_of_labels, cache = softmax_cross_entropy_forward(z, goal.labels[edge])
+        return float(loss_of_labels), softmax_cross_entropy_backward(1.0, cache)
     target = goal.targets[edge]
     if term.kind == "kl":
         return kl_logits_loss(z, target, term.temperature)

@@ -42,6 +42,8 @@ class UnitTask:
         What the rest reads besides the unit's output, as the unit's inputs come, never mixed.
     felt : mapping of edge name to array
         Fisher weights at the unit's output, once `refquant.reconstruct.rest` has measured them.
+    labels : mapping of edge name to array
+        Classes of all samples, at the logits; empty where no term reads them.
     """
 
     model: Model
@@ -55,6 +57,7 @@ class UnitTask:
     rest: tuple[str, ...] = ()
     beside: Mapping[str, Array] = field(default_factory=dict)
     felt: Mapping[str, Array] = field(default_factory=dict)
+    labels: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -95,7 +98,8 @@ class UnitTask:
             edges = sites(self.unit, self.phase.terms, self.logits)
             targets = evaluate(self.float_network, real, edges)
         felt = {edge: value[rows] for edge, value in self.felt.items()}
-        return Goal(targets, felt, self.powers, self.logits)
+        labels = {edge: value[rows] for edge, value in self.labels.items()}
+        return Goal(targets, felt, self.powers, self.logits, labels)
 
     @cached_property
     def quantizer_shapes(self) -> dict[str, tuple[int, ...]]:
