@@ -11,7 +11,7 @@ from refquant.deploy import run_fake
 from refquant.methods import METHODS, Learn
 from refquant.methods.adaqtransform import ADAQTRANSFORM
 from refquant.methods.paradigm import BN_UNFOLDED, CASE_12, CASE_22
-from refquant.network import forward
+from refquant.network import forward, replace_params
 from refquant.optimal.moments import input_moments
 from refquant.optimal.round_rows import round_rows
 from refquant.pipeline import quantize
@@ -127,6 +127,33 @@ def test_groups_and_batch_norms():
     assert found["dw"].best == pytest.approx(best, rel=1e-9)
 
 
+def test_a_scale_per_pixel():
+    """Every channel has a quadratic form of its own; plain and depthwise, against every rounding.
+
+    Neutral ones give what a setting without any gives.
+    """
+    network = residual()
+    x = images(network, 5)
+    pixels = replace(METHODS["adaqtransform-pixel"], phases=())
+    result, rng = quantize(network, x, pixels, **BITS), np.random.default_rng(0)
+    learnt = {
+        key: v + rng.normal(0.0, 0.5, v.shape)
+        for key, v in result.prepared.params.items()
+        if key[1] in ("xi", "eta")
+    }
+    result = replace(result, prepared=replace_params(result.prepared, learnt))
+    found = {gap.layer: gap for gap in result.optimality_gap(x, max_exact=10)}
+    for layer in ("dw", "point"):
+        assert learnt[(layer, "xi")].shape == (4, 4, 4)
+        loss, best = errors_of_every_rounding(result, layer, x).sum(axis=0)
+        assert found[layer].exact and 0.0 < best < loss
+        assert found[layer].loss == pytest.approx(loss, rel=1e-9)
+        assert found[layer].best == pytest.approx(best, rel=1e-9)
+    one, two = (quantize(network, x, s, **BITS) for s in (pixels, replace(pixels, output=None)))
+    for a, b in zip(one.optimality_gap(x, 4), two.optimality_gap(x, 4), strict=True):
+        assert a[1:4] == pytest.approx(b[1:4], rel=1e-9) and a[5:] == b[5:]
+
+
 def test_bounds_are_said_to_be_bounds():
     """With too many free weights: exact is False, and the optimum lies between bound and loss."""
     result = quantize(NET, X, "nearest", **BITS)
@@ -142,14 +169,10 @@ def test_bounds_are_said_to_be_bounds():
 
 
 def test_what_cannot_be_said_is_named():
-    """Real weights; a scale per pixel; codes that are no rounding of the float weight."""
+    """Real weights; codes that are no rounding of the float weight."""
     network, x = residual(), images(residual())
     real = quantize(network, x, "a-rounding", act_bits=2)
     assert [gap.reason for gap in real.optimality_gap(x)] == ["its weights are real numbers"] * 4
-    pixel = quantize(network, x, replace(METHODS["adaqtransform-pixel"], phases=()), **BITS)
-    gaps = {gap.layer: gap for gap in pixel.optimality_gap(x, max_exact=4)}
-    assert "per pixel" in gaps["dw"].reason and gaps["dw"].loss is None
-    assert gaps["fc"].reason == "" and gaps["fc"].exact
     away = quantize(NET, X, changed(CASE_12, batch=8), steps=30, **BITS)
     assert all(gap.feasible for gap in away.optimality_gap(X))  # floor or ceil of its own step
     moved = replace(

@@ -14,13 +14,13 @@ rest of the network gives it, against its output in the float network, batch nor
     m        --       (c_out,)      xi times the step that multiplies over the step that rounds
     t        --       (c_out, l)    (y - b - eta) / m, what step times codes times input shall be
 
-so that the loss of a channel is m^2 times that of a row of `refquant.optimal.gap`.
+so that the loss of a channel is m^2 times that of a row of `refquant.optimal.gap`. An xi per pixel
+belongs to the input instead, xi xh, and every channel has a quadratic form of its own.
 
 Not feasible: codes that are no rounding up or down of the float weight, as of a step or a weight
 that was learnt away from it; the gap then compares with another set and may be negative.
 
-Nothing can be said, and the reason is given, where weights are real and where xi is per pixel,
-which gives every channel a quadratic form of its own.
+Nothing can be said, and the reason is given, where weights are real.
 """
 
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ from refquant.optimal.qubo import build_qubo, qubo_energy
 from refquant.optimal.row import Row, weight_row
 from refquant.quantizers.grid import Grid, QParams
 from refquant.report.hard import Rounded, hard_network
-from refquant.report.layer_sums import LayerSums, layer_sums
+from refquant.report.layer_sums import LayerSums, is_per_pixel, layer_sums
 
 
 class LayerGap(NamedTuple):
@@ -85,7 +85,7 @@ def optimality_gaps(
     max_exact : int
         Up to that many free weights a channel, 0..22, the optimum is found; beyond, a bound.
     """
-    reasons = {name: _reason(prepared, layers, name) for name in linear_nodes(prepared)}
+    reasons = {name: _reason(layers, name) for name in linear_nodes(prepared)}
     known = [name for name, reason in reasons.items() if not reason]
     sums = layer_sums(hard_network(prepared, layers), reference, known, x)
     found = []
@@ -98,13 +98,9 @@ def optimality_gaps(
     return tuple(found)
 
 
-def _reason(prepared: Network, layers: Mapping[str, Rounded], name: str) -> str:
+def _reason(layers: Mapping[str, Rounded], name: str) -> str:
     """Why nothing can be said of a layer; empty if something can."""
-    if name not in layers:
-        return "its weights are real numbers"
-    if prepared.params.get((name, "xi"), np.zeros(1)).ndim > 1:
-        return "its xi is per pixel: every channel has a quadratic form of its own"
-    return ""
+    return "" if name in layers else "its weights are real numbers"
 
 
 def _rows(prepared: Network, name: str, layer: Rounded, grid: Grid) -> Rows:
@@ -114,12 +110,13 @@ def _rows(prepared: Network, name: str, layer: Rounded, grid: Grid) -> Rows:
         for step in (layer.s_w if layer.s_w_in is None else layer.s_w_in, layer.s_w)
     )
     xi = prepared.params.get((name, "xi"), np.ones(()))
+    scale = np.ones(()) if is_per_pixel(xi) else xi  # else it is in the sums
     shape = (-1, *(1,) * (w.ndim - 1))
     return Rows(
         w=w,
         qparams=QParams(rounds.reshape(shape), layer.zero_point, grid),
         levels=(layer.codes - layer.zero_point).reshape(len(w), -1),
-        factor=np.broadcast_to(xi * multiplies / rounds, (len(w),)),
+        factor=np.broadcast_to(scale * multiplies / rounds, (len(w),)),
     )
 
 

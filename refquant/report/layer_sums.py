@@ -4,16 +4,19 @@
     xh       --         (d, l)     patches that the quantized network gives the layer, of one group
     y        --         (c, l)     the layer's output in the float network, batch norm included
     r        --         (c, l)     y - b - eta
-    --       gram       (g, d, d)  sum of xh xh^T
+    --       gram       (g, d, d)  sum of xh xh^T; g groups
     --       cross      (c, d)     sum of r xh^T
     --       power      (c,)       sum of r^2
     l        columns    --         samples times positions
 
+A scale per pixel differs from column to column, so it goes with the input: every channel is then a
+group of its own, with xi xh for xh.
+
 float64, whatever the network's dtype; a few samples at a time, as patches are large.
 """
 
-from collections.abc import Collection
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -58,8 +61,7 @@ def layer_sums(
     for values, targets in zip(quantized, real, strict=True):
         for name in layers:
             rest = _for_the_product(network, name, targets[wanted[name]])
-            groups = network.node(f"{name}.product").attr("groups")
-            found = _sums(_columns(values[given[name]], groups), _columns(rest, groups))
+            found = _sums(_pairs(network, name, values[given[name]], rest))
             sums[name] = _plus(sums[name], found) if name in sums else found
     return sums
 
@@ -79,20 +81,40 @@ def _for_the_product(network: Network, name: str, y: Array) -> Array:
     return y
 
 
+def _pairs(
+    network: Network, name: str, patches: Array, rest: Array
+) -> Iterator[tuple[Array, Array]]:
+    """Yield xh (d, l) and r (channels, l) of each group; of each channel where xi is per pixel."""
+    groups = network.node(f"{name}.product").attr("groups")
+    columns, xi = _columns(patches, groups), network.params.get((name, "xi"))
+    if not is_per_pixel(xi):
+        yield from zip(columns, _columns(rest, groups), strict=True)
+        return
+    channels = len(xi)
+    scales = np.tile(xi.reshape(channels, -1).astype(np.float64), len(patches))
+    for c, r in enumerate(_columns(rest, channels)):
+        yield scales[c] * columns[c * groups // channels], r
+
+
+def is_per_pixel(xi: Array | None) -> TypeGuard[Array]:
+    """Return whether a scale differs from position to position, (c, h, w)."""
+    return xi is not None and xi.ndim > 1
+
+
 def _columns(value: Array, groups: int) -> Array:
     """(n, g c, ...) as (g, c, columns), in float64."""
     rows = value.reshape(len(value), value.shape[1], -1).astype(np.float64)
     return np.moveaxis(rows, 0, 1).reshape(groups, value.shape[1] // groups, -1)
 
 
-def _sums(patches: Array, rest: Array) -> LayerSums:
-    pairs = list(zip(patches, rest, strict=True))
-    return LayerSums(
-        gram=np.stack([nx.matmul(x, x.T) for x, _ in pairs]),
-        cross=np.concatenate([nx.matmul(r, x.T) for x, r in pairs]),
-        power=np.concatenate([nx.sum(r * r, axis=1) for _, r in pairs]),
-        columns=patches.shape[2],
-    )
+def _sums(pairs: Iterable[tuple[Array, Array]]) -> LayerSums:
+    gram, cross, power, columns = list[Array](), list[Array](), list[Array](), 0
+    for x, r in pairs:
+        gram.append(nx.matmul(x, x.T))
+        cross.append(nx.matmul(r, x.T))
+        power.append(nx.sum(r * r, axis=1))
+        columns = x.shape[1]
+    return LayerSums(np.stack(gram), np.concatenate(cross), np.concatenate(power), columns)
 
 
 def _plus(a: LayerSums, b: LayerSums) -> LayerSums:
