@@ -98,6 +98,8 @@ def test_what_is_not_learnt_comes_back_unchanged(name):
         moved = moved - {"s_w"} | ({"s_w"} if "s_w_out" in moved else set())
     if {"r_w", "m_w"} & moved:  # AdaQuant: step and zero point follow from the range
         moved |= {"s_w", "zero_point"}
+    if "z_w" in moved:
+        moved |= {"zero_point"}
     found = plainly(name)
     still = run(replace(setting, phases=(), name="still"))
     for key, value in still.prepared.params.items():

@@ -33,7 +33,7 @@ from refquant.reconstruct.built import check_built
 from refquant.reconstruct.checkpoint import Store
 from refquant.reconstruct.history import Record
 from refquant.reconstruct.loop import Run, reconstruct
-from refquant.reconstruct.model import Bits, Model, build_model
+from refquant.reconstruct.model import Bits, Model, build_model, rounded_biases
 from refquant.result import Layer, Result, border_of
 
 DTYPES = ("float32", "float64")
@@ -224,6 +224,7 @@ def _result(
     outputs = () if job.setting.output is None else job.setting.output.learnable
     kept = {*outputs, *job.setting.fitted}
     beside = {k: v for k, v in state.items() if k[0] in model.quantizers or k[1] in kept}
+    beside |= rounded_biases(model, state, tuple(model.weights))
     prepared, absorbed = absorb_norms(replace_params(model.network, beside))
     prepared = replace_params(prepared, absorbed)
     own = group_by_node({**state, **absorbed})

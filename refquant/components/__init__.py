@@ -11,6 +11,7 @@ A *weight component* turns a layer's weight into its quantized form:
     share_binary(params)     -> share of the weights whose rounding is decided
     penalty(params, beta)    -> (value, {parameter: gradient})   only where a phase has a penalty
     enter(w, params, learnt) -> parameters at the start of a phase that learns some; optional
+    bounds                   -> {parameter: (low, high)} kept while learning; optional
 
 An *activation component* does the same for the value on an edge:
 
@@ -40,6 +41,7 @@ from refquant.components.asoftmax_weights import ASoftmaxWeights
 from refquant.components.border_activations import BorderActivations
 from refquant.components.decoupled_weights import DecoupledWeights
 from refquant.components.lsq_plus_activations import LsqPlusActivations
+from refquant.components.lsq_plus_weights import LsqPlusWeights
 from refquant.components.output_transform import FreeBias, NormAffine, XiEta
 from refquant.components.progressive_weights import ProgressiveWeights
 from refquant.components.squant_weights import SQuantWeights
@@ -56,6 +58,7 @@ __all__ = [
     "DecoupledWeights",
     "FreeBias",
     "LsqPlusActivations",
+    "LsqPlusWeights",
     "NearestActivations",
     "NearestWeights",
     "NormAffine",

@@ -27,8 +27,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refquant._checks import check_in
+from refquant._checks import MAX_BITS, check_in
 from refquant._types import Array
+from refquant.quantizers.adaquant import adaquant_forward, adaquant_init
 from refquant.quantizers.transform import GRANULARITIES, transform_shape
 
 Params = dict[str, Array]
@@ -89,8 +90,17 @@ class XiEta:
 
 @dataclass(frozen=True, kw_only=True)
 class FreeBias:
-    """A bias b' that is learnt, AT eq. 7; a layer without one gets one."""
+    """A bias b' that is learnt, AT eq. 7; a layer without one gets one.
 
+    Attributes
+    ----------
+    fake_quant : bool
+        Whether networks add b' rounded, with as many bits as weight and input have together, 16 at
+        most, in the range from its smallest to its largest entry and 0 (AdaQuant's released code,
+        methods.md 8). The gradient passes straight through.
+    """
+
+    fake_quant: bool = False
     at = "output"
 
     @property
@@ -102,6 +112,12 @@ class FreeBias:
         """Return the layer's own bias."""
         none = np.zeros(place.y.shape[1], place.y.dtype)
         return {"bias": none if place.bias is None else place.bias}
+
+
+def rounded_bias(bias: Array, bits: int) -> Array:
+    """Return a bias as AdaQuant's quantizer rounds it in its own range (methods.md 2.3 and 8)."""
+    span, minimum = adaquant_init(bias)
+    return adaquant_forward(bias, span, minimum, min(bits, MAX_BITS))[0]
 
 
 @dataclass(frozen=True, kw_only=True)

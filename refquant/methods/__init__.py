@@ -9,7 +9,7 @@ from refquant._checks import complaint
 from refquant.methods.a_rounding import A_ROUNDING
 from refquant.methods.adaqtransform import ADAQTRANSFORM, GRANULARITIES
 from refquant.methods.adaqtransform import ADDS as XI_ETA
-from refquant.methods.adaquant import ADAQUANT, ADAQUANT_SEQUENTIAL
+from refquant.methods.adaquant import ADAQUANT, ADAQUANT_SCALE, ADAQUANT_SEQUENTIAL
 from refquant.methods.adaround import ADAROUND
 from refquant.methods.adaround_dialects import DIALECTS
 from refquant.methods.aquant import (
@@ -67,6 +67,7 @@ CATALOGUE = (
     NEAREST_PLANE,
     ADAQUANT,
     ADAQUANT_SEQUENTIAL,
+    ADAQUANT_SCALE,
     LSQ,
     LSQ_PLUS,
     LSQ_PLUS_OFFSET,

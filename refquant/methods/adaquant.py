@@ -9,6 +9,8 @@ Reference: Hubara et al., arXiv:2006.10518, and its code CalibTIP (methods.md 8,
     R, m of x   r_x, m_x          range of the layer's input, Adam 1e-1
     parallel    source="float"    `ADAQUANT`: every layer from float inputs
     sequential  source            `ADAQUANT_SEQUENTIAL`: from the layers quantized so far
+    --          s_w, z_w, s_x,    `ADAQUANT_SCALE`: steps and zero points in place of ranges, from
+                z_x               the same start (methods.md 8, param="scale"); it is ours
 
 The objective, ||act(W x + b) - act(Q_w(W + V) Q_x(x) + b')||^2, quantizes each layer's own input:
 quantizers stand on the patches. The error is averaged over everything; without a penalty beside it
@@ -17,13 +19,26 @@ that is a matter of scale, to which Adam is blind.
 Rates of ranges are not scaled to keep their travel: at 0.1 a step they can cross any range within
 the published 1,000 steps many times over, so a shorter run needs no larger ones.
 
-Not modelled: the bias fake-quantized with b_w + b_a bits, which the code does too, and its choice
-of which layers are followed by a ReLU (here the unit's own activation function is in the loss).
+Steps and zero points have LSQ+'s rates, as they are in so few steps: a share of the step, and of a
+code; a range moves by its own rate, in units of the data.
+
+The code also fake-quantizes the bias with b_w + b_a bits: ``output=FreeBias(fake_quant=True)``, off
+by default. Not modelled: its choice of which layers are followed by a ReLU (here the unit's own
+activation function is in the loss).
 """
 
 from dataclasses import replace
 
-from refquant.components import AdaQuantActivations, AdaQuantWeights, FreeBias
+from refquant.calibrate.ranges import MinMax
+from refquant.components import (
+    AdaQuantActivations,
+    AdaQuantWeights,
+    FreeBias,
+    LsqPlusActivations,
+    LsqPlusWeights,
+)
+from refquant.methods.lsq import LSQ, S_W, S_X
+from refquant.methods.lsq_plus import ZERO
 from refquant.methods.nearest import NEAREST
 from refquant.methods.setting import Learn, Phase, Term
 from refquant.quantizers.adaquant import SPAN_MAX, SPAN_MIN
@@ -62,4 +77,31 @@ ADAQUANT_SEQUENTIAL = replace(
     reference=f"{ADAQUANT.reference}, sequential",
     parents=("adaquant",),
     phases=(replace(ADAQUANT.phases[0], source="quantized"),),
+)
+
+
+def _soon(learn: Learn) -> Learn:
+    """Return how LSQ+ learns something, in AdaQuant's number of steps."""
+    return learn.over(LSQ.phases[0].steps, ADAQUANT.phases[0].steps)
+
+
+ADAQUANT_SCALE = replace(
+    ADAQUANT,
+    name="adaquant-scale",
+    reference=f"{ADAQUANT.reference}, step and zero point",
+    parents=("adaquant",),
+    weights=LsqPlusWeights(calibration=MinMax()),
+    activations=LsqPlusActivations(calibration=MinMax()),
+    phases=(
+        replace(
+            ADAQUANT.phases[0],
+            learn=(
+                *ADAQUANT.phases[0].learn[:2],  # V and b'
+                ("s_w", _soon(S_W)),
+                ("z_w", _soon(ZERO)),
+                ("s_x", _soon(S_X)),
+                ("z_x", _soon(ZERO)),
+            ),
+        ),
+    ),
 )

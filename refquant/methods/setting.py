@@ -83,6 +83,11 @@ class Setting:
             got = "phases over different units in unit-first order"
             fix = "Use order='phase-first', or give all phases the same unit."
             raise ValueError(complaint(f"Setting {self.name!r}", "phases", got, "one unit", fix))
+        if getattr(self.output, "fake_quant", False) and None in (self.weights, self.activations):
+            got = "FreeBias(fake_quant=True) where weights or activations are real"
+            fix = "Use FreeBias()."
+            expected = "bits of both, whose sum the bias has"
+            raise ValueError(complaint(f"Setting {self.name!r}", "output", got, expected, fix))
         if self.weights is None and self.activations is None:
             got = "a setting that quantizes neither weights nor activations"
             raise ValueError(complaint("Setting", "weights", got, "at least one of them"))

@@ -13,12 +13,12 @@ while its unit is learnt, and rounded as its parameters stand everywhere else.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from refquant._checks import complaint
 from refquant._types import Array
-from refquant.components.output_transform import Place
+from refquant.components.output_transform import Place, rounded_bias
 from refquant.components.weights import dequantized
 from refquant.methods.setting import Setting
 from refquant.network import bypass, insert_quantizers, linear_nodes, lower, quantized_edges
@@ -51,11 +51,14 @@ class Model:
         Lowered, with a quantize node behind every quantized edge.
     weights : mapping of layer name to weight component, its bits set
     start : state before any learning
+    bias_bits : mapping of layer name to int
+        With how many bits networks add the bias, where an output component rounds it.
     """
 
     network: Network
     weights: Mapping[str, Any]
     start: State
+    bias_bits: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def quantizers(self) -> frozenset[str]:
@@ -92,7 +95,8 @@ def build_model(network: Network, x: Array, setting: Setting, bits: Bits) -> Mod
     if setting.output is not None:
         start |= _outputs(lowered, x, layers, setting.output)
     start |= _calibrated(lowered, x, activations)
-    return Model(insert_quantizers(lowered, activations), weights, start)
+    widths = _bias_bits(lowered, setting, weights, activations)
+    return Model(insert_quantizers(lowered, activations), weights, start, widths)
 
 
 def _outputs(network: Network, x: Array, layers: tuple[str, ...], component: Any) -> State:
@@ -118,9 +122,10 @@ def weight_params(
 ) -> tuple[dict[Key, Array], dict[str, Any]]:
     """Return the weights the products of `layers` shall use, and the caches of the soft ones.
 
-    Hardened layers use their codes, the others their component as it is being learnt.
+    Hardened layers use their codes, the others their component as it is being learnt. A bias that
+    is rounded goes with the weights of its layer.
     """
-    params: dict[Key, Array] = {}
+    params = rounded_biases(model, state, layers)
     caches: dict[str, Any] = {}
     own = group_by_node(state)
     for layer in layers:
@@ -132,6 +137,12 @@ def weight_params(
         else:
             params[key], caches[layer] = component.forward(weight_of(model.network, layer), mine)
     return params, caches
+
+
+def rounded_biases(model: Model, state: State, layers: Collection[str]) -> dict[Key, Array]:
+    """Return the biases of `layers` as networks add them, where they are rounded."""
+    keys = {layer: (layer, "bias") for layer in layers if layer in model.bias_bits}
+    return {key: rounded_bias(state[key], model.bias_bits[layer]) for layer, key in keys.items()}
 
 
 def hard_params(model: Model, state: State, layers: Collection[str]) -> dict[Key, Array]:
@@ -194,6 +205,16 @@ def _activations(network: Network, setting: Setting, bits: Bits) -> dict[str, An
     return {edge: replace(setting.activations, bits=width) for edge, width in widths.items()}
 
 
+def _bias_bits(
+    network: Network, setting: Setting, weights: Mapping[str, Any], activations: Mapping[str, Any]
+) -> dict[str, int]:
+    """Return the bits of every bias that is rounded: those of its weight and input together."""
+    if not getattr(setting.output, "fake_quant", False):
+        return {}
+    inputs = {layer: activations[_input_edge(network, setting, layer)].bits for layer in weights}
+    return {layer: component.bits + inputs[layer] for layer, component in weights.items()}
+
+
 def _taps(network: Network, edge: str) -> int:
     """Return how many rows of `edge` belong to one channel: kernel positions on patches, or 1."""
     node = None if edge == INPUT else network.node(edge)
@@ -210,10 +231,15 @@ def _bits_of(at_an_end: bool, inner: int, bits: Bits) -> int:
 def _end_edges(network: Network, setting: Setting) -> set[str]:
     """Return the quantized edges that feed the first and the last linear layer."""
     layers = linear_nodes(network)
-    edges = [f"{layer}.patches" for layer in (layers[0], layers[-1])]
+    return {_input_edge(network, setting, layer) for layer in (layers[0], layers[-1])}
+
+
+def _input_edge(network: Network, setting: Setting, layer: str) -> str:
+    """Return the quantized edge that feeds a linear layer."""
+    patches = f"{layer}.patches"
     if setting.placement == "input":
-        return set(edges)
-    return {_source(network, network.node(edge).inputs[0]) for edge in edges}
+        return patches
+    return _source(network, network.node(patches).inputs[0])
 
 
 def _source(network: Network, edge: str) -> str:

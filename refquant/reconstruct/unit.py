@@ -197,8 +197,9 @@ def learnt_keys(task: UnitTask, own: State) -> dict[Key, Learn]:
     """Return what this phase moves in this unit: {(node, parameter): how}."""
     learn = dict(task.phase.learn)
     quantizers = {n.name: n.attr("component") for n in task.network.nodes if n.op == "quantize"}
+    components = {**task.model.weights, **quantizers}
     keys = [key for key in own if key[1] in learn]
-    return {key: _bounded(learn[key[1]], key[1], quantizers.get(key[0])) for key in keys}
+    return {key: _bounded(learn[key[1]], key[1], components.get(key[0])) for key in keys}
 
 
 def _bounded(learn: Learn, name: str, component: Any) -> Learn:
