@@ -147,3 +147,15 @@ def test_an_operation_leaves_out_what_nobody_wants(inputs, params):
     d_inputs, d_params = OPS["quantize"].pull(node, d_y, None, wanted)
     assert d_params["s"] == (1.0 if inputs else 2.0)
     assert len(d_inputs) == int(inputs)
+
+
+@pytest.mark.parametrize("share", [[1.0, 0.0, 0.5], [0.5]])
+def test_mixed_values_have_both_paths_in_their_gradient(share):
+    """y = m 2x + (1 - m) x, so dy/dx = 1 + m: the direct path and the quantizer's own."""
+    node = Node("q", "quantize", ("input",), (("component", Double()),))
+    network = Network("n", (3,), (node,), {})
+    x, d_y, m = np.array([[3.0, -1.0, 4.0]]), np.array([[1.0, 2.0, -8.0]]), np.array([share])
+    trace = forward(network, x, params={("q", "share"): m})
+    np.testing.assert_array_equal(trace.values["q"], x * (1.0 + m))
+    d_x = backward(network, trace, {"q": d_y}).values["input"]
+    np.testing.assert_array_equal(d_x, d_y * (1.0 + m))

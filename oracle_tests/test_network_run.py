@@ -171,6 +171,18 @@ def test_an_edge_asked_for_is_reached_whatever_the_owners(edge):
     np.testing.assert_array_equal(part.values[edge], whole.values[edge])
 
 
+def test_an_edge_asked_for_is_reached_through_a_product_that_leaves_out_what_nobody_wants():
+    """The patches start the run: nothing made them, and no parameter of the product is wanted."""
+    network, rng = lower(everything(dyadic)), np.random.default_rng(6)
+    patches = forward(network, images(dyadic)).values["c3.patches"]
+    trace = forward(network, {"c3.patches": patches}, ("c3.product",))
+    d_y = dyadic(rng, *trace.values["c3.product"].shape)
+    part = backward(network, trace, {"c3.product": d_y}, edges=("c3.patches",), owners=())
+    w = network.params[("c3.product", "w")].reshape(d_y.shape[1], -1)
+    np.testing.assert_array_equal(part.values["c3.patches"], np.einsum("or,nopq->nrpq", w, d_y))
+    assert not part.params
+
+
 def test_backward_leaves_the_cotangents_alone():
     network, trace = dyadic_run()
     cotangents = {"fc": np.ones((2, 3)), "sum": np.ones((2, 6, 6, 6))}

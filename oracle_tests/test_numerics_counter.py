@@ -113,6 +113,15 @@ def test_normal_is_box_and_muller_of_pairs() -> None:
     np.testing.assert_allclose(counter.normal((4,), (2, 3)), got, rtol=1e-12)
 
 
+def test_bernoulli_is_uniform_below_keep_to_the_last_bit() -> None:
+    """Below 1/2 the floats are finer than the draws: a `keep` just above a draw still takes it."""
+    key = (9, "edge")
+    u = counter.uniform(key, 20)
+    for i in np.flatnonzero((u > 0.0) & (u < 0.5)):
+        assert counter.bernoulli(key, float(np.nextafter(u[i], 1.0)), 20)[i]
+        assert not counter.bernoulli(key, float(u[i]), 20)[i]
+
+
 def test_extremes() -> None:
     """Probabilities 0 and 1, empty shapes, one element, high = 1."""
     assert not counter.bernoulli((1,), 0.0, 1000).any()

@@ -196,6 +196,19 @@ def test_bits_do_not_depend_on_neighbours_layout_or_side(slices: int) -> None:
     same_bits(stacked[1, :, ::-1].copy(), whole)
 
 
+@pytest.mark.parametrize("coarse_first", [True, False])
+def test_rows_that_need_fewer_slices_may_stand_anywhere(coarse_first: bool) -> None:
+    """Operands are cut block by block; what one block does not need, another may."""
+    codes, fine = np.ones((40, 500)), real(26, 40, 500)  # 20,000 numbers each: more than a block
+    parts = (codes, fine) if coarse_first else (fine, codes)
+    left, right = np.vstack(parts), real(27, 500, 90)
+    for slices in (1, 2, 3):
+        whole = pinned(left, right, slices)
+        apart = np.vstack([pinned(part, right, slices) for part in parts])
+        np.testing.assert_array_equal(whole, apart)
+        np.testing.assert_array_equal(pinned(right.T, left.T, slices).T, whole)
+
+
 def test_result_has_one_zero_and_one_nan() -> None:
     """-0.0 never appears, and every NaN has the bits of np.nan."""
     a = np.array([[-0.0, 0.0], [np.inf, 0.0], [-1.0, 1.0]])

@@ -92,26 +92,31 @@ def check_finite(function: str, argument: str, value: Array) -> Array:
     """Return `value` if it holds no NaN and no infinity; ValueError otherwise."""
     bad = ~np.isfinite(value)
     if bad.any():
-        index = tuple(int(i) for i in np.argwhere(bad)[0])
-        got = f"{value[index]} at index {index} ({int(bad.sum())} such entries)"
-        fix = "Remove or replace them before calling."
+        got, fix = _first(value, bad), "Remove or replace them before calling."
         raise ValueError(complaint(function, argument, got, "finite numbers", fix))
     return value
 
 
-def check_positive(function: str, argument: str, value: Any) -> Any:
+def check_positive(function: str, argument: str, value: Any, fix: str = "") -> Any:
     """Return `value` if every entry is a positive normal number; ValueError otherwise.
 
     A subnormal step would make ``x / s`` overflow, so it is refused like zero.
     """
     array = np.asarray(value)
     kind = array.dtype if array.dtype in (np.float32, np.float64) else np.dtype(np.float64)
-    tiny = np.finfo(kind).tiny
-    if array.size == 0 or not np.all(np.isfinite(array) & (array >= tiny)):
-        got = "empty" if array.size == 0 else f"{array.min()} at its smallest"
-        fix = "Recalibrate, or drop the channel that is constant zero."
+    bad = ~(np.isfinite(array) & (array >= np.finfo(kind).tiny))
+    if array.size == 0 or bad.any():
+        got = "empty" if array.size == 0 else _first(array, bad)
         raise ValueError(complaint(function, argument, got, "positive normal numbers", fix))
     return value
+
+
+def _first(value: Array, bad: Array) -> str:
+    """The first bad entry, where it stands, and how many there are."""
+    if not bad.ndim:
+        return f"{value}"
+    index = tuple(int(i) for i in np.argwhere(bad)[0])
+    return f"{value[index]} at index {index} ({int(bad.sum())} such entries)"
 
 
 def check_int(function: str, argument: str, value: Any, low: int, high: int | None = None) -> int:

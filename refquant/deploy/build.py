@@ -25,7 +25,7 @@ from refquant.deploy.plan import EdgeCoder, HardLayer, IntegerLayer, Plan
 from refquant.network import INPUT, Network, Node, linear_nodes, shapes
 from refquant.network.graph import consumers
 from refquant.network.lower import TRANSPARENT
-from refquant.quantizers.grid import Grid, make_qparams
+from refquant.quantizers.grid import FIX_STEP, Grid, make_qparams
 from refquant.quantizers.transform import fold_output, lined_up
 
 CARRY_CODES = ("patches", *TRANSPARENT)
@@ -97,7 +97,7 @@ def _coder(network: Network, node: Node) -> EdgeCoder:
     step, zero_point = component.step(params), component.zero_point(params)
     for argument, value in (("step", step), ("zero_point", zero_point)):
         check_shape("deploy", f"{argument} {where}", np.asarray(value), ())
-    check_positive("deploy", f"step {where}", step)
+    check_positive("deploy", f"step {where}", step, FIX_STEP)
     grid = Grid(component.grid, component.bits)
     make_qparams(float(step), zero_point, grid)  # refuses a zero point off the grid
     limits = (grid.code_min, grid.code_max)

@@ -168,15 +168,13 @@ def _product(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Arr
 
 
 def _product_pull(node: Node, d_y: Array, cache: Any) -> Pulled:
-    if d_y.ndim == 2:
-        dense = linear_backward(d_y, cache)
-        return (dense.x,), {"w": dense.w}
     return _product_sparing(node, d_y, cache, Wanted(True, True))
 
 
 def _product_sparing(node: Node, d_y: Array, cache: Any, wanted: Wanted) -> Pulled:
     if d_y.ndim == 2:
-        return _product_pull(node, d_y, cache)
+        dense = linear_backward(d_y, cache)
+        return (dense.x,), {"w": dense.w}
     d_inputs: tuple[Array, ...] = ()
     flat = d_y.reshape(*d_y.shape[:2], -1)
     if wanted.inputs:

@@ -32,6 +32,7 @@ from refquant._checks import check_bits, check_in, check_positive, complaint
 from refquant._types import Array
 
 KINDS = ("unsigned", "signed", "narrow", "affine")
+FIX_STEP = "Recalibrate, or drop the channel that is constant zero."
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def make_qparams(step: Any, zero_point: Any, grid: Grid) -> QParams:
     if not isinstance(grid, Grid):
         raise TypeError(complaint("make_qparams", "grid", type(grid).__name__, "a Grid"))
     steps = _float_array(step)
-    check_positive("make_qparams", "step", steps)
+    check_positive("make_qparams", "step", steps, FIX_STEP)
     zeros = _integer_array(zero_point, steps.shape)
     low, high = (grid.code_min, grid.code_max) if grid.kind == "affine" else (0, 0)
     if zeros.min() < low or zeros.max() > high:

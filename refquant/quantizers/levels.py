@@ -12,7 +12,7 @@ import numpy as np
 from refquant import numerics as nx
 from refquant._checks import check_array, check_positive, complaint
 from refquant._types import Array
-from refquant.quantizers.grid import QParams
+from refquant.quantizers.grid import FIX_STEP, QParams
 
 
 def step_for(function: str, x: Array, step: Array, name: str = "x") -> Array:
@@ -28,7 +28,7 @@ def step_for(function: str, x: Array, step: Array, name: str = "x") -> Array:
     check_broadcast(function, step.shape, name, x.shape)
     with np.errstate(over="ignore", under="ignore"):
         cast = step.astype(x.dtype, copy=False)
-    check_positive(function, "step", cast)
+    check_positive(function, "step", cast, FIX_STEP)
     return cast
 
 
