@@ -1,4 +1,4 @@
-"""Refusals in one voice: function, argument, got, expected and the fix, with the first bad entry."""
+"""Refusals in one voice: function, argument, got, expected, the fix, and the first bad entry."""
 
 import numpy as np
 import pytest
