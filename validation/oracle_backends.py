@@ -30,6 +30,7 @@ HEAD = """# Libraries before the oracle
 
 By `python -m validation.oracle_backends`, in the full tier. Cases
 that a library has no function for are not counted. Goldens never come from here.
+ONNX's own node tests are in [onnx-goldens.md](onnx-goldens.md).
 
 | backend | cases | ops | failures | known differences |
 | --- | --- | --- | --- | --- |

@@ -1,0 +1,1 @@
+"""ONNX's node tests in refquant's words: read, computed by library and twin, and compared."""
