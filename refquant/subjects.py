@@ -14,13 +14,16 @@ are told apart as those of the zoo are. Folders are untrusted, as every bundle i
 
 import hashlib
 import os
+import shutil
+import uuid
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from refquant import zoo
-from refquant._bundle import read_bundle, write_bundle
+from refquant._bundle import BundleError, read_bundle, write_bundle
+from refquant._bundle.error import refusal
 from refquant._checks import complaint
 from refquant._types import Array
 from refquant.inputs import check_inputs, check_labels, update_digest
@@ -57,7 +60,7 @@ class Subject(NamedTuple):
 
 
 def save(subject: Subject, folder: str | os.PathLike[str]) -> str:
-    """Write a subject into a new or empty folder and return its name.
+    """Write a subject into a new or empty folder, all of it or nothing, and return its name.
 
     Raises
     ------
@@ -67,9 +70,20 @@ def save(subject: Subject, folder: str | os.PathLike[str]) -> str:
         If the folder is occupied or cannot be written.
     """
     _check(subject, "save")
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    save_network(subject.network, Path(folder) / "network")
-    write_bundle(Path(folder) / "images", {"format": FORMAT}, _arrays(subject))
+    target = Path(folder).resolve()
+    part = target.parent / f".{target.name}.{uuid.uuid4().hex[:12]}.part"
+    try:
+        part.mkdir(parents=True)
+        save_network(subject.network, part / "network")
+        write_bundle(part / "images", {"format": FORMAT}, _arrays(subject))
+        if target.exists():
+            target.rmdir()  # fails if anything is in it
+        part.rename(target)
+    except OSError as error:
+        fix = "Choose a new or empty directory where you can write."
+        raise refusal(target, f"cannot be written ({error.strerror})", fix) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)  # gone already if all went well
     return subject.name
 
 
@@ -94,17 +108,18 @@ def load(name: str, folder: str | os.PathLike[str] | None = None) -> Subject:
 
 
 def read(folder: str | os.PathLike[str]) -> Subject:
-    """Return the subject in `folder`, whatever it is called; BundleError, ValueError as `load`."""
-    network, (manifest, arrays) = (
-        load_network(Path(folder) / "network"),
-        read_bundle(Path(folder) / "images"),
-    )
+    """Return the subject in `folder`, whatever it is called; BundleError as `load`."""
+    images = Path(folder) / "images"
+    network, (manifest, arrays) = load_network(Path(folder) / "network"), read_bundle(images)
     if manifest.get("format") != FORMAT or set(arrays) - {LABELS} != set(ARRAYS):
-        expected = f"{FORMAT} with {', '.join(ARRAYS)}"
-        raise ValueError(complaint("subjects.load", "images", sorted(arrays), expected))
+        fix = "Make it with refquant.subjects.save."
+        raise refusal(images, f"not {FORMAT} with {', '.join(ARRAYS)}", fix)
     calib, test_x, test_y = (arrays[name] for name in ARRAYS)
     labelled = Split(calib, arrays.get(LABELS))
-    return _check(Subject(network, labelled, Split(test_x, test_y)), "load")
+    try:
+        return _check(Subject(network, labelled, Split(test_x, test_y)), "load")
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"{folder}: {error}") from error
 
 
 def _check(subject: Subject, function: str) -> Subject:

@@ -15,6 +15,7 @@ NETWORKS = f"""\
 networks:
   {" ".join(ARCHITECTURES)}
   NAME:2 and NAME:3 are trained from other seeds; NAME alone is NAME:1
+  or a folder with a network and images of your own, as refquant.subjects.save writes it
 """
 METHOD_LIST = f"""\
 methods:

@@ -11,6 +11,7 @@ from refquant.cli.arguments import METHOD_LIST, NETWORKS, add_command, add_quiet
 from refquant.cli.compare_report import markdown, readable
 from refquant.cli.env import environment
 from refquant.cli.folders import check_apart, check_rows
+from refquant.cli.networks import check_images
 from refquant.cli.output import note, print_json, show
 from refquant.cli.study_arguments import add_study
 from refquant.compare import compare
@@ -63,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run what is missing, compare, print; 1 if an integer network differs from its fake one."""
     a = arguments
     plan = study(a)
+    check_images(chain.from_iterable(a.networks))
     if a.out:
         check_rows("--out", a.out)
     if a.report:
@@ -100,7 +102,7 @@ def study(arguments: argparse.Namespace) -> Study:
         If a network is named twice, or a pair names a method that is not compared.
     """
     a = arguments
-    names = tuple(chain.from_iterable(a.networks))
+    names = tuple(chosen.name for chosen in chain.from_iterable(a.networks))
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"NETWORK {twice}: named twice (NAME alone is NAME:1).")
@@ -149,7 +151,8 @@ def check_report(text: str, out: str | None) -> None:
 def command(arguments: argparse.Namespace, plan: Study) -> str:
     """Return the command line that makes this report, with every default that decides a number."""
     a = arguments
-    words = ["refquant", "compare", *plan.networks, "--methods", ",".join(plan.methods)]
+    networks = [chosen.word for chosen in chain.from_iterable(a.networks)]
+    words = ["refquant", "compare", *networks, "--methods", ",".join(plan.methods)]
     words += ["--bits", ",".join(map(bits_name, plan.widths))]
     words += ["--seeds", ",".join(map(str, plan.seeds))]
     if a.pairs is not None:
@@ -167,8 +170,10 @@ def command(arguments: argparse.Namespace, plan: Study) -> str:
 
 def _rows(configs: list[Config], arguments: argparse.Namespace) -> list[Row]:
     a = arguments
+    chosen = chain.from_iterable(a.networks)
+    folders = {one.name: one.folder for one in chosen if one.folder is not None}
     if a.quiet:
-        return sweep(configs, out=a.out, workers=a.workers)
+        return sweep(configs, out=a.out, workers=a.workers, folders=folders)
     from tqdm import tqdm  # only here: a quiet run need not import it
 
     began = time.perf_counter()
@@ -176,10 +181,11 @@ def _rows(configs: list[Config], arguments: argparse.Namespace) -> list[Row]:
     with tqdm(total=len(configs), desc="compare", unit="run", dynamic_ncols=True) as shown:
 
         def on_row(row: Row) -> None:
+            """Show which run has come in."""
             bits = bits_name((row["weight_bits"], row["act_bits"]))
             shown.set_postfix_str(f"{row['network']} {row['method']} {bits}")
             shown.update()
 
-        rows = sweep(configs, out=a.out, on_row=on_row, workers=a.workers)
+        rows = sweep(configs, out=a.out, on_row=on_row, workers=a.workers, folders=folders)
     note(f"took {time.perf_counter() - began:.0f} s")
     return rows

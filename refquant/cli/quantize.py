@@ -1,4 +1,4 @@
-"""``refquant quantize NETWORK``: quantize one embedded network, measure it, save it."""
+"""``refquant quantize NETWORK``: quantize one network, measure it, save it."""
 
 import argparse
 import time
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from refquant import numerics as nx
-from refquant import zoo
+from refquant._types import Array
 from refquant.cli.arguments import (
     METHOD_LIST,
     NETWORKS,
@@ -18,21 +18,22 @@ from refquant.cli.arguments import (
     bits_or_none,
     integer,
     method_name,
-    network_name,
 )
 from refquant.cli.env import environment
 from refquant.cli.folders import check_apart, check_new
+from refquant.cli.networks import network
 from refquant.cli.output import facts, note, percent, print_json, show, table
 from refquant.memory import memory_plan
 from refquant.metrics import accuracy, kl_divergence, sqnr_db
-from refquant.network import Network, predict
+from refquant.network import predict
 from refquant.pipeline import quantize
 from refquant.reconstruct.history import Record
 from refquant.result import Result
+from refquant.subjects import Subject
 from refquant.sweeps import integer_equals_fake
 
 DESCRIPTION = """\
-Quantizes an embedded network on the calibration images and measures it on the test images.
+Quantizes a network on its calibration images and measures it on its test images.
 
 Exit code 1 if the integer-only network differs from the fake-quantized one.
 """
@@ -51,11 +52,11 @@ def add_parser(commands: Any) -> None:
     parser = add_command(
         commands,
         "quantize",
-        help="quantize an embedded network and measure it on its test images",
+        help="quantize a network and measure it on its test images",
         description=DESCRIPTION,
         epilog=EPILOG,
     )
-    parser.add_argument("network", type=network_name, metavar="NETWORK")
+    parser.add_argument("network", type=network, metavar="NETWORK")
     parser.add_argument(
         "--method",
         type=method_name,
@@ -107,13 +108,13 @@ def run(arguments: argparse.Namespace) -> int:
     if a.out and a.checkpoint:
         check_apart("--out", a.out, "--checkpoint", a.checkpoint)
     with nx.arithmetic("pinned" if a.pinned else "fast"):
-        network, began = zoo.load(a.network), time.perf_counter()
-        result = _quantize(network, a)
+        subject, began = a.network.load(), time.perf_counter()
+        result = _quantize(subject, a)
         seconds = round(time.perf_counter() - began, 2)
-        report = {"network": a.network, **measure(network, result), "seconds": seconds}
-        report["border"] = borders(result)
+        report = {"network": a.network.name, **measure(subject, result), "seconds": seconds}
+        report["border"] = borders(result, subject.test.x)
         if a.gaps:
-            report["gaps"] = gaps(result)
+            report["gaps"] = gaps(result, subject.calib.x)
         surroundings = environment()
     if a.out:
         result.save(a.out)
@@ -126,11 +127,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if report["integer_equals_fake"] is False else 0
 
 
-def measure(network: Network, result: Result) -> dict[str, Any]:
+def measure(subject: Subject, result: Result) -> dict[str, Any]:
     """Return what was asked for, accuracy, SQNR and KL on the test images, integer = fake."""
-    test = zoo.data("digits").test
-    x, labels = test.x.astype(np.float64), np.asarray(test.y)
-    float_logits, logits = predict(network, x), result.network(x)
+    x, labels = subject.test.x.astype(np.float64), np.asarray(subject.test.y)
+    float_logits, logits = predict(subject.network, x), result.network(x)
     return {
         "method": result.setting.name,
         "weight_bits": result.bits.weights,
@@ -147,14 +147,14 @@ def measure(network: Network, result: Result) -> dict[str, Any]:
     }
 
 
-def gaps(result: Result) -> list[dict[str, Any]]:
+def gaps(result: Result, x: Array) -> list[dict[str, Any]]:
     """Return how far each layer's codes are from the best ones, on the calibration images."""
-    return [gap._asdict() for gap in result.optimality_gap(zoo.data("digits").calib.x)]
+    return [gap._asdict() for gap in result.optimality_gap(x)]
 
 
-def borders(result: Result) -> dict[str, Any] | None:
+def borders(result: Result, x: Array) -> dict[str, Any] | None:
     """Return what AQuant's borders cost, and what storing them changes on the test images."""
-    found = result.border_report(zoo.data("digits").test.x)
+    found = result.border_report(x)
     return None if found is None else found.to_data()
 
 
@@ -216,15 +216,15 @@ def _cells(values: dict[str, Any]) -> list[str]:
     return [values["unit"], *losses, "-" if decided is None else percent(decided)]
 
 
-def _quantize(network: Network, arguments: argparse.Namespace) -> Result:
-    a, (x, y) = arguments, zoo.data("digits").train
+def _quantize(subject: Subject, arguments: argparse.Namespace) -> Result:
+    a, (x, y) = arguments, subject.calib
     words = ("weight_bits", "act_bits", "first_last_bits")
     widths = {word: getattr(a, word) for word in words}
     if a.memory:
-        note(f"memory: {memory_plan(network, x, a.method, labels=y, **widths)}")
+        note(f"memory: {memory_plan(subject.network, x, a.method, labels=y, **widths)}")
     try:
         return quantize(
-            network,
+            subject.network,
             x,
             a.method,
             **widths,

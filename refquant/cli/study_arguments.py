@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from refquant.cli.arguments import bits, integer, method_name, network_name
+from refquant.cli.networks import Chosen, network
 from refquant.methods import resolve
 from refquant.reconstruct.built import check_built
 
@@ -14,16 +15,16 @@ COPIES = re.compile(r"(.+):(\d+)\.\.(\d+)")
 MOST_COPIES = 100  # of one range: more are a slip of the finger
 
 
-def networks(text: str) -> tuple[str, ...]:
-    """Return the full names that ``NAME``, ``NAME:2`` or ``NAME:1..3`` stands for."""
+def networks(text: str) -> tuple[Chosen, ...]:
+    """Return what ``NAME``, ``NAME:2``, ``NAME:1..3`` or ``FOLDER`` stands for, by full names."""
     found = COPIES.fullmatch(text)
     if not found:
-        name = network_name(text)
-        return (name if ":" in name else f"{name}:1",)
+        one = network(text)
+        return (one if ":" in one.name else Chosen(f"{one.name}:1"),)
     name, first, last = found[1], int(found[2]), int(found[3])
     if not first <= last < first + MOST_COPIES:
         raise argparse.ArgumentTypeError(f"{text!r}: write NAME:FIRST..LAST, as NAME:1..3")
-    return tuple(network_name(f"{name}:{copy}") for copy in range(first, last + 1))
+    return tuple(Chosen(network_name(f"{name}:{copy}")) for copy in range(first, last + 1))
 
 
 def width(text: str) -> tuple[int, int]:
