@@ -3,8 +3,9 @@
     python -m validation.onnx_goldens DATA [--into validation/onnx-goldens.md]
 
 DATA (or REFQUANT_ONNX_NODES) holds the tests as the generator in the package onnx writes them, and
-a MANIFEST.json that lists their names. Each is computed by refquant's functions and by the exact
-scalar twin; the golden, ONNX Runtime and ONNX's reference evaluator are compared with them.
+a MANIFEST.json that lists their names. The installed onnx must know their operators: take the
+version that wrote them, or a newer one. Each test is computed by refquant's functions and by the
+exact scalar twin; the golden, ONNX Runtime and ONNX's reference evaluator are compared with them.
 
 Exit code 1 if a disagreement has no finding in `validation.onnx_nodes.findings`, or a finding no
 disagreement; 5 if DATA is absent.
@@ -46,7 +47,7 @@ def main() -> int:
     if arguments.into:
         Path(arguments.into).write_text(page(results), encoding="utf-8")
     else:
-        print(page(results))
+        print(page(results), end="")
     wrong = unexplained((row.test.name, who) for row in results.rows for who in row.differing())
     print("\n".join(wrong) or "every disagreement has its finding", file=sys.stderr)
     return MISMATCH if wrong else 0
