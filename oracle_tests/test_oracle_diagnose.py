@@ -51,7 +51,7 @@ def test_an_unknown_bug_gets_the_clauses() -> None:
     """And no name of something else."""
     found = diagnosis(Backend(change=lambda op, found: {"y": found["y"] + 1000}), "round")
     assert found.variants == () and found.share == 0.0
-    assert found.text.startswith("Unknown") and "1.1" in found.text
+    assert found.text.startswith("Unknown") and "1.1" in found.clauses
 
 
 def test_a_bug_that_is_nearly_known_gets_the_nearest_name_and_a_share() -> None:

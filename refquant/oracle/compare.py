@@ -12,7 +12,7 @@ Order of the checks: presence, dtype, shape, values. Never a bare tolerance.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from refquant._types import Array
 from refquant.oracle.build import Golden, bound, same_class
 from refquant.oracle.op import Op
 from refquant.oracle.tiers import Format
+from refquant.oracle.wrong import Wrong, gather
 
 BIAS_ELEMENTS = 64
 KINDS = {"float": "f", "int": "iu", "bool": "biu"}
@@ -44,6 +45,8 @@ class Mismatch:
         How far `actual` may lie from `expected`.
     wrong, size : int
         Elements that are wrong, of all.
+    elements : Wrong or None
+        All of these, where values were compared and some are wrong.
     """
 
     output: str
@@ -56,6 +59,7 @@ class Mismatch:
     bound: float = 0.0
     wrong: int = 0
     size: int = 0
+    elements: Wrong | None = field(default=None, compare=False, repr=False)
 
 
 def compare(
@@ -119,13 +123,17 @@ def _expected(kind: str) -> str:
 
 
 def _first(name: str, golden: Golden, value: Array, wrong: Array, form: Format) -> Mismatch:
+    limits = np.zeros(wrong.shape)
+    if golden.value.dtype.kind == "f":
+        limits = bound(golden, form.roundoff)
     index = tuple(int(i) for i in np.argwhere(wrong)[0])
-    limit = float(bound(golden, form.roundoff)[index]) if golden.value.dtype.kind == "f" else 0.0
+    limit = float(limits[index])
     expected, actual = golden.value[index].item(), value[index].item()
     also = None if golden.other is None else golden.other[index].item()
     says = f"{actual!r} at {list(index)}; expected {expected!r}"
     says += f" or {also!r}" if also not in (None, expected) else ""
     says += f" within {limit:.3g}" if limit else ""
+    elements = gather(wrong, (golden.value, golden.other), value, limits)
     return Mismatch(
         name,
         "value",
@@ -135,8 +143,9 @@ def _first(name: str, golden: Golden, value: Array, wrong: Array, form: Format) 
         actual,
         also,
         limit,
-        int(np.count_nonzero(wrong)),
+        elements.count,
         wrong.size,
+        elements,
     )
 
 

@@ -89,7 +89,7 @@ def diagnose(op: Op, seen: list[Seen], form: Format, gallery: Gallery | None = N
     best = _best(gallery or Gallery(op, form), seen)
     if best.share <= 0.0:
         says = f"Unknown: no variant of {op.name} gives these outputs."
-        return Diagnosis((), f"{says} Clauses {', '.join(clauses)}.", "", 0.0, clauses)
+        return Diagnosis((), says, "", 0.0, clauses)
     near = "" if best.share >= LIKELY else "Unknown; the nearest known bug: "
     return Diagnosis(best.variants, near + best.says, best.source, best.share, clauses)
 

@@ -1,6 +1,6 @@
 """What verification found: data, and its JSON. Text, JUnit and HTML have files of their own."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -207,6 +207,16 @@ def _failure(failure: Failure) -> dict[str, Any]:
         "tier": failure.case.tier,
         "attrs": failure.case.attrs,
         "layout": failure.layout,
-        "mismatches": [asdict(m) | {"index": list(m.index)} for m in failure.mismatches],
+        "mismatches": [_mismatch(m) for m in failure.mismatches],
         "diagnosis": asdict(failure.diagnosis) | {"text": failure.diagnosis.text},
+    }
+
+
+def _mismatch(mismatch: Mismatch) -> dict[str, Any]:
+    """Return a mismatch without the arrays, and the places of its wrong elements in C order."""
+    found = mismatch.elements
+    places = {"shape": list(found.shape), "at": found.at.tolist()} if found else None
+    return asdict(replace(mismatch, elements=None)) | {
+        "index": list(mismatch.index),
+        "elements": places,
     }

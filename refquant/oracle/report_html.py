@@ -3,17 +3,27 @@
 from html import escape
 from itertools import groupby
 
-from refquant.oracle.digits import bits, distance
+from refquant.oracle.axes import axis_names
+from refquant.oracle.compare import Mismatch
+from refquant.oracle.digits import beside, bits, distance
+from refquant.oracle.pattern import pattern
+from refquant.oracle.registry import ops
 from refquant.oracle.report import Coverage, Failure, Report
+from refquant.oracle.report_map import index_map
+from refquant.oracle.report_steps import histogram
 
 STYLE = """
-:root { color-scheme: light dark; --line: #8884; --bad: #c2410c; --good: #15803d; --dim: #777; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; }
+:root { color-scheme: light dark; --page: #fff; --text: #1c1917; --dim: #6b6862; --line: #8884;
+  --ground: #e4e2de; --bad: #c2410c; --good: #15803d; }
+@media (prefers-color-scheme: dark) { :root { --page: #161514; --text: #e7e5e4; --dim: #a19d98;
+  --ground: #3a3835; --bad: #fb8b3c; --good: #4ade80; } }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem;
+  background: var(--page); color: var(--text); }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.15rem; margin: 2rem 0 .3rem; }
 code, td.num { font-family: ui-monospace, monospace; font-size: .88em; overflow-wrap: anywhere; }
 .bad { color: var(--bad); } .good { color: var(--good); } .dim { color: var(--dim); }
 .says { font-size: 1.3rem; font-weight: 600; line-height: 1.35; margin: .4rem 0; }
-.share { width: 6rem; height: .5rem; } .share rect { fill: var(--line); }
+.share { width: 6rem; height: .5rem; } .share rect { fill: var(--ground); }
 .share rect + rect { fill: var(--bad); }
 details { border: 1px solid var(--line); border-radius: .4rem; margin: .5rem 0; }
 details { padding: .4rem .7rem; }
@@ -21,8 +31,23 @@ summary { cursor: pointer; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .2rem .6rem .2rem 0; border-bottom: 1px solid var(--line); }
 td.num, th.num { text-align: right; white-space: nowrap; }
+h3 { font-size: 1rem; font-weight: 600; margin: .8rem 0 0; } h3 span { font-weight: 400; }
+.output p { margin: .2rem 0; overflow-wrap: anywhere; } .num { white-space: nowrap; }
+.output + .output { border-top: 1px solid var(--line); margin-top: .8rem; }
+.seen { display: flex; flex-wrap: wrap; gap: 0 2rem; align-items: flex-start; }
+figure { margin: .4rem 0; max-width: 100%; }
+figcaption { font-size: .85rem; color: var(--dim); max-width: 22rem; }
+.panels { display: flex; flex-wrap: wrap; gap: .4rem 1rem; }
+.panels span { display: block; font: .8rem/1.2 ui-monospace, monospace; margin-left: 26px; }
+svg.map, svg.steps { max-width: 100%; height: auto; display: block; }
+svg text { font: 10px ui-monospace, monospace; fill: var(--dim); text-anchor: middle; }
+svg text.row { text-anchor: end; }
+.ground { fill: var(--ground); } .wrong { fill: var(--bad); }
+.lines { stroke: var(--page); fill: none; } .axis { stroke: var(--dim); fill: none; }
+.allowed { stroke: var(--text); stroke-width: 1.5; stroke-dasharray: 4 3; fill: none; }
 """
-SHOWN = 20  # failing cases of one op
+DRAWN = 3  # failing cases of one op, with pictures
+SHOWN = 20  # and without
 
 
 def html(report: Report) -> str:
@@ -72,40 +97,49 @@ def _op(report: Report, op: str, failures: list[Failure]) -> str:
         f'<p class="says">{escape(found.text)}</p>',
         f'<p class="dim">{known}{source}</p>' if known else "",
         f'<p class="dim">clauses {escape(", ".join(found.clauses))}</p>' if found.clauses else "",
-        *(_case(report, f, opened=i == 0) for i, f in enumerate(failures[:SHOWN])),
+        *(_case(report, failure, rank) for rank, failure in enumerate(failures[:SHOWN])),
     ]
     if len(failures) > SHOWN:
         lines.append(f'<p class="dim">and {len(failures) - SHOWN} more</p>')
     return "\n".join(filter(None, lines))
 
 
-def _case(report: Report, failure: Failure, opened: bool) -> str:
+def _case(report: Report, failure: Failure, rank: int) -> str:
     case = failure.case
     attrs = ", ".join(f"{key}={value}" for key, value in sorted(case.attrs.items()))
-    rows = "".join(
-        "<tr>"
-        f"<td><code>{escape(m.output)}</code></td><td>{escape(m.says)}</td>"
-        f'<td class="num">{escape(distance(m, report.dtype))}</td>'
-        f'<td class="num">{escape(bits(m.actual, report.dtype))}</td>'
-        f'<td class="num">{_share(m.wrong, m.size) if m.size else ""}</td></tr>'
-        for m in failure.mismatches
-    )
-    head = "<th>output</th><th>first wrong element</th><th class=num>off by</th>"
-    head += "<th class=num>bits</th><th class=num>wrong</th>"
     return (
-        f"<details{' open' if opened else ''}><summary>{escape(case.purpose)} "
+        f"<details{'' if rank else ' open'}><summary>{escape(case.purpose)} "
         f'<span class="dim">[{case.tier}, {failure.layout}] {escape(attrs)}</span></summary>'
-        f'<div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
-        f"<p><code>{escape(failure.reproduce(report.spec))}</code></p></details>"
+        + "".join(_output(report, failure, m, rank < DRAWN) for m in failure.mismatches)
+        + f"<p><code>{escape(failure.reproduce(report.spec))}</code></p></details>"
     )
+
+
+def _output(report: Report, failure: Failure, m: Mismatch, drawn: bool) -> str:
+    """Return what is wrong with one output: in words, then in pictures."""
+    op, wrong = ops()[failure.op], m.elements
+    shape = f' <span class="dim">{wrong.shape}</span>' if wrong else ""
+    head = f"<code>{escape(m.output)}</code>{shape} " if m.output else ""
+    share = _share(m.wrong, m.size) if m.size else ""
+    there = [distance(m, report.dtype), bits(m.actual, report.dtype), beside(failure.case, m)]
+    found = pattern(op, failure.case, m)
+    parts = [
+        f"<h3>{head}{share}</h3>" if head or share else "",
+        f"<p>{escape(m.says)} <span class=dim>{escape(', '.join(filter(None, there)))}</span></p>",
+        f"<p><b>{escape(found[0].upper() + found[1:])}.</b></p>" if found else "",
+    ]
+    if wrong and wrong.shape and drawn:
+        picture = index_map(wrong, axis_names(op, m.output, len(wrong.shape)))
+        parts.append(f'<div class="seen">{picture}{histogram(wrong, report.dtype)}</div>')
+    return f'<div class="output">{"".join(parts)}</div>'
 
 
 def _share(wrong: int, size: int) -> str:
-    """Return a bar of the elements that are wrong, and their number."""
+    """Return the number of elements that are wrong, and a bar of their share."""
     bar = f'<rect width="100" height="8"/><rect width="{100 * wrong / size:.1f}" height="8"/>'
     return (
-        f"{wrong} of {size}<br>"
-        f'<svg class="share" viewBox="0 0 100 8" preserveAspectRatio="none">{bar}</svg>'
+        f'<span class="num">{wrong} of {size} wrong</span> <svg class="share" aria-hidden="true" '
+        f'viewBox="0 0 100 8" preserveAspectRatio="none">{bar}</svg>'
     )
 
 

@@ -2,7 +2,9 @@
 
 from itertools import groupby
 
-from refquant.oracle.digits import bits, distance
+from refquant.oracle.digits import beside, bits, distance
+from refquant.oracle.pattern import pattern
+from refquant.oracle.registry import ops
 from refquant.oracle.report import Coverage, Failure, Report
 
 SHOWN = 3  # failing cases of one op
@@ -45,8 +47,15 @@ def _case(report: Report, failure: Failure) -> list[str]:
         lines.append(f"      {where}{m.says}")
         if m.index or m.expected is not None:
             share = f"{m.wrong} of {m.size} elements"
-            there = [distance(m, report.dtype), bits(m.actual, report.dtype), share]
+            there = [
+                distance(m, report.dtype),
+                bits(m.actual, report.dtype),
+                beside(case, m),
+                share,
+            ]
             lines.append(f"      {', '.join(filter(None, there))}")
+        if found := pattern(ops()[failure.op], case, m):
+            lines.append(f"      pattern: {found}")
     lines.append(f"      {failure.reproduce(report.spec)}")
     return lines
 
