@@ -123,6 +123,7 @@ def rehearsed(network: Network, x: Array, run: dict[str, Any]) -> list[Stage]:
         name = "calibration"
 
         def begins(label: str, steps: int) -> Callable[[], None]:
+            """Close the stage before, and open this one."""
             nonlocal name
             stages.append(Stage(name, peak()))
             name = label
@@ -145,6 +146,7 @@ def traced() -> Iterator[Callable[[], float]]:
     tracemalloc.reset_peak()
 
     def peak() -> float:
+        """Return the peak since the last call."""
         _, found = tracemalloc.get_traced_memory()
         tracemalloc.reset_peak()
         return float(max(0, found - start))

@@ -21,6 +21,7 @@ def bar(label: str, steps: int) -> Tick:
     shown: Any = tqdm(total=steps, desc=label, leave=False, dynamic_ncols=True)
 
     def tick() -> None:
+        """Move the bar on; close it after the last step."""
         shown.update()
         if shown.n >= steps:
             shown.close()

@@ -42,6 +42,7 @@ def _ours(inputs: Arrays) -> Work:
     keep_freed_memory()
 
     def results() -> dict[str, Array]:
+        """Return output and gradients, for the peer's to be held against."""
         y, d_x, d_w = np.empty_like(x), np.empty_like(x), np.zeros_like(w)
         for start in range(0, len(x), size):
             rows = slice(start, start + size)

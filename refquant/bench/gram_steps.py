@@ -65,6 +65,7 @@ def ours(inputs: Arrays) -> Work:
     buffers, step = start(problem, alpha), numbers(1e-3, (BETA1, BETA2), LAM, BETA, alpha)
 
     def results() -> dict[str, Array]:
+        """Return the gradient of alpha at the start."""
         fresh = start(problem, alpha)
         gram_step(problem, fresh, step)
         return {"d_alpha": gradient(problem, fresh).reshape(inputs["alpha"].shape)}

@@ -47,6 +47,7 @@ def _run(mode: Literal["fast", "pinned"], slices: int | None, inputs: Arrays) ->
     task = replace(task, phase=replace(task.phase, gram=how, penalty=Penalty(), steps=STEPS))
 
     def run() -> None:
+        """Take all steps in this arithmetic."""
         with nx.arithmetic(mode, slices):
             solve_gram(task, own, lambda: None, Unwatched())
 

@@ -112,9 +112,11 @@ def ours(problem: Problem, inputs: Arrays) -> Work:
     model, task, own = prepared(problem, inputs["x"], inputs["w"])
 
     def solved() -> dict[Key, Array]:
+        """Return the layer's state once it is solved."""
         return solve_gram(task, own, lambda: None, Unwatched())
 
     def results() -> dict[str, Array]:
+        """Return the rounded weight and what was learnt beside it."""
         state = solved()
         found = {"w_hat": hard_params(model, state, ("conv",))[("conv.product", "w")]}
         return found | {k[1]: v for k, v in state.items() if k[1] in ("s_x", "xi", "eta")}

@@ -95,10 +95,12 @@ def step_of(start: Begun, count: int) -> Work:
     adam, rates = adam_init({key: own[key] for key in keys}), dict.fromkeys(keys, 1e-3)
 
     def run() -> None:
+        """Take one step: gradients, then Adam."""
         found = gradients(task, own, STEPS // 2)
         adam_step({key: own[key] for key in keys}, found.grads, adam, rates)
 
     def results() -> dict[str, Array]:
+        """Return the gradients on all samples, nothing mixed and no penalty."""
         phase = replace(task.phase, mix=(), penalty=None, batch=count)
         whole = replace(task, phase=replace(phase, sampling="permutation"))
         grads = gradients(whole, own, 1).grads

@@ -78,6 +78,7 @@ def _quantize(network: Network, images: Array, method: str) -> None:
 
 def _within(arithmetic: nx.Arithmetic, run: Callable[[], object]) -> Callable[[], None]:
     def entered() -> None:
+        """Run in this arithmetic."""
         with nx.arithmetic(arithmetic):
             run()
 

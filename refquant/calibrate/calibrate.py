@@ -16,6 +16,8 @@ Edge cases: a zero channel gets the floor 1e-8 of section 3 from all rules but t
 which give 1. A tensor that is empty or not finite is refused.
 """
 
+from typing import Any
+
 import numpy as np
 
 from refquant._checks import complaint
@@ -65,6 +67,7 @@ def calibrate(x: Array, rule: Rule, grid: Grid, axis: int | None = None) -> QPar
     """
     check_tensor("calibrate", "x", x, axis)
     check_kind("calibrate", "grid", grid, Grid)
+    _check_rule(rule)
     match rule:
         case MinMax():
             return _from_minmax(x, rule, grid, axis)
@@ -84,8 +87,12 @@ def calibrate(x: Array, rule: Rule, grid: Grid, axis: int | None = None) -> QPar
             return kl_trt(x, grid, rule, axis)[0]
         case LsqInit():
             return _from_moments(x, rule, grid, axis)
-    names = ", ".join(kind.__name__ for kind in Rule.__args__)
-    raise TypeError(complaint("calibrate", "rule", type(rule).__name__, f"one of {names}"))
+
+
+def _check_rule(rule: Any) -> None:
+    if not isinstance(rule, Rule):
+        names = ", ".join(kind.__name__ for kind in Rule.__args__)
+        raise TypeError(complaint("calibrate", "rule", type(rule).__name__, f"one of {names}"))
 
 
 def _from_minmax(x: Array, rule: MinMax, grid: Grid, axis: int | None) -> QParams:

@@ -71,6 +71,7 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
     """Return a converter of text to an integer in [low, high]."""
 
     def convert(text: str) -> int:
+        """Return the integer that `text` is, if it lies in the range."""
         try:
             value = int(text)
         except ValueError:

@@ -148,6 +148,7 @@ def _rows(configs: list[Config], arguments: argparse.Namespace) -> list[Row]:
     with tqdm(total=len(configs), desc="demo", unit="run", dynamic_ncols=True) as shown:
 
         def on_row(row: Row) -> None:
+            """Show which run has come in."""
             shown.set_postfix_str(f"{row['method']} W{row['weight_bits']}A{row['act_bits']}")
             shown.update()
 

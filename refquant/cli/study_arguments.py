@@ -68,6 +68,7 @@ def several(convert: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
     """Return a converter of a list with commas; an entry that comes twice is refused."""
 
     def converted(text: str) -> tuple[Any, ...]:
+        """Return the entries of `text`, each converted."""
         found = tuple(convert(part) for part in text.split(","))
         if len(set(found)) < len(found):
             raise argparse.ArgumentTypeError(f"{text!r} names something twice")

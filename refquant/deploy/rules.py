@@ -52,11 +52,13 @@ def fixed_rules(plan: Plan, program: FixedProgram, requantize: str) -> Rules:
     """
 
     def finish(name: str, sums: Accumulator) -> Accumulator:
+        """Add the integer bias; the epilogue's constant goes along."""
         biased, ndim = program.bias[name], sums.total.ndim
         total = sums.total + per_channel(biased.bias, ndim)
         return Accumulator(total, sums.scale, per_channel(biased.constant, ndim))
 
     def quantize(name: str, coder: EdgeCoder, value: Value) -> Codes:
+        """Rescale levels to an edge's step, its guard bits rounded away last."""
         if isinstance(value, np.ndarray):  # the network's input
             return _quantize_real(name, coder, value)
         guard = program.guards[name]
@@ -65,11 +67,13 @@ def fixed_rules(plan: Plan, program: FixedProgram, requantize: str) -> Rules:
         return Codes(codes - np.int32(coder.zero_point), coder.step, coder.zero_point)
 
     def combine(node: Node, operands: tuple[Value, ...]) -> Value:
+        """Put off what joins codes until a step is known; real numbers at once."""
         if all(isinstance(value, np.ndarray) for value in operands):
             return _real_op(plan, node, operands)
         return Deferred(node, operands)
 
     def real(value: Value) -> Array:
+        """Return real numbers, now that nobody asks for codes."""
         if isinstance(value, Deferred):
             return _real_op(plan, value.node, tuple(real(operand) for operand in value.operands))
         return to_real(value)
@@ -79,9 +83,11 @@ def fixed_rules(plan: Plan, program: FixedProgram, requantize: str) -> Rules:
 
 def _float_rules(plan: Plan, product: Product) -> Rules:
     def finish(name: str, sums: Accumulator) -> Accumulator:
+        """Leave the sums alone: scale and offset are real."""
         return sums
 
     def combine(node: Node, operands: tuple[Value, ...]) -> Array:
+        """Join operands as real numbers."""
         return _real_op(plan, node, tuple(to_real(value) for value in operands))
 
     return Rules(product, finish, _quantize_real, combine, to_real)

@@ -172,6 +172,7 @@ class OutlierSuppressionPlus:
         wanted = [_product(node, centred, w) for node, w in layers]
 
         def loss(scale: Array) -> float:
+            """Return the output error of all readers under this scale."""
             x_q = self._on_act_grid(_per_channel(centred, scale))
             total = 0.0
             for (node, w), out in zip(layers, wanted, strict=True):

@@ -120,9 +120,8 @@ def backward(
     edges : collection of str, optional
         Further edges whose gradients to return, as a Fisher-weighted loss needs them.
     owners : collection of str, optional
-        Nodes whose parameters' gradients are wanted, if not all. What lies before all of them
-        and all of `edges` is not passed, and no gradients of other edges are returned: some
-        would be sums with parts missing.
+        Nodes whose parameters' gradients are wanted, if not all. What lies before them and before
+        `edges` is not passed, and other edges get none: some would be sums with parts missing.
 
     Returns
     -------
@@ -136,11 +135,8 @@ def backward(
     ValueError
         If a cotangent belongs to an edge the run did not reach, or has another shape.
     """
-    for edge, d_y in cotangents.items():
-        value = trace.values[check_in("backward", "an edge of cotangents", edge, trace.values)]
-        check_shape("backward", f"the cotangent of {edge!r}", d_y, value.shape)
-    d_values, d_params = dict(cotangents), dict[Key, Array]()
-    passed: dict[str, Array] = {}
+    _check_cotangents(trace, cotangents)
+    d_values, d_params, passed = dict(cotangents), dict[Key, Array](), dict[str, Array]()
     way = trace.caches if owners is None else _after(network, trace, {*owners, *edges})
     for node in reversed(network.nodes):
         if node.name not in way or node.name not in d_values:
@@ -148,19 +144,13 @@ def backward(
         d_y = d_values.pop(node.name)
         if node.name in edges:
             passed[node.name] = d_y
-        wanted = Wanted(True, True)
-        if owners is not None:
-            onward = any(edge in way or edge in edges for edge in node.inputs)
-            wanted = Wanted(onward, node.name in owners)
+        wanted = _wanted(node, way, edges, owners)
         with _blame(node):
             d_inputs, own = OPS[node.op].pull(node, d_y, trace.caches[node.name], wanted)
         d_params |= {(node.name, name): value for name, value in own.items()}
         for edge, d_x in zip(node.inputs, d_inputs, strict=wanted.inputs):
             d_values[edge] = d_values[edge] + d_x if edge in d_values else d_x
-    values = d_values | passed
-    if owners is not None:
-        values = {edge: value for edge, value in values.items() if edge in edges}
-    return Gradients(d_params, values)
+    return Gradients(d_params, _asked_for(d_values | passed, edges, owners))
 
 
 def predict(network: Callable[[Array], Array], x: Array, batch: int = 256) -> Array:
@@ -180,6 +170,28 @@ def group_by_node(*layers: Mapping[Key, Array] | None) -> dict[str, dict[str, Ar
         for (owner, name), value in (layer or {}).items():
             grouped.setdefault(owner, {})[name] = value
     return grouped
+
+
+def _check_cotangents(trace: Trace, cotangents: Mapping[str, Array]) -> None:
+    for edge, d_y in cotangents.items():
+        value = trace.values[check_in("backward", "an edge of cotangents", edge, trace.values)]
+        check_shape("backward", f"the cotangent of {edge!r}", d_y, value.shape)
+
+
+def _wanted(
+    node: Node, way: Collection[str], edges: Collection[str], owners: Collection[str] | None
+) -> Wanted:
+    """Return which gradients of a node anybody asks for."""
+    if owners is None:
+        return Wanted(True, True)
+    return Wanted(any(edge in way or edge in edges for edge in node.inputs), node.name in owners)
+
+
+def _asked_for(
+    values: dict[str, Array], edges: Collection[str], owners: Collection[str] | None
+) -> dict[str, Array]:
+    """Return the gradients of edges that are whole."""
+    return values if owners is None else {e: v for e, v in values.items() if e in edges}
 
 
 def _after(network: Network, trace: Trace, names: set[str]) -> set[str]:

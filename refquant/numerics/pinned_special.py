@@ -65,6 +65,7 @@ def _set_classes(out: Array, left: Array, right: Array, product: Product) -> Non
     """Overwrite the elements of `out` whose sum has a term that is not finite."""
 
     def count(a: Array, b: Array) -> Array:
+        """Return the product of two masks, or of masks with signs."""
         total = np.empty_like(out)
         product(total, a, b, 1)  # exact: the entries are -1, 0 and 1
         return total

@@ -96,6 +96,7 @@ def run_twin(op: Op, case: Case, attrs: dict[str, Any], ledger: Ledger | None) -
     """Return what the twin gives, on exact numbers or (without a ledger) on floats."""
 
     def number(x: Any) -> Any:
+        """Lift a number, unless the twin runs on floats."""
         return x if ledger is None else lift(x, ledger)
 
     def setting(x: Any) -> Any:

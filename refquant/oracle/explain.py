@@ -66,12 +66,14 @@ def named(name: str, value: Any, log: Log) -> Any:
     """Return an array as nested lists of traced numbers that know their names."""
 
     def number(index: tuple[int, ...], x: Any) -> Any:
+        """A finite float as a traced number that is called by its place."""
         if not isinstance(x, float) or special(x):
             return x
         label = f"{name}[{', '.join(map(str, index))}]" if index else name
         return Traced(log, Fraction(x), x, name=label)
 
     def nest(part: Any, index: tuple[int, ...]) -> Any:
+        """The same of every number in nested lists."""
         if isinstance(part, list):
             return [nest(item, (*index, i)) for i, item in enumerate(part)]
         return number(index, part)

@@ -77,6 +77,7 @@ def from_rows(table: list[list[Any]], like: Any, axis: int | None) -> Any:
     queues = [iter(row) for row in table]
 
     def at(item: Any, depth: int, row: int) -> Any:
+        """The part of `like` at this depth, filled from the row it belongs to."""
         if not isinstance(item, list | tuple):
             return next(queues[row])
         return [at(part, depth + 1, i if depth == axis else row) for i, part in enumerate(item)]

@@ -82,6 +82,7 @@ def reproduce(backend: Any, built: Built) -> Reproduction:
     op, form = ops()[built.case.op], format_of(opened)
 
     def outputs(item: Built) -> dict[str, Any]:
+        """Return what the backend gives for a case."""
         if isinstance(opened, Recorded):
             return dict(opened.outputs(item.case.id))
         with np.errstate(all="ignore"):
@@ -89,6 +90,7 @@ def reproduce(backend: Any, built: Built) -> Reproduction:
         return {name: np.asarray(value) for name, value in found.items()}
 
     def wrong(item: Built) -> list[Mismatch]:
+        """Return the mismatches of a case; an exception is one."""
         try:
             found = outputs(item)
         except Exception as error:
@@ -115,6 +117,7 @@ def shrink(op: Op, built: Built, fails: Callable[[Built], bool]) -> Built:
     budget = [ATTEMPTS]
 
     def attempt(case: Case) -> Built | None:
+        """Return the case built, if it fails too and attempts are left."""
         if budget[0] <= 0:
             return None
         budget[0] -= 1

@@ -72,6 +72,7 @@ def _fill(part: Path, cases: Iterable[Built]) -> None:
     sums: dict[str, str] = {}
 
     def put(name: str, data: bytes) -> str:
+        """Write a file and return its hash."""
         path = part / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)

@@ -69,6 +69,7 @@ def exact_gradients(problem: Problem) -> Callable[[UnitTask, State, int], Step]:
     form, xi = problem.form, problem.xi[:, :, None]
 
     def gradients(task: UnitTask, own: State, step: int) -> Step:
+        """Return what one full-batch step finds."""
         (layer,), weight = task.unit.layers, loss_weight(task)
         key = (f"{layer}.product", "w")
         params, caches = weight_params(task.model, own, task.quantized_layers)

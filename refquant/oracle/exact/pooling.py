@@ -74,6 +74,7 @@ def max_pool(x: Any, window: Window) -> Any:
     """Return the largest value that every window sees."""
 
     def pool(plane: Any) -> Any:
+        """The largest value under every window of a plane."""
         y = _empty(plane, window)
         for p, q, positions in _outputs(plane, window):
             i, j = _first_maximum(plane, positions)
@@ -87,6 +88,7 @@ def max_pool_backward(d_y: Any, x: Any, window: Window) -> Any:
     """Return dL/dx: every output's gradient goes to the first maximum of its window."""
 
     def spread(d_plane: Any, plane: Any) -> Any:
+        """The gradient at the first maximum of every window."""
         d_x: list[list[Any]] = [[0] * len(row) for row in plane]
         for p, q, positions in _outputs(plane, window):
             i, j = _first_maximum(plane, positions)
@@ -109,6 +111,7 @@ def average_pool(x: Any, window: Window, count_include_pad: bool) -> Any:
     """Return the sum of what every window sees, divided by the count of its taps."""
 
     def pool(plane: Any) -> Any:
+        """The mean under every window of a plane."""
         y = _empty(plane, window)
         for p, q, positions in _outputs(plane, window):
             count = _count(positions, window, count_include_pad)
@@ -122,6 +125,7 @@ def average_pool_backward(d_y: Any, x: Any, window: Window, count_include_pad: b
     """Return dL/dx: every output's gradient is divided by its count and added to what it saw."""
 
     def spread(d_plane: Any, plane: Any) -> Any:
+        """An equal share of the gradient at every tap."""
         d_x: list[list[Any]] = [[0] * len(row) for row in plane]
         for p, q, positions in _outputs(plane, window):
             share = d_plane[p][q] / _count(positions, window, count_include_pad)
@@ -136,6 +140,7 @@ def global_average_pool(x: Any) -> Any:
     """Return the mean of every plane, as maps of one position."""
 
     def pool(plane: Any) -> Any:
+        """The mean of a plane."""
         values = [v for row in plane for v in row]
         return [[mean(values, len(values))]]
 
@@ -146,6 +151,7 @@ def global_average_pool_backward(d_y: Any, x: Any) -> Any:
     """Return dL/dx: the gradient of the mean divided by the positions, at each of them."""
 
     def spread(d_plane: Any, plane: Any) -> Any:
+        """An equal share of the gradient at every position."""
         size = len(plane) * len(plane[0])
         return [[d_plane[0][0] / size for _ in row] for row in plane]
 
