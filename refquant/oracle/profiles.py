@@ -12,28 +12,40 @@ from collections.abc import Mapping
 from typing import Any
 
 from refquant._checks import check_in, complaint
+from refquant.methods import METHODS
 from refquant.oracle.op import Attrs, Op
 from refquant.oracle.registry import ops
 
-RELEASED = {"alpha_init": "quotient", "curve": "linear", "first_step": 1, "reduction": "channels"}
+ADAROUND = ("alpha_init", "edge", "tie", "curve", "first_step", "after", "reduction")
 TFLITE = {"quantize_multiplier.mantissa_rounding": "half_away"}  # std::round of the mantissa
-# What the released codes do, where it is known; see the table of dialects in their methods' files.
+
+
+def released(tool: str, *fields: str) -> dict[str, Any]:
+    """Return these fields as the AdaRound of a released program has them.
+
+    The values are those of the method of that name (`refquant.methods.adaround_dialects`); the
+    fields are those of which the program's own code leaves no doubt.
+    """
+    setting = METHODS[f"adaround-{tool}"]
+    (phase,) = setting.phases
+    parts = (setting.weights, getattr(phase.penalty, "beta", None), phase.terms[0])
+    return {f: next(getattr(part, f) for part in parts if hasattr(part, f)) for f in fields}
+
+
 PROFILES: dict[str, dict[str, Any]] = {
     "any": {},
     "paper": {},
-    "brecq": {**RELEASED, "after": "hold", "tie": "up", "edge": "inclusive"},
-    "qdrop": {**RELEASED, "after": "hold", "tie": "up", "edge": "inclusive"},
-    "mqbench": {**RELEASED, "after": "hold", "tie": "up", "edge": "inclusive"},
-    "aimet": {"curve": "cosine", "first_step": 0, "after": "refuse", "tie": "up"},
-    "ppq": {"curve": "cosine", "after": "continue", "tie": "up"},
+    "brecq": released("brecq", *ADAROUND),
+    "qdrop": released("qdrop", *ADAROUND),
+    "mqbench": released("mqbench", *ADAROUND),
+    "aimet": released("aimet", "curve", "first_step", "after", "tie"),
+    "ppq": released("ppq", "curve", "after", "tie"),
     "amct": {
-        "curve": "cosine",
-        "first_step": 0,
-        "reduction": "channels",
+        **released("amct", "curve", "first_step", "reduction"),
         "range_to_qparams.divisor": "amct",
     },
-    "brevitas": {"curve": "linear", "reduction": "channels", "tie": "down"},
-    "onnxsim": {"curve": "linear", "arrive": "last", "reduction": "mean", "tie": "down"},
+    "brevitas": released("brevitas", "curve", "reduction", "tie"),
+    "onnxsim": released("onnxsim", "curve", "arrive", "reduction", "tie"),
     "onnx": {"round.mode": "rint", "fake_quant.rounding": "rint"},
     "tflite-single": {**TFLITE, "requant_fixed.requantize": "single"},
     "tflite-double": {**TFLITE, "requant_fixed.requantize": "double"},
