@@ -64,6 +64,20 @@ def test_the_bound_holds_what_autodiff_computes():
     assert 0 < abs(found - d_y) <= d_x.error[0] * 2.0**-24
 
 
+def test_the_bound_holds_zero_points_that_cancel():
+    """Autodiff sums s d_y over all elements and over those inside: what is left was rounded."""
+    s, d_y = np.float32(0.1), np.array([1.7, 0.3, 2.9], np.float32)  # the second one is clipped
+    found = (s * d_y[0] + s * d_y[2]) - ((s * d_y[0] + s * d_y[1]) + s * d_y[2])
+    inputs = {"x": np.array([0.125, -9.0, 0.1875]), "s": float(s), "zero_point": 3.0}
+    op = BY_NAME["lsqplus_int_backward"]
+    case = Case(op.name, "REAL", "by hand", inputs | {"d_y": d_y.astype(float)}, {"bits": 3})
+    golden = build(op, case).outputs["d_zero_point"]
+    exact = -Fraction(float(s)) * Fraction(float(d_y[1]))
+    apart = abs(Fraction(float(found)) - exact)
+    assert golden.value == float(exact)
+    assert 3 * 2.0**-24 * abs(exact) < apart <= float(golden.error) * 2.0**-24
+
+
 def test_rows_along_every_axis():
     """Rows hold what shares an index of the axis, and go back to where they came from."""
     x = np.arange(24.0).reshape(2, 3, 4)

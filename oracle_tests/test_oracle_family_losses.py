@@ -64,3 +64,14 @@ def test_divergence_by_hand():
         assert golden("kl_logits", inputs, attrs) == pytest.approx(loss, rel=1e-6)
         d_z = golden("kl_logits_backward", inputs, attrs)
         assert d_z == [[pytest.approx(0.25 / temperature), pytest.approx(-0.25 / temperature)]]
+
+
+def test_the_bound_holds_a_sum_that_autodiff_scales_first():
+    """S = 3 - 1 - 2 = 0, so d_z = 0; autodiff adds numbers that were divided by 300 before."""
+    shares = np.array([3, -1, -2], np.float32) / np.float32(300)
+    found = (shares[0] + shares[1]) + shares[2]
+    inputs = {"z": [[3.0, 1.0, 2.0]], "t": [[0.0, 0.0, 0.0]], "g": [[1.0, -1.0, -1.0]]}
+    op = BY_NAME["fisher_full_backward"]
+    d_z = build(op, Case(op.name, "T8", "by hand", inputs)).outputs["d_z"]
+    assert d_z.value.tolist() == [[0, 0, 0]]
+    assert 0 < abs(found) <= d_z.error.min() * 2.0**-24

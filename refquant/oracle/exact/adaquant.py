@@ -46,7 +46,7 @@ def backward(
         t = x / step + zero
         inside = not special(t) and 0 <= t <= levels
         d_x.append(step * d_y / step if inside else 0 * d_y)  # as autodiff rounds it
-        d_zero += 0 if inside else -step * d_y
+        d_zero += (step * d_y if inside else 0) - step * d_y  # both, as autodiff adds them
         d_step += d_y * (level(x, step, zero, bits) - (x / step if inside else 0))
     zero_inside = 0 <= raw <= levels
     if zero_inside:

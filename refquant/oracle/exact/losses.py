@@ -82,5 +82,6 @@ def fisher_full_loss(z: Any, t: Any, g: Any) -> tuple[Any, Any]:
         felt = list(_numbers(_each(lambda a, b: abs(a) * b, sample, weights)))
         dot = sum(felt)
         total += sum(dot * a for a in felt)
-        d_z.append(_each(lambda a, b, s=dot: _sign(a) * 2 * s * b / divisor, sample, weights))
+        twice = dot / divisor + sum(a / divisor for a in felt)  # as autodiff adds and rounds it
+        d_z.append(_each(lambda a, b, s=twice: _sign(a) * s * b, sample, weights))
     return total / divisor, d_z

@@ -48,5 +48,6 @@ def row_backward(
     shares = [FORMS[form](x, *place, *grid) for x in row]
     d_x = [place[0] * d_y * share[1] / place[0] for d_y, share in zip(d_row, shares, strict=True)]
     d_s = sum(d_y * share[2] for d_y, share in zip(d_row, shares, strict=True))
-    d_other = sum(d_y * share[3] for d_y, share in zip(d_row, shares, strict=True))
+    clipped = -place[0] if form == "integer" else 1  # what it adds; all less inside, as autodiff
+    d_other = sum(clipped * d_y for d_y in d_row) - sum(clipped * inner for inner in d_x)
     return d_x, d_s, d_other
