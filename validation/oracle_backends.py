@@ -18,9 +18,7 @@ HERE = Path(__file__).parent
 REPORT = HERE / "oracle-backends.md"
 BACKENDS = (  # package, adapter, files of known differences
     ("torch", "torch_backend:Eager64", ("torch", "torch64")),
-    ("torch", "torch_backend:Eager32", ("torch",)),
-    ("torch", "torch_borders:Eager64", ()),
-    ("torch", "torch_borders:Eager32", ()),
+    ("torch", "torch_backend:Eager32", ("torch", "torch32")),
     ("torch", "torch_kernels:PyTorch", ("torch_kernels",)),
     ("jax", "jax_backend:Jax64", ("jax64",)),
     ("jax", "jax_backend:Jax32", ("jax32",)),
