@@ -12,12 +12,14 @@ deploy: its cost is that of a sort for every position (methods.md 14).
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from refquant._checks import complaint
 from refquant._types import Array
 from refquant.components.activations import NearestActivations, Params
+from refquant.components.choices import DECIDED_OTHERWISE, Choices
 from refquant.quantizers.a_rounding import a_rounding
 from refquant.quantizers.fake_quant import dequantize
 
@@ -28,6 +30,8 @@ class ARoundingActivations(NearestActivations):
 
     Nothing is learnt, and no gradient is defined.
     """
+
+    choices: ClassVar[Choices] = DECIDED_OTHERWISE
 
     @property
     def learnable(self) -> tuple[str, ...]:
@@ -63,6 +67,6 @@ class ARoundingActivations(NearestActivations):
         """Return int64 codes in code space, column by column."""
         taps = int(params["taps"])
         columns = x.reshape(len(x), x.shape[1] // taps, taps, -1) / params["s_x"]
-        low, high = self.qparams(params).grid.limits(int(params["zero_point"]))
+        low, high = self._grid.limits(int(params["zero_point"]))
         levels = a_rounding(np.moveaxis(columns, 3, 1), low, high).q
         return np.moveaxis(levels, 1, 3).reshape(x.shape) + params["zero_point"]

@@ -10,10 +10,13 @@ constant factor changes nothing but the weight of epsilon, and there is none her
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
+from refquant._checks import check_int
 from refquant._types import Array
 from refquant.calibrate.calibrate import Rule, calibrate
 from refquant.calibrate.mse_search import MseSearch
+from refquant.components.choices import NEAREST, Choices, check_choices
 from refquant.quantizers.fake_quant import (
     FakeQuantCache,
     fake_quant_backward,
@@ -51,6 +54,11 @@ class NearestActivations:
     samples: int = 256
     rounding: str = "rint"
     mask: str = "rounded"
+    choices: ClassVar[Choices] = NEAREST
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        check_int(type(self).__name__, "samples", self.samples, 1)
 
     @property
     def learnable(self) -> tuple[str, ...]:

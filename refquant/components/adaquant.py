@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from refquant._checks import check_bits, check_in, check_int
 from refquant._types import Array
 from refquant.quantizers.adaquant import (
     AdaQuantCache,
@@ -43,6 +44,10 @@ class AdaQuantWeights:
 
     bits: int = 4
     axis: int | None = 0
+
+    def __post_init__(self) -> None:
+        check_bits("AdaQuantWeights", "bits", self.bits)
+        check_in("AdaQuantWeights", "axis", self.axis, (0, None))
 
     @property
     def grid(self) -> str:
@@ -100,6 +105,10 @@ class AdaQuantActivations:
 
     bits: int = 8
     samples: int = 256
+
+    def __post_init__(self) -> None:
+        check_bits("AdaQuantActivations", "bits", self.bits)
+        check_int("AdaQuantActivations", "samples", self.samples, 1)
 
     @property
     def grid(self) -> str:

@@ -11,12 +11,13 @@ binds it to a layer's parameters.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from refquant._checks import check_in
 from refquant._types import Array
+from refquant.components.choices import DECIDED_OTHERWISE, Choices
 from refquant.components.weights import NearestWeights, Params
 from refquant.quantizers import adaround
 from refquant.quantizers.rectified_sigmoid import EDGES
@@ -43,8 +44,10 @@ class AdaRoundWeights(NearestWeights):
     alpha_init: str = "ratio"
     edge: str = "inclusive"
     tie: str = "up"
+    choices: ClassVar[Choices] = DECIDED_OTHERWISE
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_in("AdaRoundWeights", "alpha_init", self.alpha_init, adaround.INITS)
         check_in("AdaRoundWeights", "edge", self.edge, EDGES)
         check_in("AdaRoundWeights", "tie", self.tie, adaround.TIES)

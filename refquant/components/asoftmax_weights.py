@@ -10,12 +10,13 @@ Reference: NWQ, NeurIPS 2022, as reconstructed in methods.md 11 (D14). The arith
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from refquant import numerics as nx
 from refquant._types import Array
+from refquant.components.choices import DECIDED_OTHERWISE, Choices
 from refquant.components.weights import NearestWeights, Params
 from refquant.quantizers import asoftmax
 
@@ -38,8 +39,10 @@ class ASoftmaxWeights(NearestWeights):
 
     offsets: tuple[int, ...] = asoftmax.OFFSETS
     floor: float = 1e-3
+    choices: ClassVar[Choices] = DECIDED_OTHERWISE
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         asoftmax.check_start("ASoftmaxWeights", self.offsets, self.floor)
 
     @property

@@ -12,7 +12,7 @@ this file binds it to the parameters of an edge that carries patches.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from refquant.components.border_run import (
     pull_border_params,
     run_border,
 )
+from refquant.components.choices import DECIDED_OTHERWISE, Choices
 from refquant.components.seen import Seen
 from refquant.quantizers.border import BorderParams, init_border
 from refquant.quantizers.border_closed_form import (
@@ -57,8 +58,10 @@ class BorderActivations(NearestActivations):
 
     options: BorderOptions = BorderOptions()
     border_bits: int | None = None
+    choices: ClassVar[Choices] = DECIDED_OTHERWISE  # the clip mask is a field of the options
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.border_bits is not None:
             check_bits("BorderActivations", "border_bits", self.border_bits)
 
@@ -128,7 +131,7 @@ class BorderActivations(NearestActivations):
         Regressed where a border has an effect, n < u < p (P08).
         """
         step, shape = seen.own["s_x"], seen.own["b0"].shape
-        low, high = self.qparams(dict(seen.own)).grid.limits(int(seen.own["zero_point"]))
+        low, high = self._grid.limits(int(seen.own["zero_point"]))
         u, clean = (_by_position(x / step, shape) for x in (seen.given, seen.wanted))
         live = ((u > low) & (u < high)).astype(u.dtype)
         return regress_error(u, u - clean, min(degree, self.options.degree), live)

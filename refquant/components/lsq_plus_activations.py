@@ -19,12 +19,14 @@ product is quantized, padding included. So its quantizers stand on the patches (
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from refquant._checks import check_in, complaint
+from refquant._checks import check_in
 from refquant._types import Array
 from refquant.components.activations import NearestActivations, Params
+from refquant.components.choices import DECIDED_OTHERWISE, Choices
 from refquant.network.lower import PLACEMENTS
 from refquant.quantizers.fake_quant import quantize
 from refquant.quantizers.grid import QParams
@@ -50,14 +52,11 @@ class LsqPlusActivations(NearestActivations):
     """
 
     form: str = "zero_point"
+    choices: ClassVar[Choices] = {**DECIDED_OTHERWISE, "grid": ("affine", "unsigned")}
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_in("LsqPlusActivations", "form", self.form, FORMS)
-        fixed = {"grid": ("affine", "unsigned"), "rounding": ("rint",), "mask": ("rounded",)}
-        for name, allowed in fixed.items():
-            if getattr(self, name) not in allowed:
-                got, expected = repr(getattr(self, name)), " or ".join(map(repr, allowed))
-                raise ValueError(complaint("LsqPlusActivations", name, got, expected))
 
     @property
     def learnable(self) -> tuple[str, ...]:

@@ -11,11 +11,12 @@ is in `refquant.quantizers.lsq_plus`.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from refquant._checks import complaint
 from refquant._types import Array
+from refquant.components.choices import DECIDED_OTHERWISE, Choices
 from refquant.components.trained_weights import TrainedWeights
 from refquant.components.weights import Params
 from refquant.quantizers.lsq_plus import (
@@ -30,13 +31,7 @@ class LsqPlusWeights(TrainedWeights):
     """Nearest rounding of weights that move, with a zero that moves; fields give the start."""
 
     grid: str = "affine"
-
-    def __post_init__(self) -> None:
-        fixed = {"grid": "affine", "rounding": "rint", "mask": "rounded"}
-        for name, allowed in fixed.items():
-            if getattr(self, name) != allowed:
-                got = repr(getattr(self, name))
-                raise ValueError(complaint("LsqPlusWeights", name, got, repr(allowed)))
+    choices: ClassVar[Choices] = {**DECIDED_OTHERWISE, "grid": ("affine",)}
 
     @property
     def learnable(self) -> tuple[str, ...]:

@@ -12,11 +12,12 @@ arithmetic is in `refquant.quantizers.linear_rounding`.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from refquant._types import Array
+from refquant.components.choices import DECIDED_OTHERWISE, Choices
 from refquant.components.weights import NearestWeights, Params
 from refquant.quantizers.linear_rounding import (
     init_share,
@@ -34,6 +35,8 @@ class ProgressiveWeights(NearestWeights):
 
     A phase that learns `v_w` leaves the weights real, one that learns `h` rounds them.
     """
+
+    choices: ClassVar[Choices] = DECIDED_OTHERWISE
 
     @property
     def learnable(self) -> tuple[str, ...]:

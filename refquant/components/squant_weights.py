@@ -6,10 +6,12 @@ Approximation", ICLR 2022, arXiv:2202.07471 (methods.md 14). The arithmetic is i
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from refquant._types import Array
 from refquant.calibrate.calibrate import Rule
 from refquant.calibrate.ranges import MinMax
+from refquant.components.choices import DECIDED_OTHERWISE, Choices
 from refquant.components.weights import NearestWeights, Params
 from refquant.quantizers.squant import squant_codes
 
@@ -28,6 +30,7 @@ class SQuantWeights(NearestWeights):
     calibration: Rule = MinMax()
     kernel: bool = True
     channel: bool = True
+    choices: ClassVar[Choices] = DECIDED_OTHERWISE
 
     @property
     def learnable(self) -> tuple[str, ...]:

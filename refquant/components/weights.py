@@ -10,13 +10,15 @@ arXiv:1902.08153, for the gradient of the step (methods.md 2.1 and 12, case 1.2)
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from refquant._checks import check_in
 from refquant._types import Array
 from refquant.calibrate.calibrate import Rule, calibrate
 from refquant.calibrate.mse_search import MseSearch
+from refquant.components.choices import NEAREST, Choices, check_choices
 from refquant.quantizers.fake_quant import fake_quant_backward, fake_quant_forward, quantize
 from refquant.quantizers.grid import Grid, QParams
 
@@ -49,6 +51,11 @@ class NearestWeights:
     calibration: Rule = MseSearch("grid100_1d", p=2.0)
     rounding: str = "rint"
     mask: str = "rounded"
+    choices: ClassVar[Choices] = NEAREST
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        check_in(type(self).__name__, "axis", self.axis, (0, None))
 
     @property
     def learnable(self) -> tuple[str, ...]:
