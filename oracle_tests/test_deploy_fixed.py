@@ -78,16 +78,20 @@ def test_a_layer_with_relu_equals_the_twin(requantize):
 
 
 @pytest.mark.parametrize("requantize", ["double", "single"])
-def test_relu6_is_the_upper_clip(requantize):
-    """methods 17.5: codes never exceed rint(6 / s_y) + z_y, although the grid has more."""
+@pytest.mark.parametrize(("step", "top"), [(0.05, 120), (0.07, 86), (0.0465, 129)])
+def test_relu6_is_the_upper_clip(requantize, step, top):
+    """methods 17.5: codes never exceed rint(6 / s_y) + z_y, although the grid has more.
+
+    6 / 0.05 = 120, 6 / 0.07 = 85.7, 6 / 0.0465 = 129.03.
+    """
     network, layers, x = case("mobile", 0)
     name, layers["stem"] = "stem.relu.q", layers["stem"]._replace(step=np.full(4, 0.5))
-    wide = {(name, "s_x"): np.array(0.05), (name, "zero_point"): np.array(7)}
+    wide = {(name, "s_x"): np.array(step), (name, "zero_point"): np.array(7)}
     attrs = (("component", Nearest("affine", 8)),)
     nodes = tuple(replace(n, attrs=attrs) if n.name == name else n for n in network.nodes)
     network = replace(network, nodes=nodes, params={**network.params, **wide})
     codes = run_integer(deploy(network, layers), x, "fixed", requantize).codes[name]
-    assert codes.max() == 120 + 7 and codes.min() == 7
+    assert codes.max() == top + 7 and codes.min() == 7
 
 
 @pytest.mark.parametrize("requantize", ["double", "single"])

@@ -7,6 +7,7 @@ import pytest
 
 from oracle_tests.deploy_cases import case, chain, coder, linear, node
 from refquant.deploy import HardLayer, deploy, run_fake, run_integer
+from refquant.deploy.describe import weight_bits
 from refquant.network import Network, lower
 
 X = np.array([[0.5, -1.0, 2.0, 3.0]])
@@ -160,3 +161,12 @@ def test_the_table_names_every_layer_and_quantizer():
     assert "4x2x3x3" in rows["stem"] and "-> stem.relu.q" in rows["stem"]
     assert rows["fc"].split()[-1] == "real"
     assert rows["stem"].split()[3] == "4"  # codes are -8..7
+
+
+@pytest.mark.parametrize(
+    ("codes", "bits"),
+    [([[-8, 7]], 4), ([[-8, -5]], 4), ([[5, 6]], 3), ([[0, 1], [-1, 1]], 2), ([[0, 0]], 1)],
+)
+def test_the_bits_of_a_layer_hold_every_channel_and_zero(codes, bits):
+    """A grid is as wide as a channel's span with 0: -8..0 are nine codes, 0..6 are seven."""
+    assert weight_bits(np.array(codes)) == bits
