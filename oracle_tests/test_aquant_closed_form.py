@@ -209,6 +209,8 @@ def test_bad_input_is_refused():
         border_shared_closed(w, w * np.nan)
     with pytest.raises(ValueError, match="2 axes"):
         border_shared_closed(np.ones((2, 3, 4)), np.ones((2, 3, 4)))
+    with pytest.raises(ValueError, match=r"\(0, 4\); expected .* with elements"):
+        border_shared_closed(np.ones((0, 4)), np.ones((0, 4)))
     with pytest.raises(ValueError, match="e1 is of shape"):
         border_shared_closed(w, w, error=ErrorPolynomial(0.0, np.ones(5)))
     with pytest.raises(ValueError, match="e0 is inf"):

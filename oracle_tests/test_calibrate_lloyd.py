@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oracle_tests.exact_lists import dyadic, fractions_of
-from refquant.calibrate.lloyd import Lloyd, least_squares_step, lloyd
+from refquant.calibrate.lloyd import Lloyd, lloyd
 from refquant.oracle.exact import calibrate as twin
 from refquant.quantizers.grid import KINDS, Grid, make_qparams
 
@@ -78,34 +78,6 @@ def test_error_never_increases(seed, kind, bits):
     assert np.all(errors[-1] <= errors[0])
 
 
-@given(SEEDS, st.booleans())
-def test_closed_form_is_the_argmin(seed, per_channel):
-    """P46: the rounded exact quotient; no neighbour has a smaller error, in exact arithmetic."""
-    rng = np.random.default_rng(seed)
-    w, q = dyadic(rng, (3, 4)), rng.integers(-3, 4, (3, 4))
-    axis = 0 if per_channel else None
-    shape = (3, 1) if per_channel else ()
-    step = least_squares_step(w, q, np.full(shape, 7.0), axis)
-    assert step.shape == shape
-    rows = zip(w, q, strict=True) if per_channel else [(w.ravel(), q.ravel())]
-    for found, (values, levels) in zip(step.reshape(-1), rows, strict=True):
-        pairs = list(zip(fractions_of(values), levels.tolist(), strict=True))
-        exact = twin.least_squares_step(*zip(*pairs, strict=True), Fraction(7))
-        assert found == float(exact)
-        trials = [exact + delta for delta in (0, Fraction(1, 1000), 1, Fraction(-1, 1000))]
-        errors = [sum((s * k - v) ** 2 for v, k in pairs) for s in trials]
-        assert min(errors) == errors[0]
-
-
-def test_closed_form_without_codes_falls_back():
-    """All codes 0: every step is equally good, the given one is kept."""
-    w = np.array([[1.0, 2.0], [3.0, -1.0]], np.float32)
-    q = np.array([[0, 0], [1, 1]])
-    step = least_squares_step(w, q, np.array([[5.0], [6.0]]), axis=0)
-    np.testing.assert_array_equal(step, np.array([[5.0], [1.0]], np.float32))
-    assert step.dtype == np.float32
-
-
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
@@ -115,8 +87,6 @@ def test_closed_form_without_codes_falls_back():
         (lambda: lloyd(np.array([np.inf]), make_qparams(1.0, 0, SIGNED)), ValueError, "finite"),
         (lambda: Lloyd(iters=1.5), TypeError, "integer"),
         (lambda: Lloyd(divisor="q"), ValueError, "amct"),
-        (lambda: least_squares_step(np.ones(2), np.ones(3), np.ones(())), ValueError, "q is"),
-        (lambda: least_squares_step(np.ones(2), np.ones(2), np.ones(1)), ValueError, "fallback"),
     ],
 )
 def test_bad_input_is_refused(call, error, words):

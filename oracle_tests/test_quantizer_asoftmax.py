@@ -11,7 +11,6 @@ from oracle_tests.gradcheck import check_gradient
 from refquant import numerics as nx
 from refquant.quantizers.asoftmax import (
     asoftmax_backward,
-    asoftmax_candidates,
     asoftmax_codes,
     asoftmax_forward,
 )
@@ -29,18 +28,6 @@ def drawn(seed, offsets, shape=(3, 4)):
     """Weights within and beyond the grid, and logits."""
     rng = np.random.default_rng(seed)
     return rng.uniform(-2.5, 3.0, shape), rng.normal(0, 2, (*shape, len(offsets)))
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_candidates_by_hand(dtype):
-    """Steps of 1/2: floor(-0.8 / 0.5) = -2, floor(0.5 / 0.5) = 1, floor(0.7 / 0.5) = 1."""
-    w = np.array([[-0.8, 0.5, 0.7]], dtype)
-    levels = asoftmax_candidates(w, QP)
-    assert levels.tolist() == [[[-2, -1], [1, 2], [1, 2]]]
-    assert levels.dtype == dtype
-    assert asoftmax_candidates(w, QP, (-1, 0, 1, 2))[0, 0].tolist() == [-3, -2, -1, 0]
-    far = asoftmax_candidates(np.array([1e6, -1e6], dtype), QP)  # not clipped
-    assert far.tolist() == [[2e6, 2e6 + 1], [-2e6, -2e6 + 1]]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -167,8 +154,8 @@ def test_nothing_is_mutated_and_bad_input_is_refused():
         asoftmax_forward(w, logits.astype(np.float32), QP, 1.0)
     for offsets in ((), (1, 1)):
         with pytest.raises(ValueError, match="distinct"):
-            asoftmax_candidates(w, QP, offsets)
+            asoftmax_codes(w, logits, QP, offsets)
     with pytest.raises(TypeError, match="integer"):
-        asoftmax_candidates(w, QP, (0.5,))
+        asoftmax_codes(w, logits, QP, (0.5,))
     with pytest.raises(ValueError, match="d_w_hat"):
         asoftmax_backward(np.ones(3), cache)

@@ -89,40 +89,6 @@ def lloyd(
     return qparams, np.stack(errors).reshape((iters + 1,) if axis is None else (iters + 1, -1))
 
 
-def least_squares_step(w: Array, q: Array, fallback: Array, axis: int | None = None) -> Array:
-    """The dequantisation step that is best for frozen codes: <w, q> / <q, q> (P46).
-
-    Parameters
-    ----------
-    w : Array
-        float32 or float64, finite, any shape.
-    q : Array
-        Levels in u-space (code minus zero point), the shape of `w`, integer or float.
-    fallback : Array
-        () or (c, 1, ..): the answer for rows where q = 0, for which every step is equally good.
-    axis : int or None
-        Axis of `w` with a step for each index.
-
-    Returns
-    -------
-    Array
-        In the shape of `fallback` and the dtype of `w`. Negative or zero where the codes
-        oppose the values: it is the argmin over all real numbers.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `w` is not a finite, non-empty float array, or the shapes do not fit.
-    """
-    check_tensor("least_squares_step", "w", w, axis)
-    check_shape("least_squares_step", "q", q, w.shape)
-    rows = to_rows(w, axis)
-    shape = per_row(rows[:, 0], w.shape, axis).shape
-    check_shape("least_squares_step", "fallback", fallback, shape)
-    levels = to_rows(q, axis).astype(w.dtype)
-    return _fit(rows, levels, fallback.astype(w.dtype).reshape(-1, 1)).reshape(shape)
-
-
 def _fit(rows: Array, q: Array, fallback: Array) -> Array:
     """Row-wise <w, q> / <q, q>, (r, 1); `fallback` where q = 0."""
     numerator = nx.sum(rows * q, axis=1, keepdims=True)

@@ -13,7 +13,12 @@ from refquant import numerics as nx
 from refquant._checks import check_finite
 from refquant._types import Array
 from refquant.kernels import border as kernel
-from refquant.quantizers.aquant import AQuantCache, aquant_backward, aquant_forward
+from refquant.quantizers.aquant import (
+    AQuantCache,
+    aquant_backward,
+    aquant_codes,
+    aquant_forward,
+)
 from refquant.quantizers.border import BorderParams
 from refquant.quantizers.border_options import BorderOptions
 from refquant.quantizers.grid import QParams
@@ -24,8 +29,7 @@ def run_border(
     x: Array, qparams: QParams, border: BorderParams, options: BorderOptions, a: float
 ) -> tuple[Array, Any]:
     """Return x_hat and a cache; as `aquant_forward`."""
-    fast = nx.current().mode == "fast" and kernel.covers(options)
-    if not fast or not np.isfinite(x).all():
+    if not _by_kernel(x, options):
         return aquant_forward(x, qparams, border, options, a)
     for name, value in present(border).items():
         check_finite("border_forward", name, value)
@@ -38,12 +42,11 @@ def run_border(
 
 def border_codes(x: Array, qparams: QParams, border: BorderParams, options: BorderOptions) -> Array:
     """Return the int64 codes of `run_border` at a = 1."""
-    _, cache = run_border(x, qparams, border, options, 1.0)
-    if isinstance(cache, AQuantCache):
-        levels = cache.levels.reshape(x.shape)
-    else:
-        levels = kernel.as_map(cache[1].levels, x.shape)
-    return np.asarray(levels.astype(np.int64) + qparams.zero_point.reshape(()))
+    if not _by_kernel(x, options):
+        return aquant_codes(x, qparams, border, options)
+    _, (_, cache) = run_border(x, qparams, border, options, 1.0)
+    levels = kernel.as_map(cache.levels, x.shape).astype(np.int64)
+    return np.asarray(levels + qparams.zero_point.reshape(()))
 
 
 def pull_border(d_x_hat: Array, cache: Any) -> tuple[Array, dict[str, Array]]:
@@ -65,6 +68,11 @@ def pull_border_params(d_x_hat: Array, cache: Any) -> dict[str, Array]:
 def present(border: BorderParams) -> dict[str, Array]:
     """Return the parameters there are, by name."""
     return {name: value for name, value in border._asdict().items() if value is not None}
+
+
+def _by_kernel(x: Array, options: BorderOptions) -> bool:
+    fast = nx.current().mode == "fast" and kernel.covers(options)
+    return fast and bool(np.isfinite(x).all())
 
 
 def _named(found: kernel.BorderGrads, like: Array) -> dict[str, Array]:

@@ -28,15 +28,15 @@ class DecoupledWeights(AdaRoundWeights):
 
     Attributes
     ----------
-    case : {"tied", "2.1", "2.2", "2.3"}
-        Which of the steps may be learnt beside alpha (methods.md 15.1).
+    case : {"1.1", "tied", "2.1", "2.2", "2.3"}
+        Which of the steps may be learnt beside alpha (methods.md 15.1): none in case 1.1.
     """
 
     case: str = "2.2"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_in("DecoupledWeights", "case", self.case, tuple(LEARNED))
+        check_in("DecoupledWeights", "case", self.case, LEARNED)
 
     @property
     def learnable(self) -> tuple[str, ...]:

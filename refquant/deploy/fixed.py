@@ -102,7 +102,7 @@ def _guard(plan: Plan, bias: Mapping[str, Biased], name: str, wanted: int) -> in
     if _from_input(plan, edge):
         return 0
     step = plan.coders[name].step
-    reach = _reach(plan, bias, edge, step)
+    reach = _reach(plan, bias, edge, step)  # refuses what has no fixed-point form
     if not _adds(plan, edge):
         return 0  # one requantization: saturation is monotone and lies beyond every code
     for guard in range(wanted, -1, -1):

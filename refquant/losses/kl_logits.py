@@ -7,7 +7,7 @@ References: Liu et al., "PD-Quant", CVPR 2023, arXiv:2212.07048 (temperature 4, 
     q        z            (n, c)   logits of the quantized network
     f        t            (n, c)   logits of the float network, the target
     T        temperature  number   > 0; large values soften both sides
-    P_f, P_q --           (n, c)   softmax(f / T), softmax(q / T)
+    P_f, P_q p_f, p_q     (n, c)   softmax(f / T), softmax(q / T)
     L        L            number   the loss
     Gq       d_z          (n, c)   (P_q - P_f) / (T n)
 
@@ -60,9 +60,10 @@ def kl_logits_loss(z: Array, t: Array, temperature: float = 1.0) -> tuple[float,
         got = f"of shape {z.shape}"
         raise ValueError(complaint("kl_logits_loss", "z", got, "at least one element"))
     cool = float(check_positive("kl_logits_loss", "temperature", float(temperature)))
-    log_q, log_f = nx.log_softmax(z / cool, axis=1), nx.log_softmax(t / cool, axis=1)
-    p_f = nx.softmax(t / cool, axis=1)
+    q, f = z / cool, t / cool
+    p_q, p_f = nx.softmax(q, axis=1), nx.softmax(f, axis=1)
+    log_q, log_f = nx.log_softmax(q, axis=1), nx.log_softmax(f, axis=1)
     present = p_f > 0.0
     gap = np.where(present, log_f, 0.0) - np.where(present, log_q, 0.0)
     value = float(nx.sum(p_f * gap)) / len(z)
-    return value, (nx.softmax(z / cool, axis=1) - p_f) / (cool * len(z))
+    return value, (p_q - p_f) / (cool * len(z))

@@ -118,12 +118,6 @@ def beta_schedule(t: int, total: int, schedule: BetaSchedule = DEFAULT_BETA) -> 
     return Beta(s.end + (s.start - s.end) * left, True)
 
 
-def constant_lr(t: int, total: int, rate: float) -> float:
-    """Return `rate` at every step t = 0..total - 1, in the signature of `cosine_lr`."""
-    _check_step("constant_lr", t, total, 0)
-    return float(rate)
-
-
 def cosine_lr(t: int, total: int, rate: float) -> float:
     """Return rate * (1 + cos(pi t / total)) / 2, methods.md 5.7 (no restart).
 

@@ -63,13 +63,6 @@ def flip_rows(rows: Rows, h: Array) -> Array:
             fields, age = start_fields(rows, fields.sign < 0.0), 0
 
 
-def row_losses(rows: Rows, h: Array) -> Array:
-    """Return curve h G h + linear h of every row, (o,)."""
-    bits = h.astype(np.float64)
-    along = rows.curve[:, None] * nx.matmul(bits, rows.gram) + rows.linear
-    return np.asarray(nx.sum(along * bits, axis=1))
-
-
 def start_fields(rows: Rows, h: Array) -> Fields:
     """Return the fields of the choices `h`, bool (o, d)."""
     bits, curve = h.astype(np.float64), rows.curve[:, None]

@@ -39,7 +39,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refquant import numerics as nx
-from refquant._checks import check_array, check_finite, check_in, check_shape
+from refquant._checks import check_array, check_finite, check_in, check_operand, check_shape
 from refquant._types import Array
 from refquant.quantizers.grid import QParams
 from refquant.quantizers.levels import clip_levels, limits_for, ratio, step_for, within
@@ -173,7 +173,7 @@ def adaround_codes(w: Array, alpha: Array, qparams: QParams, tie: str = "up") ->
     Parameters
     ----------
     w, alpha : Array
-        float32 or float64, equal shapes; `alpha` finite.
+        float32 or float64, equal shapes and dtypes; `alpha` finite.
     qparams : QParams
         The step broadcasts to `w`.
     tie : {"up", "down"}
@@ -201,7 +201,6 @@ def _base(
 ) -> tuple[Array, Array, Array, Array]:
     """(step, floor(W / s), n, p) in the dtype of w, after checking the arguments."""
     step = step_for(function, w, qparams.step, "w")
-    check_array(function, "alpha", alpha)
-    check_shape(function, "alpha", alpha, w.shape)
+    check_operand(function, "alpha", alpha, w.shape, w.dtype)
     check_finite(function, "alpha", alpha)
     return step, np.asarray(np.floor(ratio(w, step))), *limits_for(w, qparams)

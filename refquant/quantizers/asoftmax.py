@@ -74,7 +74,7 @@ def asoftmax_init(
     qparams : QParams
         The step broadcasts to `w`.
     offsets : tuple of int
-        As in `asoftmax_candidates`, 0 and 1 among them.
+        Distinct; 0 and 1 among them.
     floor : float
         In (0, 1/2].
 
@@ -106,32 +106,6 @@ def check_start(function: str, offsets: tuple[int, ...], floor: float) -> None:
         raise ValueError(complaint(function, "floor", floor, "a share in (0, 1/2]"))
 
 
-def asoftmax_candidates(w: Array, qparams: QParams, offsets: tuple[int, ...] = OFFSETS) -> Array:
-    """Levels c_m = floor(W / s) + offset_m, methods 11.
-
-    Parameters
-    ----------
-    w : Array
-        float32 or float64, any shape.
-    qparams : QParams
-        The step broadcasts to `w`.
-    offsets : tuple of int
-        At least one; distinct.
-
-    Returns
-    -------
-    Array
-        Like `w` with a last axis of M more: whole numbers in u-space, not clipped.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `w` or the step does not fit, or the offsets are not distinct integers.
-    """
-    base = np.floor(ratio(w, step_for("asoftmax_candidates", w, qparams.step, "w")))
-    return np.asarray(base[..., None] + _offsets("asoftmax_candidates", offsets, w))
-
-
 def asoftmax_forward(
     w: Array,
     logits: Array,
@@ -152,7 +126,7 @@ def asoftmax_forward(
     temperature : float
         tau, positive.
     offsets : tuple of int
-        As in `asoftmax_candidates`.
+        At least one; distinct.
 
     Returns
     -------

@@ -2,7 +2,7 @@
 
 Reference: methods, section 13.2, golden op 44. The shared border B* of `border_theory`, with
 the offset c_i = dw_i u + w_i e written as a polynomial in u, is linear or quadratic in u. This is
-not in the paper; it is what its learning starts towards, for one layer at a time.
+not in the paper: there the border is learnt, here it is computed, one layer at a time.
 
     symbol   here       shape               meaning
     w_i      w          (c_out, c_in/g k)   weight of output i at this position; or 4 axes
@@ -127,8 +127,8 @@ def _by_position(name: str, a: Array, w: Array, taps: int, groups: int) -> Array
     check_finite("border_shared_closed", name, a)
     check_int("border_shared_closed", "groups", groups, 1)
     check_int("border_shared_closed", "taps", taps, 1)
-    if a.ndim not in (2, 4):
-        got, expected = f"of shape {a.shape}", "2 axes (c_out, features) or 4 of a convolution"
+    if a.ndim not in (2, 4) or a.size == 0:
+        got, expected = f"of shape {a.shape}", "2 axes (c_out, features) or 4, with elements"
         raise ValueError(complaint("border_shared_closed", name, got, expected))
     k = taps if a.ndim == 2 else a.shape[2] * a.shape[3]
     features = a.size // a.shape[0]

@@ -1,4 +1,4 @@
-"""Border coefficients as integers of 16 or 8 bits, and what that does to the codes.
+"""Border coefficients as integers of 16 or 8 bits.
 
 References: AQuant, arXiv:2208.11945, AQ 5.3; methods, section 13.6.
 
@@ -16,7 +16,7 @@ an all-zero tensor has codes 0 and stays the neutral border.
 
 import numpy as np
 
-from refquant._checks import check_array, check_finite, check_shape, complaint
+from refquant._checks import check_array, check_finite, complaint
 from refquant._types import Array
 from refquant.quantizers.border import BorderParams
 from refquant.quantizers.fake_quant import dequantize, quantize
@@ -71,16 +71,6 @@ def store_border(params: BorderParams, bits: int = 16) -> BorderParams:
     """
     stored = {name: _stored(b, bits) for name, b in params._asdict().items() if b is not None}
     return params._replace(**stored)
-
-
-def changed_share(before: Array, after: Array) -> float:
-    """Share of integer codes that differ between two equal shapes; 0 of none."""
-    for name, codes in (("before", before), ("after", after)):
-        if not isinstance(codes, np.ndarray) or codes.dtype.kind not in "iu":
-            got = getattr(codes, "dtype", type(codes).__name__)
-            raise TypeError(complaint("changed_share", name, got, "an array of integers"))
-    check_shape("changed_share", "after", after, before.shape)
-    return float((before != after).sum()) / max(before.size, 1)
 
 
 def _stored(coefficients: Array, bits: int) -> Array:

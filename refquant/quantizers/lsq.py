@@ -71,7 +71,10 @@ def lsq_grad_scale(kind: str, shape: tuple[int, ...], grid: Grid, channels: int 
 
 
 def lsq_project_step(step: Array) -> Array:
-    """Keep a learned step usable: s <- max(|s|, 1.19e-7), applied after every update.
+    """Keep a learned step usable: s <- max(|s|, 1.19e-7), QDrop's projection after an update.
+
+    The loop projects onto an interval (`Learn.project`): the same for a step that stays positive;
+    one that crosses 0 in a single update gets the floor there, and here comes back as |s|.
 
     Parameters
     ----------

@@ -16,12 +16,19 @@ from refquant import numerics as nx
 from refquant._types import Array
 from refquant.kernels import gram_descent as kernel
 from refquant.network.graph import Key
-from refquant.optim.schedules import beta_schedule
 from refquant.optimal.layer_quadratic import quadratic_losses
 from refquant.reconstruct.gram_layer import Problem
 from refquant.reconstruct.model import State, weight_params
 from refquant.reconstruct.task import UnitTask
-from refquant.reconstruct.unit import Step, Watch, descend, rate, regularised, weight_gradients
+from refquant.reconstruct.unit import (
+    Step,
+    Watch,
+    beta_at,
+    descend,
+    rate,
+    regularised,
+    weight_gradients,
+)
 
 
 def loss_weight(task: UnitTask) -> float:
@@ -98,6 +105,5 @@ def _penalty(task: UnitTask, step: int) -> tuple[float, float]:
     """Return lambda and beta of a step; lambda is 0 while the regulariser is off."""
     if task.phase.penalty is None:
         return 0.0, 2.0
-    schedule = task.phase.penalty.beta
-    beta, on = beta_schedule(step - 1 + schedule.first_step, task.phase.steps, schedule)
+    beta, on = beta_at(task.phase.penalty, step, task.phase.steps)
     return (task.phase.penalty.lam if on else 0.0), beta

@@ -18,9 +18,7 @@ from refquant.network.graph import INPUT, Key, Network
 from refquant.network.run import evaluate
 
 CHUNK = 128  # samples in one pass, at most
-ROOM = (
-    2**20
-)  # bytes of the widest edge that one pass starts from; its patches take a few times that
+ROOM = 2**20  # bytes of the widest edge that a pass starts from; its patches take a few times that
 NO_PARAMS: Mapping[Key, Array] = {}
 
 

@@ -15,11 +15,11 @@ import numpy as np
 
 from refquant import numerics as nx
 from refquant._types import Array
-from refquant.methods.setting import Learn
+from refquant.methods.setting import Learn, Penalty
 from refquant.network.graph import Key
 from refquant.network.run import group_by_node
 from refquant.optim.adam import adam_init, adam_step
-from refquant.optim.schedules import beta_schedule, cosine_lr, step_lr
+from refquant.optim.schedules import Beta, beta_schedule, cosine_lr, step_lr
 from refquant.reconstruct.batches import batch_indices, mixed_inputs, share
 from refquant.reconstruct.model import State, weight_of, weight_params
 from refquant.reconstruct.portions import loss_and_gradients
@@ -80,7 +80,7 @@ def descend(
     task: UnitTask,
     own: State,
     tick: Callable[[], None],
-    watch: Callable[[int, Step, State], None],
+    watch: Watch,
     find: Callable[[UnitTask, State, int], Step] | None = None,
 ) -> dict[Key, Array]:
     """Return the unit's state after all steps of the phase.
@@ -92,7 +92,7 @@ def descend(
         The unit's state at the start.
     tick : callable
         Called after every step, for progress bars.
-    watch : callable (step number, what the step found, the state it found)
+    watch : Watch
     find : callable (task, state, step number) or None
         Loss and gradients of one step; None draws a batch (`gradients`).
     """
@@ -181,8 +181,7 @@ def penalties(
     """Return penalty, beta and gradients of the rounding regulariser (methods.md 5.4, 5.5)."""
     if task.phase.penalty is None:
         return 0.0, np.nan, {}
-    lam, schedule = task.phase.penalty.lam, task.phase.penalty.beta
-    beta, on = beta_schedule(step - 1 + schedule.first_step, task.phase.steps, schedule)
+    lam, (beta, on) = task.phase.penalty.lam, beta_at(task.phase.penalty, step, task.phase.steps)
     if not on:
         return 0.0, beta, {}
     total, grads, params = 0.0, dict[Key, Array](), group_by_node(own)
@@ -191,6 +190,11 @@ def penalties(
         total += lam * value
         grads |= {(layer, name): lam * d_value for name, d_value in d_params.items()}
     return total, beta, grads
+
+
+def beta_at(penalty: Penalty, step: int, steps: int) -> Beta:
+    """Return exponent and switch of the regulariser at `step`, counted from 1 as in the loop."""
+    return beta_schedule(step - 1 + penalty.beta.first_step, steps, penalty.beta)
 
 
 def learnt_keys(task: UnitTask, own: State) -> dict[Key, Learn]:
