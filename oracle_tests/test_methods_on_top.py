@@ -31,6 +31,8 @@ def refusal(base, addition):
         return "set FitBorder"
     if (adds.learn or adds.begin or adds.normalize) and not setting.phases:
         return "learns nothing"
+    if adds.normalize and (setting.asks_for_labels or setting.phases[0].solver == "gram"):
+        return "whose loss has one scale"
     if "bias" in setting.learnt and "bias" in {n for step in adds.finish for n in step.writes}:
         return "overwrites 'bias'"
     return None

@@ -131,6 +131,11 @@ def _check_phases(name: str, base: Setting, adds: Adds) -> None:
         fix = f"Start with a method that learns, as '{first}+{name}', or use '{other}'."
         got = f"{pair}, which learns nothing"
         raise ValueError(complaint("resolve", "method", got, "a phase to learn it in", fix))
+    summed = [phase for phase in base.phases if any(t.kind == "lp" for t in phase.terms)]
+    if adds.normalize and not any(phase.solver == "minibatch" for phase in summed):
+        got, fix = f"{pair}, whose loss has one scale", f"Use {base.name!r} as it is."
+        expected = "a sum of errors over several layers"
+        raise ValueError(complaint("resolve", "method", got, expected, fix))
     if adds.begin and not rounding:
         got, fix = f"{pair}, which learns with real activations", f"Write 'aquant+{name}'."
         expected = "a phase that rounds activations"
