@@ -70,6 +70,50 @@ def test_bias_correction_leaves_no_mean_error():
     assert any(abs((h - y).mean()) > 1e-3 for _, h, y in before.values())
 
 
+def kept_where_the_block_gains(model, state, x):
+    """CorrectBias(keep="better") again, on the whole network: the layers kept, and the state."""
+    ends = {"stem": "r0.q", "dw": "r2.q", "point": "r2.q", "fc": "fc"}
+    target = forward(model.float_network, x).values
+    kept, current = [], dict(state)
+
+    def error(trial, layer):
+        params = dict(trial)
+        for name, component in model.weights.items():
+            step = component.step({n: v for (node, n), v in trial.items() if node == name})
+            codes = trial[(name, "codes")]
+            params[(f"{name}.product", "w")] = step.reshape(-1, *[1] * (codes.ndim - 1)) * codes
+        edge = ends[layer]
+        found = forward(model.network, x, params=params).values[edge]
+        return ((found - target[edge]) ** 2).mean()
+
+    for layer in model.weights:
+        _, y_hat, y = seen(model, current, x)[layer]
+        shift = (y - y_hat).mean(axis=(0, *range(2, y.ndim)))
+        bias = current.get((layer, "bias"), model.network.params[(layer, "bias")])
+        trial = {**current, (layer, "bias"): bias + shift}
+        if error(trial, layer) < error(current, layer):
+            kept.append(layer)
+            current = trial
+    return kept, current
+
+
+def test_a_correction_may_be_kept_where_its_block_gains():
+    """PPQ (methods.md 8): kept where the block's output comes closer, dropped where it does not."""
+    decided = set()
+    for seed in (2, 5, 8, 9):  # none of them keeps all four
+        model, state, x = hardened(residual(seed))
+        expected, whole = kept_where_the_block_gains(model, state, x)
+        found = finished(model, x, (CorrectBias(keep="better"),), state)
+        assert [layer for layer, name in found if name == "bias"] == expected
+        for layer in expected:
+            np.testing.assert_allclose(found[(layer, "bias")], whole[(layer, "bias")], rtol=1e-9)
+        decided |= {(layer, layer in expected) for layer in ("stem", "dw", "point")}
+        assert "fc" in expected  # nothing stands behind it: the mean error gone is always a gain
+    assert len(decided) == 6  # each of the three kept in one network and dropped in another
+    with pytest.raises(ValueError, match=r"CorrectBias\(\): keep is 'beter'.*'better'"):
+        CorrectBias(keep="beter")
+
+
 def test_bias_correction_counts_xi_and_eta():
     """Behind a learnt transform the mean error is that of xi y0 + b + eta."""
     model, state, x = hardened()

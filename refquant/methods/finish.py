@@ -6,6 +6,7 @@ Each is a frozen dataclass with
     writes                -> names of the parameters it sets
     needs, hint           -> those of them that a component must declare, and which one does
     fit(seen)             -> {parameter: array} of one layer
+    keep                  -> "always", or "better": where the error of the block falls; optional
 
 and stands in a setting's `finish`, to run once everything is rounded for good, or in a phase's
 `begin`, to start a unit. The loop walks the layers in running order, with those before already
@@ -32,6 +33,8 @@ from refquant.components.seen import Seen
 from refquant.optimal.bias_correction import correct_bias
 from refquant.optimal.least_squares import fit_transform
 from refquant.quantizers.transform import output_transform_forward
+
+KEEP = ("always", "better")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +73,21 @@ class FitTransform:
 
 @dataclass(frozen=True, kw_only=True)
 class CorrectBias:
-    """Empirical bias correction: b <- b + mean(y - y_hat) of each channel."""
+    """Empirical bias correction: b <- b + mean(y - y_hat) of each channel.
 
+    Attributes
+    ----------
+    keep : {"always", "better"}
+        Whether a layer's correction stays whatever it does (the paper, AIMET), or where it lowers
+        the squared error of the layer's block, those behind not yet corrected (PPQ; methods.md 8).
+    """
+
+    keep: str = "always"
     at = "product"
     hint = ""
+
+    def __post_init__(self) -> None:
+        check_in("CorrectBias", "keep", self.keep, KEEP)
 
     @property
     def writes(self) -> tuple[str, ...]:

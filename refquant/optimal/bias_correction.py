@@ -25,7 +25,8 @@ normal input and takes no notice of padding, where the input is 0 and not E.
 Edge cases: gamma is taken by its size, since -gam describes the same distribution; gamma = 0
 gives the constant input max(bet, 0). No correction clips.
 
-Differs from: PPQ keeps an empirical correction only where the loss of the block falls.
+Differs from: PPQ keeps an empirical correction only where the loss of the block falls, as
+`refquant.methods.finish.CorrectBias(keep="better")` does.
 """
 
 import math

@@ -12,11 +12,12 @@ from typing import Any
 
 from refquant._types import Array
 from refquant.components.seen import Seen
-from refquant.network import linear_nodes
+from refquant.losses.reconstruction import reconstruction_loss
+from refquant.network import cut, linear_nodes
 from refquant.network.graph import Key, Network
 from refquant.network.run import group_by_node
 from refquant.reconstruct.model import Model, State, hard_params, weight_of
-from refquant.reconstruct.prefix import Prefix, advance, start
+from refquant.reconstruct.prefix import Prefix, advance, start, values_at
 from refquant.reconstruct.task import UnitTask
 
 
@@ -106,11 +107,27 @@ def _fitted(walk: Walk, step: Any, state: State) -> dict[Key, Array]:
             groups=network.node(product).attr("groups"),
             quantizer=network.node(node).attr("component") if node != layer else None,
         )
-        found = step.fit(seen)
-        current |= {(node, name): value for name, value in found.items()}
+        found = {(node, name): value for name, value in step.fit(seen).items()}
+        ends = replace(walk, quantized=quantized, real=real)
+        before = {**current, **weights}
+        if getattr(step, "keep", "always") == "better" and not falls(ends, layer, before, found):
+            continue
+        current |= found
         if step.at == "inputs":  # the weight itself has moved
             weights |= moved_weight(walk, current, layer)
     return current
+
+
+def falls(walk: Walk, layer: str, before: State, found: State) -> bool:
+    """Return whether the squared error of the layer's block is smaller with what was found."""
+    (edge,) = (unit.output for unit in cut(walk.network, "block") if layer in unit.layers)
+    target = values_at(walk.model.float_network, walk.real.values, (edge,))[edge]
+    values = [
+        values_at(walk.network, walk.quantized.values, (edge,), params)[edge]
+        for params in (before, {**before, **found})
+    ]
+    old, new = (reconstruction_loss(value, target)[0] for value in values)
+    return new < old
 
 
 def moved_weight(walk: Walk, state: dict[Key, Array], layer: str) -> dict[Key, Array]:
