@@ -12,7 +12,8 @@ from oracle_tests.network_samples import everything, images
 from refquant import numerics as nx
 from refquant.layers.geometry import Geometry
 from refquant.network import Network, Node, backward, evaluate, forward, lower, predict
-from refquant.network.ops import OPS, Wanted
+from refquant.network.op import Wanted
+from refquant.network.ops import OPS
 
 WINDOW = Geometry((1, 2), padding=(0, 1, 0, 0))  # of (a, b): (padding, a) and (a, b)
 X = (-1.0, 0.5, 7.0, 0.0)

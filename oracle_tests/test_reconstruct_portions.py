@@ -21,7 +21,7 @@ ROUNDINGS = 2**14
 
 
 def odd():
-    """Asymmetric padding and stride 2; groups; depthwise and dilated; 5x5; 1x1."""
+    """Asymmetric padding and stride 2; groups; depthwise and dilated; 5x5; 1x1; 3x3."""
     rng = np.random.default_rng(4)
     shapes = {
         "a": (Geometry((3, 3), stride=(2, 1), padding=(1, 0, 2, 1)), (4, 2, 3, 3)),
@@ -29,6 +29,7 @@ def odd():
         "c": (Geometry((3, 2), dilation=(1, 2), padding=(1, 2, 1, 0), groups=6), (6, 1, 3, 2)),
         "d": (Geometry((5, 5), stride=(1, 2), padding=(2, 2, 2, 2)), (4, 6, 5, 5)),
         "e": (Geometry((1, 1)), (3, 4, 1, 1)),
+        "f": (Geometry((3, 3), padding=(1, 2, 0, 1)), (4, 3, 3, 3)),
     }
     nodes, params, source = [], {}, "input"
     for name, (geometry, shape) in shapes.items():
@@ -72,6 +73,19 @@ def test_portions_are_the_whole_batch(monkeypatch, name, network):
     whole, single, thirds = whole_and_cut(monkeypatch, task, own)
     assert_alike(whole, single, np.float64)
     assert_alike(whole, thirds, np.float64)
+
+
+@pytest.mark.parametrize("name", ["qdrop", "brecq", "aquant"])
+def test_joined_nodes_take_the_same_step(name):
+    """Fast arithmetic runs patches and product in one node where a kernel computes both."""
+    net = odd()
+    setting = replace(METHODS[name], phases=(replace(METHODS[name].phases[-1], batch=8),))
+    task, own = task_of(net, images(net), setting, bits=BITS)
+    apart = replace(task)
+    vars(apart)["joined"] = apart
+    joined = {node.op for node in task.joined.network.nodes}
+    assert ("patches_product" in joined) == (name != "aquant")
+    assert_alike(gradients(task, own, 6), gradients(apart, own, 6), np.float64)
 
 
 @pytest.mark.parametrize("terms", [(KL,), (DIAG,), (FULL,), (Term(normalize="power"), KL)])

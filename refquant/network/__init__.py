@@ -11,8 +11,9 @@ from refquant.network.graph import (
     count_parameters,
     replace_params,
 )
+from refquant.network.join import join
 from refquant.network.lower import bypass, insert_quantizers, linear_nodes, lower, quantized_edges
-from refquant.network.ops import Component
+from refquant.network.op import Component
 from refquant.network.run import Gradients, Trace, backward, evaluate, forward, predict
 from refquant.network.training import training_mode
 from refquant.network.units import Unit, cut
@@ -36,6 +37,7 @@ __all__ = [
     "fold",
     "forward",
     "insert_quantizers",
+    "join",
     "linear_nodes",
     "load",
     "lower",

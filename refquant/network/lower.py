@@ -16,7 +16,7 @@ from refquant._checks import check_in, complaint
 from refquant._types import Array
 from refquant.network.fold import LINEAR_OPS
 from refquant.network.graph import INPUT, Block, Key, Network, Node, consumers
-from refquant.network.ops import Component
+from refquant.network.op import Component
 
 # Operations whose output is a selection of their input: codes pass through them unchanged.
 TRANSPARENT = ("max_pool", "flatten", "identity")

@@ -16,7 +16,8 @@ import numpy as np
 from refquant._checks import check_array, check_in, check_int, check_shape, complaint
 from refquant._types import Array
 from refquant.network.graph import INPUT, Key, Network, Node
-from refquant.network.ops import OPS, Wanted
+from refquant.network.op import Wanted
+from refquant.network.ops import OPS
 from refquant.network.signatures import SIGNATURES
 
 

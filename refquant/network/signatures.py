@@ -15,6 +15,7 @@
     concat                1 or more  --                             --
     patches               1          geometry, None for linear      --
     product               1          groups                         w
+    patches_product       1          geometry                       w
     output                1          --                             (bias xi eta)
     quantize              1          component                      the component's own
 
@@ -52,6 +53,7 @@ SIGNATURES: Mapping[str, Signature] = {
     "concat": Signature(inputs_max=None),
     "patches": Signature(("geometry",)),
     "product": Signature(("groups",), ("w",)),
+    "patches_product": Signature(("geometry",), ("w",)),
     "output": Signature(),
     "quantize": Signature(("component",)),
     "identity": Signature(),

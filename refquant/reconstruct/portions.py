@@ -2,10 +2,11 @@
 
 Every loss is a mean over samples, so that the gradient of a batch is the mean of those of its
 portions, each weighted by its samples. In exact arithmetic nothing changes; in pinned arithmetic
-the batch stays whole, because the order of its sums is part of the result.
+the batch stays whole, because the order of its sums is part of the result, and runs node by node.
+In fast arithmetic patches and products are one node where a kernel computes both (`join`).
 
 A portion is so large that the widest value a sample has on the unit's edges, the patches of some
-convolution as a rule, takes about `BYTES` for all its samples.
+convolution where they are made, takes about `BYTES` for all its samples.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -44,6 +45,7 @@ def loss_and_gradients(
         Nodes whose parameters are wanted.
     """
     total, grads = 0.0, dict[Key, Array]()
+    task = task.joined if nx.current().mode == "fast" else task
     for rows in portions(task, indices):
         part = {edge: value[rows] for edge, value in values.items()}
         own = {key: v[rows] if key[1] == "share" and v.ndim else v for key, v in params.items()}

@@ -1,7 +1,7 @@
 """One unit in one phase: everything that stays fixed while it is learnt."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from refquant._types import Array
 from refquant.losses.reconstruction import reconstruction_loss
 from refquant.methods.setting import Phase, Term
+from refquant.network import join
 from refquant.network.graph import Network
 from refquant.network.run import evaluate, forward
 from refquant.network.units import Unit
@@ -86,6 +87,15 @@ class UnitTask:
     def float_network(self) -> Network:
         """The network with every quantizer bypassed."""
         return self.model.float_network
+
+    @cached_property
+    def joined(self) -> "UnitTask":
+        """The task with patches and products in one node where a kernel computes both."""
+        network = join(self.network)
+        names = {node.name for node in network.nodes}
+        unit = replace(self.unit, nodes=tuple(name for name in self.unit.nodes if name in names))
+        rest = tuple(name for name in self.rest if name in names)
+        return replace(self, network=network, unit=unit, rest=rest)
 
     def goal(self, rows: Array | slice) -> Goal:
         """Return what the samples `rows` are measured against.
