@@ -30,6 +30,5 @@ def power(x: Array, p: Array | float) -> Array:
 
 def sigmoid(x: Array) -> Array:
     """``1 / (1 + exp(-x))``, split by sign so that exp never overflows."""
-    e = np.exp(-np.abs(x))
-    value: Array = np.where(np.signbit(x), e, e.dtype.type(1)) / (1 + e)
+    value: Array = np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
     return value[()]

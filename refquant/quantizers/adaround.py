@@ -163,8 +163,7 @@ def adaround_backward(d_w_hat: Array, cache: AdaRoundCache) -> Array:
     """d_alpha = d_w_hat s [n <= F + h <= p] h'(alpha), methods 6.2; `d_w_hat` like w."""
     check_array("adaround_backward", "d_w_hat", d_w_hat)
     check_shape("adaround_backward", "d_w_hat", d_w_hat, cache.levels.shape)
-    slope = np.where(cache.inside, cache.slope, np.zeros_like(cache.slope))
-    return np.asarray(d_w_hat * cache.step * slope)
+    return np.asarray(d_w_hat * cache.step * nx.masked(cache.slope, cache.inside))
 
 
 def adaround_codes(w: Array, alpha: Array, qparams: QParams, tie: str = "up") -> Array:

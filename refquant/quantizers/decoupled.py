@@ -34,6 +34,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from refquant import numerics as nx
 from refquant._checks import check_array, check_in, check_shape, complaint
 from refquant._types import Array
 from refquant.quantizers.adaround import adaround_forward
@@ -137,7 +138,7 @@ def decoupled_backward(d_w_hat: Array, cache: DecoupledCache) -> DecoupledGrads:
     """Gradients of alpha and of the learned steps, methods 15.2; `d_w_hat` like w."""
     check_array("decoupled_backward", "d_w_hat", d_w_hat)
     check_shape("decoupled_backward", "d_w_hat", d_w_hat, cache.levels.shape)
-    slope = np.where(cache.inside, cache.slope, np.zeros_like(cache.slope))
+    slope = nx.masked(cache.slope, cache.inside)
     learned = LEARNED[cache.case]
     d_s_w = _d_s_w(d_w_hat, cache) if "s_w" in learned else None
     d_s_d = None

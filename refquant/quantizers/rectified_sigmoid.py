@@ -72,9 +72,9 @@ def rectified_sigmoid_forward(
     sigma = nx.sigmoid(alpha)
     size = np.abs(alpha)
     end = (alpha > 0.0).astype(alpha.dtype)
-    h = np.where(size >= LN11, end, np.clip(sigma * WIDTH + GAMMA, 0.0, 1.0))
+    h = nx.either(size >= LN11, end, np.clip(sigma * WIDTH + GAMMA, 0.0, 1.0))
     live = size <= LN11 if edge == "inclusive" else size < LN11
-    slope = np.where(live, WIDTH * sigma * (1.0 - sigma), np.zeros_like(alpha))
+    slope = nx.masked(WIDTH * sigma * (1.0 - sigma), live)
     return h, RectifiedSigmoidCache(slope)
 
 
