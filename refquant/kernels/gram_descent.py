@@ -29,6 +29,7 @@ and saturation is read off t, within a few ulp of |alpha| = ln 11.
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -68,8 +69,9 @@ class Buffers(NamedTuple):
     all_free : bool
     ends : pair of 0-d arrays
         Where c is clipped.
-    pinned : bool
-        Which arithmetic was in force when they were made; it is that of all steps.
+    times : function or None
+        The product with the Gram matrix in pinned arithmetic, None in fast: which of them was in
+        force when the buffers were made is that of all steps.
     """
 
     y: Array
@@ -85,7 +87,7 @@ class Buffers(NamedTuple):
     eps: Array
     all_free: bool
     ends: tuple[Array, Array]
-    pinned: bool
+    times: Callable[[Array], Array] | None
 
 
 class Numbers(NamedTuple):
@@ -135,7 +137,7 @@ def start(problem: GramProblem, alpha: Array, edge: str = "inclusive") -> Buffer
         np.broadcast_to(eps, alpha.shape).astype(kind),
         bool(problem.free.all()),
         (np.asarray(-end, kind), np.asarray(end, kind)),
-        nx.current().mode == "pinned",
+        nx.multiplier(problem.gram) if nx.current().mode == "pinned" else None,
     )
 
 
@@ -197,18 +199,18 @@ def alpha_of(b: Buffers) -> Array:
 
 
 def _product(b: Buffers, c: Array, gram: Array) -> None:
-    if b.pinned:
-        b.grad[...] = nx.matmul(c, gram)
-    else:
+    if b.times is None:
         np.matmul(c, gram, b.grad)
+    else:
+        b.grad[...] = b.times(c)
 
 
 def _apply(b: Buffers, name: str, x: Array) -> None:
     """A function of `x` into `t`, in the arithmetic of the buffers."""
-    if b.pinned:
-        b.t[...] = getattr(nx, name)(x)
-    else:
+    if b.times is None:
         getattr(np, name)(x, b.t)
+    else:
+        b.t[...] = getattr(nx, name)(x)
 
 
 def _soft(b: Buffers) -> None:

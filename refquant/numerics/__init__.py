@@ -16,7 +16,9 @@ from refquant.numerics.operations import log2 as log2
 from refquant.numerics.operations import log_softmax as log_softmax
 from refquant.numerics.operations import matmul as matmul
 from refquant.numerics.operations import mean as mean
+from refquant.numerics.operations import multiplier as multiplier
 from refquant.numerics.operations import power as power
+from refquant.numerics.operations import self_product as self_product
 from refquant.numerics.operations import sigmoid as sigmoid
 from refquant.numerics.operations import softmax as softmax
 from refquant.numerics.operations import sum as sum

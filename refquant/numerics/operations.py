@@ -8,6 +8,7 @@ computed in float64 and rounded once; every NaN is np.nan; nothing warns.
 """
 
 from collections.abc import Callable
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -22,7 +23,9 @@ from refquant.numerics import (
     pinned_cos,
     pinned_exp,
     pinned_log,
+    pinned_multiplier,
     pinned_power,
+    pinned_self_product,
     pinned_sums,
 )
 from refquant.numerics.context import current
@@ -58,6 +61,33 @@ def matmul(a: Array, b: Array) -> Array:
     dtype = np.result_type(a, b)
     with np.errstate(all="ignore"):
         return pinned_arithmetic.matmul(a, b, now.slices).astype(dtype, copy=False)
+
+
+def multiplier(b: Array) -> Callable[[Array], Array]:
+    """Return ``a -> matmul(a, b)``, in the arithmetic in force now, for a `b` that stays as it is.
+
+    The same bits. In pinned arithmetic what depends on `b` alone is done once, and kept: the
+    slices take as much memory as `b`, in float64, for each of them.
+    """
+    now = current()
+    if now.slices is None:
+        return partial(matmul, b=b)
+    times = pinned_multiplier.multiplier(b, now.slices)
+
+    def product(a: Array) -> Array:
+        _check_operands(a, b)
+        return times(a).astype(np.result_type(a, b), copy=False)
+
+    return product
+
+
+def self_product(x: Array) -> Array:
+    """Return ``matmul(x, x.mT)`` for (..., m, k): the same bits, half the work for BLAS."""
+    _check_operands(x, x.mT)
+    now = current()
+    if now.slices is None:
+        return np.asarray(fast.matmul(x, x.mT))
+    return pinned_self_product.self_product(x, now.slices).astype(x.dtype, copy=False)
 
 
 def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:

@@ -125,14 +125,18 @@ def _tile(out: Array, left: Cut, right: Array, shift: Array | None, plan: Plan) 
         if not is_moderate(largest):
             return False
         shift = shifter(largest, plan.bits)
-    slices_of_right = cut(right, shift, plan.bits, plan.slices, reverse=True)
+    add_part(out, left, cut(right, shift, plan.bits, plan.slices, reverse=True), plan)
+    return True
+
+
+def add_part(out: Array, left: Cut, right: Cut, plan: Plan) -> None:
+    """Set `out` to the product of the slices of one part, or add it if it is not the first."""
     if plan.first:
-        _add_groups(out, left, slices_of_right, plan)
+        _add_groups(out, left, right, plan)
     else:
         total = np.empty(out.shape)
-        _add_groups(total, left, slices_of_right, plan)
+        _add_groups(total, left, right, plan)
         out += total
-    return True
 
 
 def _add_groups(out: Array, left: Cut, right: Cut, plan: Plan) -> None:

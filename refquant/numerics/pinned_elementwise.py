@@ -11,7 +11,7 @@ import numpy as np
 
 from refquant._types import Array
 
-BLOCK = 4096  # numbers; a handful of temporaries of this size stay in the first-level cache
+BLOCK = 3 * 2**12  # numbers; calls cost little beside it, and a few such arrays fit the cache
 
 Kernel = Callable[..., Array]
 

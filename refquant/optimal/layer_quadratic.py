@@ -55,7 +55,7 @@ def column_moments(cols: Array, y: Array, spread: Array | None = None) -> Quadra
     """
     x, t = cols.astype(np.float64), y.astype(np.float64)
     m = cols.shape[2]
-    gram = nx.matmul(x, x.swapaxes(1, 2)) / m
+    gram = nx.self_product(x) / m
     if spread is not None:
         diagonal = nx.mean(spread.astype(np.float64), axis=2)
         gram = gram + diagonal[:, :, None] * np.eye(x.shape[1])
