@@ -10,7 +10,7 @@ Definition: `refquant.quantizers.aquant` with `border`, `border_fuse` and `borde
     symbol       here        shape         f = c K rows, t columns (images times windows)
     x, x_hat     x           (n, f, ...)   channel-major in memory, as `im2col` makes them
     u, q, t      u q levels  (f, t)
-    |P| <= sat   live        (f, t) bool
+    |P| <= sat   live        (f, t) bool   None where it holds everywhere
     M            inside      (f, t) bool
     0 <= F <= 1  unclipped   (c, 1, t)     bool; F is B before its clip
     GF           pull        (c, 1, t)     gradient of a channel's border
@@ -30,6 +30,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refquant._types import Array
+from refquant.kernels.buffers import short_buffers
 from refquant.numerics import masked
 from refquant.quantizers.border import BorderParams
 from refquant.quantizers.border_options import BorderOptions
@@ -79,7 +80,7 @@ class BorderShape(NamedTuple):
     """The border where it was evaluated; see the module's table."""
 
     q: Array
-    live: Array
+    live: Array | None
     unclipped: Array
 
 
@@ -106,6 +107,7 @@ def covers(options: BorderOptions) -> bool:
     return outer and options.fuse != "fuse_bound" and options.border_mask == "closed"
 
 
+@short_buffers()
 def border_forward(x: Array, rule: BorderRule) -> tuple[Array, BorderCache]:
     """Return ``s clip(u + a (border_round(u) - u), n, p)``, and a cache for `border_backward`.
 
@@ -138,9 +140,11 @@ def _border(u: Array, rule: BorderRule, spare: Array) -> tuple[BorderShape, Arra
         q += half
         q *= u
     q += rule.halves[0]
-    np.clip(q, -rule.edge, rule.edge, out=spare)
-    live = spare == q
-    np.tanh(spare, out=q)
+    live, held = None, q
+    if q.max() > rule.edge or q.min() < -rule.edge:
+        held = np.clip(q, -rule.edge, rule.edge, out=spare)
+        live = held == q
+    np.tanh(held, out=q)
     mean = _over_taps(number(rule.options.kappa / 2.0) * rule.weights, q)
     mean += 0.5 if rule.options.fuse == "centred" else 0.5 * rule.weights.sum(axis=2, keepdims=True)
     unclipped = (mean >= 0.0) & (mean <= 1.0)
@@ -163,6 +167,7 @@ def _mixed(u: Array, border: Array, rule: BorderRule, rooms: tuple[Array, Array]
     return np.add(u, up, out=mixed)
 
 
+@short_buffers()
 def border_backward(
     d_x_hat: Array, cache: BorderCache, rule: BorderRule, wanted: bool = True
 ) -> BorderGrads:
@@ -208,7 +213,7 @@ def _border_gradients(
     d_fusion = number(rule.options.kappa / 2.0) * by_q + centre * pull.sum(axis=2)
     slope = shape.q * shape.q
     np.subtract(1.0, slope, out=slope)
-    if not shape.live.all():
+    if shape.live is not None:
         slope = masked(slope, shape.live)
     by_channel = _by_channel(slope, taps)
     by_channel *= pull
