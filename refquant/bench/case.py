@@ -63,6 +63,8 @@ class Case:
         The peer's time is multiplied by it: where it runs a part of the whole, said in `peer`.
     quick : bool
         Whether ``--quick`` runs it.
+    limit : str
+        What keeps the ratio from its aim, in words.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Case:
     aim: float | None = None
     times: float = 1.0
     quick: bool = True
+    limit: str = ""
 
     def __post_init__(self) -> None:
         check_in("Case", "table", self.table, TABLES)

@@ -1,4 +1,4 @@
-"""A convolution 3x3 of a batch of 32, forward and backward, in portions as the loop runs it."""
+"""A convolution 3x3 of a batch of 32, forward and backward, by the kernel that the loop runs."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ from refquant.bench.agreement import same_gradients
 from refquant.bench.case import SAME, Arrays, Case, Work
 from refquant.bench.layers import SAME3, Size, images, weights
 from refquant.kernels.memory import keep_freed_memory
-from refquant.layers.conv2d import conv2d_backward, conv2d_forward
+from refquant.kernels.winograd import convolve, pull_w, pull_x
 from refquant.reconstruct.portions import BYTES
 
 SIZES = {"16:32": Size(16, 32, 32), "64:16": Size(64, 16, 32), "128:8": Size(128, 8, 32)}
@@ -37,8 +37,7 @@ def _inputs(size: Size) -> dict[str, Array]:
 
 def _ours(inputs: Arrays) -> Work:
     x, w, d_y = (np.asarray(inputs[name]) for name in ("x", "w", "d_y"))
-    patches = x[:1].nbytes * SAME3.taps
-    size = max(1, BYTES // patches)
+    size = max(1, BYTES // x[:1].nbytes)  # a portion as the loop makes it
     keep_freed_memory()
 
     def results() -> dict[str, Array]:
@@ -46,9 +45,9 @@ def _ours(inputs: Arrays) -> Work:
         y, d_x, d_w = np.empty_like(x), np.empty_like(x), np.zeros_like(w)
         for start in range(0, len(x), size):
             rows = slice(start, start + size)
-            y[rows], cache = conv2d_forward(x[rows], w, None, SAME3)
-            d_x[rows], part, _ = conv2d_backward(d_y[rows], cache)
-            d_w += part
+            y[rows], cache = convolve(x[rows], w, SAME3)
+            d_x[rows] = pull_x(d_y[rows], cache)
+            d_w += pull_w(d_y[rows], cache)
         return {"y": y, "d_x": d_x, "d_w": d_w}
 
     return Work(results, results)

@@ -5,6 +5,7 @@ Whatever else the machine does in a round meets both; the median over rounds is 
 minimum and maximum say how far to trust it.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
@@ -28,12 +29,15 @@ class Outcome:
         Cost of one run in each round, in seconds or bytes; the peer's times `case.times`.
     facts : mapping
         Of `case.judge`.
+    took : float
+        Seconds for everything, inputs and comparison included.
     """
 
     case: Case
     ours: tuple[float, ...]
     theirs: tuple[float, ...]
     facts: dict[str, Any] = field(default_factory=dict)
+    took: float = 0.0
 
     @property
     def ratios(self) -> tuple[float, ...]:
@@ -57,6 +61,8 @@ class Outcome:
             "ours": median(self.ours),
             "theirs": median(self.theirs),
             "facts": self.facts,
+            "limit": case.limit,
+            "took": round(self.took, 1),
         }
 
 
@@ -76,6 +82,7 @@ def measure(case: Case, rounds: int, peer: Peer | None) -> Outcome:
     ValueError
         If the results of both sides differ, or the goal was missed.
     """
+    began = time.perf_counter()
     inputs = case.inputs()
     work = case.ours(inputs)
     theirs, results = _other_side(case, inputs, peer)
@@ -87,6 +94,7 @@ def measure(case: Case, rounds: int, peer: Peer | None) -> Outcome:
         ours=tuple(a for a, _ in pairs),
         theirs=tuple(b * case.times for _, b in pairs),
         facts=facts,
+        took=time.perf_counter() - began,
     )
 
 

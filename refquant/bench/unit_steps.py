@@ -28,6 +28,16 @@ BORDER = 0.02  # deviation of the coefficients: a border that has learnt somethi
 ROUNDED = 0.7  # share of the rounding schedule
 # AdaRound and steps together, nothing dropped; the method without its draws.
 JOINT = replace(QDROP, name="joint", phases=(replace(QDROP.phases[0], mix=()),))
+BORDER_LIMIT = (
+    "three matrix products at the speed of BLAS are a sixth (16:32) to a half (128:8) of a step; "
+    "most of the rest are some 35 passes over the patches, at the speed of the third-level cache. "
+    "Blocks of channels that fit the second pay as much for calls of ufuncs as they save."
+)
+JOINT_LIMIT = (
+    "half of a step are the matrix products of the convolutions, four ninths as many as without "
+    "Winograd's tiles, at the speed of BLAS; PyTorch's own convolutions use wider vectors where "
+    "OpenBLAS takes this processor for an older one (OPENBLAS_CORETYPE is a setting of the host)."
+)
 
 
 class Begun(NamedTuple):
@@ -124,6 +134,7 @@ def cases() -> tuple[Case, ...]:
         _aquant(64, 16, 20.0, 100.0),
         name="B5 AQuant step, peak memory, 64:16",
         measure="bytes",
+        limit="",
     )
     return (*eager, compiled, memory, _joint(16, 16), _joint(64, 16))
 
@@ -140,6 +151,7 @@ def _aquant(channels: int, side: int, target: float, aim: float) -> Case:
         judge=same_gradients,
         target=target,
         aim=aim,
+        limit=BORDER_LIMIT,
     )
 
 
@@ -155,4 +167,5 @@ def _joint(channels: int, side: int) -> Case:
         judge=same_gradients,
         target=0.7,
         aim=1.0,
+        limit=JOINT_LIMIT,
     )

@@ -101,6 +101,8 @@ def readable(report: dict[str, Any]) -> str:
             head = ["case", "peer", "ratio", "min", "max", "target", "aim", "ours", "theirs"]
             parts.append(f"{kind}\n\n{table(head, rows, left=2)}")
     parts += [f"void: {name}: {reason}" for name, reason in report["void"].items()]
+    short = [row for row in report["cases"] if row["limit"] and row["ratio_median"] < row["aim"]]
+    parts += [f"{row['name']}: {row['limit']}" for row in short]
     e = report["environment"]
     parts.append(
         f"BLAS {e['blas']}, kernel {e['blas_kernel']}, "
@@ -115,7 +117,7 @@ def _measured(
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Return the rows, and why a comparison was void."""
     rows, void = [], {}
-    for case in cases:
+    for number, case in enumerate(cases, start=1):
         if case.theirs is None and peer is None:
             note(f"left out, needs a peer: {case.name}")
             continue
@@ -127,7 +129,8 @@ def _measured(
             continue
         rows.append(row)
         if not arguments.quiet:
-            note(f"{row['ratio_median']:8.2f}x  {case.name}")
+            place = f"{number:3d}/{len(cases)} {row['took']:5.0f} s"
+            note(f"{place} {row['ratio_median']:8.2f}x  {case.name}")
     return rows, void
 
 
