@@ -1,6 +1,5 @@
 """What the README says is true: its code runs, its tables, commands and links are there."""
 
-import importlib.util
 import inspect
 import re
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 
 import refquant as rq
+from oracle_tests.scripts import script
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,12 +31,7 @@ def blocks(language: str) -> list[str]:
 
 def tables() -> ModuleType:
     """Return the script that writes the generated parts of the README."""
-    path = ROOT / "validation" / "readme_tables.py"
-    spec = importlib.util.spec_from_file_location("readme_tables", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("readme_tables")
 
 
 def shortened(code: str) -> str:
@@ -67,10 +62,10 @@ def test_the_python_examples_run(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_commands_are_where_the_ci_looks_for_them() -> None:
     """Each on a line of its own in a console block; .ci/run executes them as they stand."""
     lines = [line for block in blocks("console") for line in block.splitlines()]
-    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    commands = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     for command in COMMANDS:
         assert lines.count(command) == 1 and README.splitlines().count(command) == 1
-        assert f'readme "{command}"' in script
+        assert f'readme "{command}"' in commands
 
 
 def test_the_table_of_methods_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,5 @@
 """validation/resnet8.py on a network of the same layout: Keras's padding, order, exit codes."""
 
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -10,20 +9,15 @@ import numpy as np
 import pytest
 
 from oracle_tests.resnet8_samples import images, weights
+from oracle_tests.scripts import script
 from refquant import subjects
 from refquant._types import Array
-
-PATH = Path(__file__).parent.parent / "validation" / "resnet8.py"
 
 
 @pytest.fixture(scope="module")
 def resnet8() -> ModuleType:
     """The script as a module."""
-    spec = importlib.util.spec_from_file_location("resnet8", PATH)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("resnet8")
 
 
 def keras_conv(x: Array, kernel: Array, bias: Array, stride: int) -> Array:

@@ -1,7 +1,6 @@
 """validation/study.py: what it plans, what it says a run costs, and how it judges the claims."""
 
 import argparse
-import importlib.util
 import shlex
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from oracle_tests.compare_cases import row
 from oracle_tests.reconstruct_cases import classes, dense, images
+from oracle_tests.scripts import script
 from refquant import subjects
 from refquant.compare import compare
 from refquant.methods import resolve
@@ -20,26 +20,20 @@ from refquant.subjects import Subject
 from refquant.sweeps import Config
 from refquant.zoo import Split
 
-PATH = Path(__file__).parent.parent / "validation" / "study.py"
 
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
+@pytest.fixture(scope="module", name="study")
+def study_script() -> ModuleType:
     """The script as a module."""
-    spec = importlib.util.spec_from_file_location("study_script", PATH)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("study")
 
 
 @pytest.fixture
-def asked(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Any:
+def asked(study: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return the function from a command line to the script's arguments."""
 
     def parsed(*words: str) -> argparse.Namespace:
         monkeypatch.setattr(sys, "argv", ["study.py", *words])
-        found: argparse.Namespace = script.arguments()
+        found: argparse.Namespace = study.arguments()
         return found
 
     return parsed
@@ -62,20 +56,20 @@ JUDGED = {
 
 
 @pytest.mark.parametrize("case", JUDGED)
-def test_a_claim_is_judged_by_settled_runs_alone(case: str, script: ModuleType) -> None:
+def test_a_claim_is_judged_by_settled_runs_alone(case: str, study: ModuleType) -> None:
     """Whatever the gains: an undecided run or a loss that rose judges nothing."""
     courses, expected = JUDGED[case]
-    assert script.judged("transfers", courses).startswith(expected)
+    assert study.judged("transfers", courses).startswith(expected)
 
 
-def test_every_claim_is_a_pair_of_methods_that_are_run(script: ModuleType) -> None:
+def test_every_claim_is_a_pair_of_methods_that_are_run(study: ModuleType) -> None:
     """The methods exist, each is listed once, and no pair compares a method with itself."""
-    assert len(set(script.METHODS)) == len(script.METHODS)
-    for claim in script.CLAIMS:
-        assert {claim.baseline, claim.candidate} <= set(script.METHODS)
+    assert len(set(study.METHODS)) == len(study.METHODS)
+    for claim in study.CLAIMS:
+        assert {claim.baseline, claim.candidate} <= set(study.METHODS)
         assert claim.baseline != claim.candidate and claim.words and claim.source
-    assert len(set(script.PAIRS)) == len(script.PAIRS)
-    assert all(resolve(name).name == name for name in script.METHODS)
+    assert len(set(study.PAIRS)) == len(study.PAIRS)
+    assert all(resolve(name).name == name for name in study.METHODS)
 
 
 def rows_of(plan: Any, gains: dict[str, float]) -> list[dict[str, Any]]:
@@ -91,12 +85,12 @@ def rows_of(plan: Any, gains: dict[str, float]) -> list[dict[str, Any]]:
     ]
 
 
-def test_claims_have_a_line_for_every_bit_setting(script: ModuleType, asked: Any) -> None:
+def test_claims_have_a_line_for_every_bit_setting(study: ModuleType, asked: Any) -> None:
     """By hand: ten times less noise is 10 dB, and KL falls from 1 to 1/10; all others are equal."""
-    (plan,), _ = script.parts(asked("--networks", "digits-mlp:1", "--bits", "W4A4,W2A2"))
+    (plan,), _ = study.parts(asked("--networks", "digits-mlp:1", "--bits", "W4A4,W2A2"))
     rows = rows_of(plan, {"nearest+ols": 10.0})
-    lines = script.claims(compare(plan, rows))
-    assert len(lines) == 2 * len(script.CLAIMS)
+    lines = study.claims(compare(plan, rows))
+    assert len(lines) == 2 * len(study.CLAIMS)
     assert [line[4] for line in lines[:2]] == ["W4A4", "W2A2"]
     for source, _, candidate, baseline, _, sqnr, kl, verdict in lines:
         if candidate == "nearest+ols":
@@ -106,45 +100,43 @@ def test_claims_have_a_line_for_every_bit_setting(script: ModuleType, asked: Any
             assert verdict == "undecided" and sqnr.startswith(("+0.000", "-0.000"))
 
 
-def test_the_page_holds_rule_claims_and_the_whole_comparison(
-    script: ModuleType, asked: Any
-) -> None:
+def test_the_page_holds_rule_claims_and_the_whole_comparison(study: ModuleType, asked: Any) -> None:
     """And the command that makes its rows, which plans the same runs."""
     words = ("--networks", "digits-mlp:1,digits-mlp:2", "--bits", "W2A2", "--seeds", "0,1")
-    (plan,), _ = script.parts(asked(*words, "--steps", "50"))
+    (plan,), _ = study.parts(asked(*words, "--steps", "50"))
     rows = rows_of(plan, {})
     report = compare(plan, rows)
-    text = script.page(dict(report), rows)
+    text = study.page(dict(report), rows)
     assert text.startswith("# Do the papers' orderings hold") and "## Whole comparison" in text
     assert "Everything below was fixed before results were seen" in text
-    assert text.count("| AQuant |") == sum(c.source == "AQuant" for c in script.CLAIMS)
-    line = script.command(report["study"])
+    assert text.count("| AQuant |") == sum(c.source == "AQuant" for c in study.CLAIMS)
+    line = study.command(report["study"])
     assert line in text
-    (again,), folders = script.parts(asked(*shlex.split(line)[2:]))
+    (again,), folders = study.parts(asked(*shlex.split(line)[2:]))
     assert again == plan and folders == {}
 
 
-def test_a_folder_is_a_study_of_its_own(script: ModuleType, asked: Any, tmp_path: Path) -> None:
+def test_a_folder_is_a_study_of_its_own(study: ModuleType, asked: Any, tmp_path: Path) -> None:
     """Other test images, other report; its command names no place of this machine."""
     x = images(dense(), 8)
     own = Subject(dense(), Split(x, None), Split(x, classes(x)))
     name = subjects.save(own, tmp_path / "net")
-    plans, folders = script.parts(asked("--resnet8", str(tmp_path / "net")))
-    assert [plan.networks for plan in plans] == [script.DIGITS, (name,)]
+    plans, folders = study.parts(asked("--resnet8", str(tmp_path / "net")))
+    assert [plan.networks for plan in plans] == [study.DIGITS, (name,)]
     assert folders == {name: str(tmp_path / "net")}
-    line = script.command({**vars(plans[1]), "networks": [name]})
+    line = study.command({**vars(plans[1]), "networks": [name]})
     assert "--resnet8 RESNET8" in line and str(tmp_path) not in line
-    only, _ = script.parts(asked("--networks", "", "--resnet8", str(tmp_path / "net")))
+    only, _ = study.parts(asked("--networks", "", "--resnet8", str(tmp_path / "net")))
     assert [plan.networks for plan in only] == [(name,)]
     for plan in plans:
-        assert (plan.methods, plan.pairs, plan.steps) == (script.METHODS, script.PAIRS, 700)
-        assert plan.widths == script.BITS == ((4, 4), (2, 4), (3, 3), (2, 2))
+        assert (plan.methods, plan.pairs, plan.steps) == (study.METHODS, study.PAIRS, 700)
+        assert plan.widths == study.BITS == ((4, 4), (2, 4), (3, 3), (2, 2))
 
 
-def test_the_cost_of_a_run(script: ModuleType) -> None:
+def test_the_cost_of_a_run(study: ModuleType) -> None:
     """Fixed, and so much a step of the method in front of the pluses; nearest takes none."""
     made = {"network": "digits-resnet:2", "steps": 100}
-    costs = script.PER_STEP["digits-resnet"]
+    costs = study.PER_STEP["digits-resnet"]
     for method, step in (
         ("nearest", 0.0),
         ("nearest+ols", 0.0),
@@ -153,25 +145,25 @@ def test_the_cost_of_a_run(script: ModuleType) -> None:
         ("qdrop-input+equal-rounding", costs["other"]),
     ):
         config = Config(method=method, **made)
-        assert script.seconds(config) == pytest.approx(0.5 + 100 * step)
-    assert script.seconds(Config(network="resnet8:ab", method="nearest", steps=None)) == 15.0
-    for network in script.DIGITS:
-        assert script.seconds(Config(network=network, method="aquant", steps=1)) > 0.0
+        assert study.seconds(config) == pytest.approx(0.5 + 100 * step)
+    assert study.seconds(Config(network="resnet8:ab", method="nearest", steps=None)) == 15.0
+    for network in study.DIGITS:
+        assert study.seconds(Config(network=network, method="aquant", steps=1)) > 0.0
 
 
 def test_a_dry_run_counts_what_is_missing(
-    script: ModuleType, asked: Any, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+    study: ModuleType, asked: Any, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows that are there are not counted; nothing is run."""
-    monkeypatch.setattr(script, "sweep", None)
+    monkeypatch.setattr(study, "sweep", None)
     line = ("--networks", "digits-resnet:1", "--bits", "W2A2", "--out", str(tmp_path), "--dry-run")
-    (plan,), _ = script.parts(asked(*line))
+    (plan,), _ = study.parts(asked(*line))
     configs = plan.configs()
     asked(*line)
-    assert script.main() == 0
-    total = len(script.METHODS)
+    assert study.main() == 0
+    total = len(study.METHODS)
     assert f"{total} of {total} runs are missing: about 0." in capsys.readouterr().out
     (tmp_path / f"{configs[0].key}.json").write_text("{}")
-    assert script.main() == 0
+    assert study.main() == 0
     assert f"{total - 1} of {total} runs are missing" in capsys.readouterr().out
     assert bits_name(plan.widths[0]) == "W2A2"
