@@ -122,32 +122,48 @@ def _offset(network: Network, node: Node, params: Mapping[str, Array]) -> float:
 def _layer(
     network: Network, name: str, hard: HardLayer, coders: Mapping[str, EdgeCoder]
 ) -> IntegerLayer:
+    """One layer of the plan: codes in the smallest dtype, scale and offset, proved to fit int32."""
     product = product_of(network, name)
     _check_codes(name, hard.codes, network.params.get((product.name, "w")))
-    channels = len(hard.codes)
-    step = _vector(name, "step", np.broadcast_to(hard.step, (channels,)), channels)
-    if (step < 0.0).any():
-        fix = "Put the sign into xi."
-        raise ValueError(complaint("deploy", f"step of {name!r}", step.min(), "at least 0", fix))
-    given = network.params.get((name, "bias"))
-    bias = None if given is None else _vector(name, "bias", given, channels)
-    xi, eta = (_behind(network, name, part, getattr(hard, part)) for part in ("xi", "eta"))
+    step = _step(name, hard)
     source = source_of(network, product.inputs[0])
     reads = None if source is None else coders[source]
-    # A real input is multiplied by dequantized weights, which contain the weight step already.
-    s_w, s_x = (np.ones(channels), 1.0) if reads is None else (step, reads.step)
-    scale, offset = fold_output(s_w, s_x, bias, xi, eta)
-    if reads is not None and reads.offset:  # sum w (s q + o) = s sum w q + o sum w
-        constant, _ = fold_output(s_w, reads.offset, None, xi, None)
-        rows = hard.codes.reshape(channels, -1).astype(np.int64)
-        total = lined_up(rows.sum(axis=1).astype(np.float64), constant)
-        offset = lined_up(offset, constant) + constant * total
+    scale, offset = _folded(network, name, hard._replace(step=step), reads)
     largest = 0 if reads is None else reads.largest
     bound = overflow.tight_bound(hard.codes, largest)
     overflow.check_accumulator(name, bound)
     codes, loose = narrow(hard.codes), overflow.loose_bound(hard.codes, largest)
     groups = product.attr("groups")
     return IntegerLayer(codes, step, scale, offset, groups, source, bound, loose)
+
+
+def _step(name: str, hard: HardLayer) -> Array:
+    """The step that dequantizes the weights, (c_out,) float64."""
+    channels = len(hard.codes)
+    step = _vector(name, "step", np.broadcast_to(hard.step, (channels,)), channels)
+    if (step < 0.0).any():
+        fix = "Put the sign into xi."
+        raise ValueError(complaint("deploy", f"step of {name!r}", step.min(), "at least 0", fix))
+    return step
+
+
+def _folded(
+    network: Network, name: str, hard: HardLayer, reads: EdgeCoder | None
+) -> tuple[Array, Array]:
+    """st and bt of eq. 9, behind codes or behind an input in real numbers."""
+    channels, given = len(hard.codes), network.params.get((name, "bias"))
+    bias = None if given is None else _vector(name, "bias", given, channels)
+    xi, eta = (_behind(network, name, part, getattr(hard, part)) for part in ("xi", "eta"))
+    if reads is None:  # multiplied by dequantized weights, which contain their step already
+        return fold_output(np.ones(channels), 1.0, bias, xi, eta)
+    scale, offset = fold_output(hard.step, reads.step, bias, xi, eta)
+    if not reads.offset:
+        return scale, offset
+    # sum w (s q + o) = s sum w q + o sum w
+    constant, _ = fold_output(hard.step, reads.offset, None, xi, None)
+    rows = hard.codes.reshape(channels, -1).astype(np.int64)
+    total = lined_up(rows.sum(axis=1).astype(np.float64), constant)
+    return scale, lined_up(offset, constant) + constant * total
 
 
 def _check_codes(name: str, codes: Any, w: Array | None) -> None:
