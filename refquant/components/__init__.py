@@ -12,6 +12,7 @@ A *weight component* turns a layer's weight into its quantized form:
     penalty(params, beta)    -> (value, {parameter: gradient})   only where a phase has a penalty
     enter(w, params, learnt) -> parameters at the start of a phase that learns some; optional
     bounds                   -> {parameter: (low, high)} kept while learning; optional
+    tied                     -> (parameter, the one it follows, the fix) each; optional
 
 An *activation component* does the same for the value on an edge:
 
@@ -20,7 +21,9 @@ An *activation component* does the same for the value on an edge:
     backward(d_x_hat, cache) -> (d_x, {parameter: gradient})
     codes(x, params)         -> int64, code space
     step(params), zero_point(params)
+    samples                  -> how many calibration inputs, from the first, `start` is shown
     elementwise              -> whether each value is rounded by itself
+    parameter_gradients(d_x_hat, cache) -> those alone, where there is a shorter way; optional
     offset(params)           -> real value of the level 0, where it is not 0; optional
     bounds                   -> {parameter: (low, high)} kept while learning; optional
     placements               -> where its quantizers may stand, if not anywhere; optional
@@ -28,9 +31,10 @@ An *activation component* does the same for the value on an edge:
 An *output component* has only ``start(place)``: what is learnt behind the product, as scale `xi`
 and shift `eta`, which the network's nodes read by these names.
 
-`bits` is a field of the first two; a setting holds the component for the inner layers, and the
-front door replaces `bits` per layer. `learnable` names the parameters that may be learnt. Steps
-are learnt with a positive `project` in their `Learn`: a step of 0 or below is an error.
+The first two have `bits` and `grid`, a kind of `refquant.quantizers.grid`; a setting holds the
+component for the inner layers, and the front door replaces `bits` per layer. `learnable` names the
+parameters that may be learnt. Steps are learnt with a positive `project` in their `Learn`: a step
+of 0 or below is an error.
 """
 
 from refquant.components.a_rounding_activations import ARoundingActivations

@@ -87,7 +87,9 @@ class BorderActivations(NearestActivations):
         """
         if x.shape[1] % taps:
             got = f"of shape {x.shape}"
-            raise ValueError(complaint("start", "x", got, f"a multiple of {taps} rows"))
+            raise ValueError(
+                complaint("BorderActivations.start", "x", got, f"a multiple of {taps} rows")
+            )
         border = init_border(x.shape[1] // taps, taps, self.options, x.dtype)
         return {**super().start(x), **present(border), "a": np.ones((), x.dtype)}
 

@@ -16,6 +16,7 @@ from refquant.components.adaround_weights import AdaRoundWeights
 from refquant.components.weights import Params
 from refquant.quantizers.decoupled import (
     LEARNED,
+    TIED,
     DecoupledCache,
     decoupled_backward,
     decoupled_forward,
@@ -76,4 +77,4 @@ class DecoupledWeights(AdaRoundWeights):
 
     @property
     def _apart(self) -> bool:
-        return self.case not in ("1.1", "tied")
+        return self.case not in TIED

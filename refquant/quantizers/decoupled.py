@@ -48,6 +48,7 @@ LEARNED = {
     "2.2": ("s_d",),
     "2.3": ("s_w", "s_d"),
 }
+TIED = ("1.1", "tied")  # cases without a dequantisation step of their own
 
 
 class DecoupledCache(NamedTuple):
@@ -159,12 +160,12 @@ def _d_s_w(d_w_hat: Array, cache: DecoupledCache) -> Array:
 
 def _dequantization_step(w: Array, s_d: Array | None, case: str, s_w: Array) -> Array:
     """s_d in the dtype of w, checked; s_w where the case ties them."""
-    function, tied = "decoupled_forward", case in ("1.1", "tied")
-    if s_d is None or tied:
-        if tied and s_d is None:
-            return s_w
+    function, tied = "decoupled_forward", case in TIED
+    if tied != (s_d is None):
         got = "None" if s_d is None else "an array"
         expected = f"{'None' if tied else 'a step'} in case {case}"
         raise ValueError(complaint(function, "s_d", got, expected))
+    if s_d is None:
+        return s_w
     check_array(function, "s_d", s_d)
     return step_for(function, w, s_d, "w")
