@@ -164,7 +164,9 @@ def test_ops_and_tiers_are_checked() -> None:
         verify(Backend(), ops="rounding")
     with pytest.raises(ValueError, match="tier"):
         oracle.verify(Backend(), "fast")
-    assert set(verify(Backend(), ops="border*, nothing").coverage) == {"border_round"}
+    with pytest.raises(ValueError, match=r"'bordr_round'; expected .* Did you mean 'border_round'"):
+        verify(Backend(), ops="round, bordr_round")
+    assert set(verify(Backend(), ops="border_r*, round,").coverage) == {"round", "border_round"}
 
 
 def test_a_class_or_an_object_can_be_named() -> None:

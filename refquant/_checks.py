@@ -13,6 +13,7 @@ import numpy as np
 from refquant._types import Array
 
 MIN_BITS, MAX_BITS = 2, 16
+MANY = 64  # more names than this are counted in a message, not listed
 
 
 def complaint(function: str, argument: str, got: object, expected: str, fix: str = "") -> str:
@@ -142,5 +143,6 @@ def check_in(function: str, argument: str, value: Any, allowed: Iterable[Any]) -
         return value
     near = difflib.get_close_matches(str(value), [str(o) for o in options], n=1, cutoff=0.5)
     fix = f"Did you mean {near[0]!r}?" if near else ""
-    expected = "one of " + ", ".join(repr(o) for o in options)
+    listed = ", ".join(repr(o) for o in options)
+    expected = f"one of {listed}" if len(options) <= MANY else f"one of {len(options)} names"
     raise ValueError(complaint(function, argument, repr(value), expected, fix))

@@ -117,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def exit_code(error: BaseException) -> int:
     """Print what ended a command and return the exit code for it."""
     if isinstance(error, KeyboardInterrupt):
-        fail("interrupted")
+        fail(" ".join(["interrupted", *getattr(error, "__notes__", ())]))
         return INTERRUPTED
     if isinstance(error, ValueError | OSError):
         fail(str(error))

@@ -2,17 +2,22 @@
 
 import argparse
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from refquant._checks import complaint
 from refquant.cli.arguments import add_command, add_quiet
 from refquant.cli.output import note, print_json, show
 
 EPILOG = """\
 backends:
-  pkg.mod:attr    a Python object with name and run(op, inputs, attrs) -> {output: array}
-  cmd:./program   run once as `./program VECTORS RESULTS`
-  dir:RESULTS     RESULTS/OP/ID/OUTPUT.npy, written elsewhere from `refquant vectors DIR`
+  pkg.mod:attr    a Python object with name and run(op, inputs, attrs) -> {output: array};
+                  dtype = "float32" says in which arithmetic, profile which dialect it speaks
+  cmd:./program   run once as `./program VECTORS RESULTS`; reads VECTORS as `refquant vectors`
+                  writes them, and writes RESULTS/OP/ID/OUTPUT.npy
+  dir:RESULTS     the same results, written elsewhere from `refquant vectors DIR`
+  Programs and directories may say RESULTS/backend.json: {"name", "dtype", "profile"}.
 
 exit codes:
   0 right   1 something is wrong   4 usage   5 nothing ran
@@ -50,7 +55,11 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--xfails", metavar="FILE", help="TOML: known failures and their reasons")
     parser.add_argument("--html", metavar="FILE", help="write the report as one page")
     parser.add_argument("--junit", metavar="FILE", help="write the report as JUnit XML")
-    parser.add_argument("--list", action="store_true", help="print the ops and stop")
+    parser.add_argument(
+        "--list",
+        action="store_true",
+        help="print the ops and stop (more: refquant explain OP)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -63,16 +72,20 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.backend:
         raise ValueError("verify: no BACKEND; name mod:attr, cmd:PROGRAM or dir:RESULTS.")
     sys.path.insert(0, "")  # as `python -m` does: the user's module lies where the user stands
+    for option in ("html", "junit"):
+        _check_place(f"--{option}", getattr(arguments, option))
     if arguments.repro:
         return _repro(arguments)
-    report = oracle.verify(
-        arguments.backend,
-        arguments.tier,
-        arguments.only,
-        cases=_cases(arguments.vectors),
-        xfails=oracle.read_expected(Path(arguments.xfails)) if arguments.xfails else None,
-        progress=None if arguments.quiet or not sys.stderr.isatty() else _tick,
-    )
+    xfails = oracle.read_expected(Path(arguments.xfails)) if arguments.xfails else None
+    with redirect_stdout(sys.stderr):  # what a backend prints is no part of the report
+        report = oracle.verify(
+            arguments.backend,
+            arguments.tier,
+            arguments.only,
+            cases=_cases(arguments.vectors),
+            xfails=xfails,
+            progress=None if arguments.quiet or not sys.stderr.isatty() else _tick,
+        )
     for path, text in ((arguments.html, report.to_html), (arguments.junit, report.to_junit)):
         if path:
             Path(path).write_text(text(), encoding="utf-8")
@@ -81,6 +94,13 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         show(report.to_text())
     return report.exit_code
+
+
+def _check_place(option: str, path: str | None) -> None:
+    """Refuse a file that cannot be written, before hours of somebody's kernels have run."""
+    if path and not Path(path).absolute().parent.is_dir():
+        got, expected = repr(path), "a file in a directory that exists"
+        raise ValueError(complaint("verify", option, got, expected))
 
 
 def _cases(directory: str | None) -> Any:
@@ -106,10 +126,18 @@ def _list(as_json: bool) -> int:
 
 
 def _repro(arguments: argparse.Namespace) -> int:
+    from refquant import oracle
     from refquant.oracle import corpus
+    from refquant.oracle.report import NOTHING
     from refquant.oracle.shrink import reproduce
 
-    found = reproduce(arguments.backend, corpus.find(arguments.repro))
+    item = corpus.find(arguments.repro)
+    try:
+        with redirect_stdout(sys.stderr):
+            found = reproduce(arguments.backend, item)
+    except oracle.Unsupported as reason:
+        note(f"{arguments.repro}: not supported: {reason}".removesuffix(": "))
+        return NOTHING
     if arguments.json:
         print_json(found.to_json())
     else:

@@ -22,6 +22,9 @@ from refquant.oracle.results import read_results
 from refquant.oracle.tiers import FORMATS, Format
 from refquant.oracle.vectors import write_vectors
 
+STDERR = 2
+SHORT = {"fp64": "float64", "fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+
 
 class Unsupported(Exception):
     """Raised by a backend for an op, or attributes, that it does not have; the text is shown."""
@@ -39,6 +42,9 @@ class Backend(Protocol):
     dtype : str, optional
         The arithmetic that bounds are scaled to: float64 (default), float32, tf32, float16 or
         bfloat16. Floats are handed over as float64 or float32 arrays, integers as int32.
+
+    The arrays lie in memory as C, Fortran, strided, reversed and read-only ones, case by case: a
+    kernel that takes only C order gets ``np.array(value, order="C")``.
     """
 
     name: str
@@ -80,26 +86,38 @@ def open_backend(spec: Any, cases: Iterable[Built]) -> Any:
     if not isinstance(spec, str):
         return _checked(spec)
     kind, _, rest = spec.partition(":")
-    if kind == "dir":
-        return Recorded(spec, *read_results(Path(rest)))
-    if kind == "cmd":
-        return _program(rest, cases)
     if not rest:
         expected = "module:attribute, cmd:PROGRAM or dir:PATH"
         raise ValueError(complaint("verify", "backend", repr(spec), expected))
+    if kind == "dir":
+        return Recorded(spec, *read_results(Path(rest)))
+    return _program(rest, cases) if kind == "cmd" else _imported(spec, kind, rest)
+
+
+def _imported(spec: str, module: str, attribute: str) -> Any:
+    """Return the object that ``module:attribute`` names; whatever goes wrong is a ValueError."""
     try:
-        found = getattr(importlib.import_module(kind), rest)
-    except (ImportError, AttributeError) as error:
-        fix = "Run from where Python finds the module, or set PYTHONPATH."
-        got = f"{spec!r} ({error})"
-        raise ValueError(complaint("verify", "backend", got, "importable", fix)) from error
-    return _checked(found() if isinstance(found, type) else found)
+        found = getattr(importlib.import_module(module), attribute)
+        made = found() if isinstance(found, type) else found
+    except Exception as error:  # of the module itself, too
+        fix = "The option --debug prints the traceback."
+        if isinstance(error, ModuleNotFoundError) and error.name == module:
+            fix = "Run from where Python finds the module, or set PYTHONPATH."
+        if module.endswith(".py"):
+            fix = f"Name the module, not the file: {module[:-3]}:{attribute}."
+        got = f"{spec!r} ({type(error).__name__}: {error})"
+        expected = "importable, and a class to need no arguments"
+        raise ValueError(complaint("verify", "backend", got, expected, fix)) from error
+    try:
+        return _checked(made)
+    except TypeError as error:  # of what was typed, not of a program that passed an object
+        raise ValueError(str(error)) from error
 
 
 def _checked(found: Any) -> Any:
     named = isinstance(getattr(found, "name", None), str)
     if not named or not callable(getattr(found, "run", None)):
-        fix = "See refquant.oracle.Backend."
+        fix = "A name is a string, and run(op, inputs, attrs) returns outputs by name."
         got = f"a {type(found).__name__}"
         raise TypeError(complaint("verify", "backend", got, "an object with name and run", fix))
     format_of(found)
@@ -109,8 +127,9 @@ def _checked(found: Any) -> Any:
 
 def format_of(backend: Any) -> Format:
     """Return the arithmetic that a backend declares."""
-    name = getattr(backend, "dtype", "float64")
-    return FORMATS[check_in("verify", "backend.dtype", name, FORMATS)]
+    declared = getattr(backend, "dtype", "float64")
+    name = declared if isinstance(declared, str) else getattr(declared, "__name__", str(declared))
+    return FORMATS[check_in("verify", "backend.dtype", SHORT.get(name, name), FORMATS)]
 
 
 def _program(command: str, cases: Iterable[Built]) -> Recorded:
@@ -119,9 +138,15 @@ def _program(command: str, cases: Iterable[Built]) -> Recorded:
         vectors, results = Path(folder) / "vectors", Path(folder) / "results"
         write_vectors(vectors, cases)
         results.mkdir()
-        done = subprocess.run([*shlex.split(command), str(vectors), str(results)], check=False)
-        if done.returncode:
+        try:  # what it prints is no part of a report on standard output
+            words = [*shlex.split(command), str(vectors), str(results)]
+            code = subprocess.run(words, stdout=STDERR, check=False).returncode
+        except OSError as error:
+            got = f"'cmd:{command}' ({error.strerror})"
+            raise ValueError(complaint("verify", "backend", got, "a program")) from error
+        if code:
+            ended = f"by signal {-code}" if code < 0 else f"with code {code}"
+            got = f"'cmd:{command}', which ended {ended}"
             fix = "It must exit with 0 once its results are written."
-            got = f"{command!r} ended with code {done.returncode}"
             raise ValueError(complaint("verify", "backend", got, "exit code 0", fix))
         return Recorded(f"cmd:{command}", *read_results(results))

@@ -25,6 +25,11 @@ from refquant.oracle.wrong import Wrong, gather
 
 BIAS_ELEMENTS = 64
 KINDS = {"float": "f", "int": "iu", "bool": "biu"}
+SAID = {
+    "float": "float16, float32 or float64",
+    "int": "an integer type",
+    "bool": "booleans, or 0 and 1",
+}
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ class Mismatch:
     Attributes
     ----------
     output : str
-    problem : {"dtype", "shape", "value", "bias"}
+    problem : {"name", "dtype", "shape", "value", "bias"}
+        Or, where a backend gives no answer to compare, {"raised", "returned", "input"}.
     says : str
         In words.
     index : tuple of int
@@ -83,7 +89,7 @@ def compare(
     for name in outputs:
         if name not in goldens:
             says = f"the op has no such output; expected {', '.join(goldens)}"
-            found.append(Mismatch(name, "shape", says))
+            found.append(Mismatch(name, "name", says))
     return found
 
 
@@ -106,7 +112,7 @@ def _near(answer: Array, value: Array, golden: Golden, form: Format) -> Array:
 def _output(kind: str, name: str, golden: Golden, value: Any, form: Format) -> Mismatch | None:
     array = np.asarray(value)
     if array.dtype.kind not in KINDS[kind]:
-        return Mismatch(name, "dtype", f"dtype is {array.dtype}; expected {_expected(kind)}")
+        return Mismatch(name, "dtype", f"dtype is {array.dtype}; expected {SAID[kind]}")
     if array.shape != golden.value.shape:
         says = f"shape is {array.shape}; expected {golden.value.shape}"
         return Mismatch(name, "shape", says)
@@ -114,12 +120,6 @@ def _output(kind: str, name: str, golden: Golden, value: Any, form: Format) -> M
     if wrong.any():
         return _first(name, golden, array, wrong, form)
     return _bias(name, golden, array, form) if kind == "float" else None
-
-
-def _expected(kind: str) -> str:
-    return {"float": "a floating type", "int": "an integer type", "bool": "booleans, or 0 and 1"}[
-        kind
-    ]
 
 
 def _first(name: str, golden: Golden, value: Array, wrong: Array, form: Format) -> Mismatch:

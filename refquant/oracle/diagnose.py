@@ -22,10 +22,15 @@ from refquant.oracle.build import Built
 from refquant.oracle.compare import compare
 from refquant.oracle.gallery import Gallery, both, compatible
 from refquant.oracle.op import Op
-from refquant.oracle.tiers import Format
+from refquant.oracle.tiers import FORMATS, Format
 
 PAIRED = 14  # the best single candidates are paired
 LIKELY = 0.5
+INCOMPARABLE = ("dtype", "name")
+NO_ANSWER = "It raised an exception, or returned nothing to compare, wherever it failed."
+SINGLE = (
+    'Right in single precision, and double is declared: does the backend lack dtype = "float32"?'
+)
 
 
 @dataclass(frozen=True)
@@ -81,17 +86,32 @@ def diagnose(op: Op, seen: list[Seen], form: Format, gallery: Gallery | None = N
     gallery : Gallery, optional
         Of the op and the arithmetic, where several backends are diagnosed.
     """
-    failing = [item for item in seen if compare(op, item.built.outputs, item.outputs, form)]
+    wrong = [(item, compare(op, item.built.outputs, item.outputs, form)) for item in seen]
+    failing = [item for item, mismatches in wrong if mismatches]
     clauses = tuple(dict.fromkeys(c for item in failing or seen for c in item.built.case.clauses))
+    problems = [m for _, mismatches in wrong for m in mismatches]
     if not any(item.outputs for item in failing):
-        says = "It raised an exception on every case that failed."
+        return Diagnosis((), NO_ANSWER, "", 0.0, clauses)
+    if all(m.problem in INCOMPARABLE for m in problems):
+        says = f"The answers cannot be compared: {problems[0].output}: {problems[0].says}."
         return Diagnosis((), says, "", 0.0, clauses)
     best = _best(gallery or Gallery(op, form), seen)
+    if best.share < 1.0 and form.name == "float64" and _right_in_single(op, failing):
+        return Diagnosis((), SINGLE, "", 0.0, clauses)
     if best.share <= 0.0:
         says = f"Unknown: no variant of {op.name} gives these outputs."
         return Diagnosis((), says, "", 0.0, clauses)
     near = "" if best.share >= LIKELY else "Unknown; the nearest known bug: "
     return Diagnosis(best.variants, near + best.says, best.source, best.share, clauses)
+
+
+def _right_in_single(op: Op, failing: list[Seen]) -> bool:
+    """Return whether what is wrong in double precision is right in single precision."""
+    single = FORMATS["float32"]
+    common = [item for item in failing if item.built.case.tier in single.tiers]
+    return bool(common) and not any(
+        compare(op, item.built.outputs, item.outputs, single) for item in common
+    )
 
 
 def _best(gallery: Gallery, seen: list[Seen]) -> Diagnosis:

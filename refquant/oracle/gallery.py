@@ -105,7 +105,8 @@ class Gallery:
                 value = outputs.get(name)
                 if value is None:
                     continue
-                if value.shape != wall.golden.value.shape:  # one thing wrong, whatever its size
+                if value.shape != wall.golden.value.shape or value.dtype.kind not in "biuf":
+                    # one thing wrong, whatever its size
                     wrong += 1
                     explained += [_same(wall.misshapen.get(i), value) for i in range(count)]
                     continue

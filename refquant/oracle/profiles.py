@@ -61,7 +61,7 @@ def resolve(profile: str | Mapping[str, Any]) -> dict[str, Any]:
         If the profile, an op, an attribute or a value is unknown.
     """
     if isinstance(profile, str):
-        check_in("resolve", "profile", profile, PROFILES)
+        check_in("verify", "backend.profile", profile, PROFILES)
         defaults = {
             f"{op.name}.{attr.name}": attr.default
             for op in ops().values()
@@ -71,7 +71,8 @@ def resolve(profile: str | Mapping[str, Any]) -> dict[str, Any]:
         return defaults | _spread(PROFILES[profile])
     if not isinstance(profile, Mapping):
         got = type(profile).__name__
-        raise TypeError(complaint("resolve", "profile", got, "a name or a mapping of fields"))
+        expected = "a name or a mapping of fields"
+        raise TypeError(complaint("verify", "backend.profile", got, expected))
     return _spread(profile)
 
 
@@ -84,11 +85,19 @@ def _spread(fields: Mapping[str, Any]) -> dict[str, Any]:
         if not owners:
             names = sorted({attr for op in ops().values() for attr in op.dialect})
             fix = f"Dialect fields are {', '.join(names)}."
-            raise ValueError(complaint("resolve", "profile", repr(field), "a dialect field", fix))
+            what = "a dialect field"
+            raise ValueError(complaint("verify", "backend.profile", repr(field), what, fix))
         for op in owners:
-            op.resolve({name: value})  # refuses a value that the op does not know
+            _known(op, name, value, field)
             found[f"{op.name}.{name}"] = value
     return found
+
+
+def _known(op: Op, name: str, value: Any, field: str) -> None:
+    """Refuse a value that the op does not know."""
+    choices = next(attr.choices for attr in op.attrs if attr.name == name)
+    if choices:
+        check_in("verify", f"backend.profile[{field!r}]", value, choices)
 
 
 def speaks(fields: Mapping[str, Any], op: Op, attrs: Attrs) -> bool:

@@ -1,5 +1,6 @@
 """What verification found: data, and its JSON. Text, JUnit and HTML have files of their own."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -53,11 +54,13 @@ class Coverage:
         if kind == "unsupported":
             self.reason = self.reason or reason
 
-    def count(self, item: Built, outputs: Any, failed: bool) -> None:
-        """Add one case that ran."""
+    def count(self, item: Built, outputs: Mapping[str, Any] | None, failed: bool) -> None:
+        """Add one case that ran; no outputs if it raised, or returned nothing to compare."""
         self.ran += 1
         self.failed += failed
         self.clauses |= set(item.case.clauses)
+        if outputs is None:
+            return
         for name, golden in item.outputs.items():
             if name not in outputs:
                 self.left_out[name] = self.left_out.get(name, 0) + 1
@@ -140,6 +143,11 @@ class Report:
         return sum(count.ran for count in self.coverage.values())
 
     @property
+    def compared(self) -> bool:
+        """Whether anything was: a known failure, or an element of an output."""
+        return bool(self.known) or any(count.elements for count in self.coverage.values())
+
+    @property
     def missing(self) -> int:
         """Cases that the floor asks for and the corpus does not have."""
         seen = sum(
@@ -149,10 +157,10 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 passed, 1 mismatch (or stale xfails), 5 nothing ran or cases are missing."""
+        """0 passed, 1 mismatch (or stale xfails), 5 nothing compared or cases are missing."""
         if self.failures or self.stale:
             return FAILED
-        return NOTHING if not self.ran or self.missing else PASSED
+        return NOTHING if not self.compared or self.missing else PASSED
 
     @property
     def passed(self) -> bool:

@@ -52,7 +52,7 @@ SHOWN = 20  # and without
 
 def html(report: Report) -> str:
     """Return the whole page."""
-    verdict = "passed" if report.passed else "failed" if report.ran else "nothing ran"
+    verdict = "passed" if report.passed else "failed" if report.compared else "nothing ran"
     colour = "good" if report.passed else "bad"
     title = f"{escape(report.backend)}: {verdict}"
     groups = groupby(report.failures, key=lambda failure: failure.op)

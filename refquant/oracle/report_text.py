@@ -8,6 +8,7 @@ from refquant.oracle.registry import ops
 from refquant.oracle.report import Coverage, Failure, Report
 
 SHOWN = 3  # failing cases of one op
+NAMED = 9  # ops or outputs in a line
 
 
 def text(report: Report) -> str:
@@ -31,11 +32,18 @@ def _op(report: Report, op: str, failures: list[Failure]) -> str:
         )
     if found.clauses:
         lines.append(f"  clauses {', '.join(found.clauses)}")
-    for failure in failures[:SHOWN]:
+    for failure in _telling(failures)[:SHOWN]:
         lines += _case(report, failure)
     if len(failures) > SHOWN:
         lines.append(f"  and {len(failures) - SHOWN} more cases")
     return "\n".join(lines)
+
+
+def _telling(failures: list[Failure]) -> list[Failure]:
+    """Return the failures with one of each kind first: values, exceptions, shapes, ..."""
+    kinds = [tuple(m.problem for m in failure.mismatches) for failure in failures]
+    first = [kinds.index(kind) for kind in dict.fromkeys(kinds)]
+    return [failures[i] for i in sorted(range(len(failures)), key=lambda i: (i not in first, i))]
 
 
 def _case(report: Report, failure: Failure) -> list[str]:
@@ -70,13 +78,15 @@ def _summary(report: Report) -> str:
     lines.append(
         f"{elements} elements compared, {clauses} clauses; {doubtful} have two right answers"
     )
+    right = [op for op, c in report.coverage.items() if c.elements and not c.failed]
+    lines += [f"right: {_some(right)}"] if right else []
     lines += _left_out(report.coverage)
     lines += [f"{len(report.known)} known failures"] if report.known else []
     lines += [f"stale entry in the xfails file: {pattern}" for pattern in report.stale]
     lines += [f"{report.missing} cases of the corpus are missing"] if report.missing else []
     verdict = "passed" if report.passed else f"FAILED: {len(report.failures)} cases"
-    if not report.ran:
-        verdict = "NOTHING RAN"
+    if not report.compared and not report.failures:
+        verdict = "NOTHING RAN" if not report.ran else "NOTHING TO COMPARE: no outputs"
     return "\n".join([*lines, verdict])
 
 
@@ -84,10 +94,10 @@ def _left_out(coverage: dict[str, Coverage]) -> list[str]:
     lines = []
     unsupported = {op: c for op, c in coverage.items() if c.unsupported}
     if unsupported:
-        names = ", ".join(unsupported)
-        lines.append(
-            f"not supported: {sum(c.unsupported for c in unsupported.values())} cases ({names})"
-        )
+        count = sum(c.unsupported for c in unsupported.values())
+        partly = [f"{op} in part" for op, c in unsupported.items() if c.ran]
+        wholly = [op for op, c in unsupported.items() if not c.ran]
+        lines.append(f"not supported: {count} cases ({_some(partly + wholly)})")
     for text_, field in (
         ("another arithmetic", "other_tier"),
         ("another dialect", "other_dialect"),
@@ -95,5 +105,12 @@ def _left_out(coverage: dict[str, Coverage]) -> list[str]:
         count = sum(getattr(c, field) for c in coverage.values())
         lines += [f"of {text_}: {count} cases"] if count else []
     outputs = [f"{op}.{name}" for op, c in coverage.items() for name in c.left_out]
-    lines += [f"outputs left out: {', '.join(outputs)}"] if outputs else []
+    lines += [f"outputs left out: {_some(outputs)}"] if outputs else []
     return lines
+
+
+def _some(names: list[str]) -> str:
+    """Return names in a line: all of a few, the first ones of many."""
+    if len(names) <= NAMED:
+        return ", ".join(names)
+    return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"

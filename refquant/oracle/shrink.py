@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from refquant._types import Array
-from refquant.oracle.backend import Recorded, format_of, open_backend
+from refquant.oracle.ask import ask
+from refquant.oracle.backend import Recorded, Unsupported, format_of, open_backend
 from refquant.oracle.build import Built, Disagreement, build
 from refquant.oracle.case import Case
 from refquant.oracle.compare import Mismatch
 from refquant.oracle.diagnose import Diagnosis, Seen, diagnose
-from refquant.oracle.judge import handed, judge
+from refquant.oracle.layouts import LAYOUTS, turn
 from refquant.oracle.op import Op
 from refquant.oracle.registry import ops
 
@@ -36,6 +37,8 @@ class Reproduction:
     ----------
     built : Built
         The smallest failing case, or the case itself.
+    layout : str
+        Of the inputs in memory.
     outputs : dict
         What the backend gave for it.
     mismatches : tuple of Mismatch
@@ -43,6 +46,7 @@ class Reproduction:
     """
 
     built: Built
+    layout: str
     outputs: dict[str, Any]
     mismatches: tuple[Mismatch, ...]
     diagnosis: Diagnosis | None
@@ -58,10 +62,11 @@ class Reproduction:
         return {
             "op": case.op,
             "attrs": case.attrs,
+            "layout": self.layout,
             "inputs": {name: value.tolist() for name, value in case.inputs.items()},
             "expected": {name: g.value.tolist() for name, g in self.built.outputs.items()},
             "actual": {name: np.asarray(value).tolist() for name, value in self.outputs.items()},
-            "problems": [f"{m.output}: {m.says}" for m in self.mismatches],
+            "problems": [f"{m.output}: {m.says}".removeprefix(": ") for m in self.mismatches],
             "diagnosis": self.diagnosis.text if self.diagnosis else None,
         }
 
@@ -71,45 +76,39 @@ class Reproduction:
             return f"{self.built.case.op}: right"
         found = self.to_json()
         lines = [f"{found['op']}: {found['diagnosis']}"]
+        lines += [f"  layout {self.layout}"] if self.layout != "C" else []
         for key in ("attrs", "inputs", "expected", "actual"):
             lines += [f"  {key.removesuffix('s')} {n} = {v}" for n, v in found[key].items()]
         return "\n".join([*lines, *(f"  {problem}" for problem in found["problems"])])
 
 
 def reproduce(backend: Any, built: Built) -> Reproduction:
-    """Run one case again and, if it fails, shrink it."""
+    """Run one case again and, if it fails, shrink it.
+
+    Raises
+    ------
+    Unsupported
+        If the backend does not have it.
+    """
     opened = open_backend(backend, [built])
     op, form = ops()[built.case.op], format_of(opened)
+    for layout in (turn(built.case.id), *LAYOUTS):
+        if wrong := ask(opened, op, built, form, layout)[1]:
+            break
+    if not wrong:
+        return Reproduction(built, layout, {}, (), None)
 
-    def outputs(item: Built) -> dict[str, Any]:
-        """Return what the backend gives for a case."""
-        if isinstance(opened, Recorded):
-            return dict(opened.outputs(item.case.id))
-        with np.errstate(all="ignore"):
-            found = opened.run(op.name, handed(item.case, form), op.resolve(item.case.attrs))
-        return {name: np.asarray(value) for name, value in found.items()}
-
-    def wrong(item: Built) -> list[Mismatch]:
-        """Return the mismatches of a case; an exception is one."""
+    def fails(item: Built) -> bool:
         try:
-            found = outputs(item)
-        except Exception as error:
-            return [Mismatch("", "raised", f"raised {type(error).__name__}: {error}")]
-        return judge(op, item, lambda *_: found, form)
+            return bool(ask(opened, op, item, form, layout)[1])
+        except Unsupported:
+            return False
 
-    if not wrong(built):
-        return Reproduction(built, {}, (), None)
-    try:
-        whole = [Seen(built, outputs(built))]
-    except Exception:
-        whole = []
-    small = built if isinstance(opened, Recorded) else shrink(op, built, lambda b: bool(wrong(b)))
-    try:
-        found = outputs(small)
-    except Exception:
-        found = {}
-    named = diagnose(op, [*whole, Seen(small, found)], form)
-    return Reproduction(small, found, tuple(wrong(small)), named)
+    small = built if isinstance(opened, Recorded) else shrink(op, built, fails)
+    answers = {item.case.id: ask(opened, op, item, form, layout) for item in (built, small)}
+    seen = [Seen(item, answers[item.case.id][0]) for item in (built, small)]
+    outputs, mismatches = answers[small.case.id]
+    return Reproduction(small, layout, outputs, tuple(mismatches), diagnose(op, seen, form))
 
 
 def shrink(op: Op, built: Built, fails: Callable[[Built], bool]) -> Built:

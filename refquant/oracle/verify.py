@@ -1,20 +1,19 @@
 """Hold a backend against the frozen corpus."""
 
+import difflib
 import fnmatch
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from refquant._checks import complaint
 from refquant.oracle import corpus
+from refquant.oracle.ask import ask
 from refquant.oracle.backend import Unsupported, format_of, open_backend
 from refquant.oracle.build import Built
-from refquant.oracle.compare import Mismatch, compare
+from refquant.oracle.compare import Mismatch
 from refquant.oracle.diagnose import Seen, diagnose
 from refquant.oracle.expected import Expected
-from refquant.oracle.judge import handed
 from refquant.oracle.layouts import LAYOUTS, turn
 from refquant.oracle.op import Op
 from refquant.oracle.profiles import resolve, speaks
@@ -95,11 +94,9 @@ def chosen(
     patterns: str, tier: str, cases: Iterable[Built] | None = None
 ) -> dict[str, list[Built]]:
     """Return the cases of the ops that match, by op: frozen ones, or some of `cases`."""
-    wanted = [pattern.strip() for pattern in patterns.split(",") if pattern.strip()]
-    names = [n for n in all_ops() if any(fnmatch.fnmatchcase(n, p) for p in wanted)]
-    if not names:
-        fix = "`refquant verify --list` prints them."
-        raise ValueError(complaint("verify", "ops", repr(patterns), "names of ops", fix))
+    parts = [part.strip() for part in patterns.split(",") if part.strip()] or [""]
+    wanted = {name for part in parts for name in _matching(part)}
+    names = [name for name in all_ops() if name in wanted]
     if cases is None:
         return {name: list(corpus.select(name, tier)) for name in names}
     given = list(cases)
@@ -112,6 +109,16 @@ def chosen(
         for name in names
         if any(item.case.op == name for item in given)
     }
+
+
+def _matching(pattern: str) -> list[str]:
+    """Return the ops that a name or a pattern stands for; an error if there are none."""
+    found = [name for name in all_ops() if fnmatch.fnmatchcase(name, pattern)]
+    if not found:
+        near = difflib.get_close_matches(pattern, all_ops(), n=1)
+        fix = (f"Did you mean {near[0]!r}? " if near else "") + "`refquant verify --list` has all."
+        raise ValueError(complaint("verify", "ops", repr(pattern), "names of ops", fix))
+    return found
 
 
 class _Judge:
@@ -138,41 +145,17 @@ class _Judge:
             return
         for layout in LAYOUTS if self.every else (turn(item.case.id),):
             try:
-                outputs, mismatches = self._outputs(item, attrs, layout)
+                outputs, mismatches = ask(self.backend, self.op, item, self.form, layout)
             except Unsupported as reason:
                 self.coverage.skip(item.case.id, "unsupported", str(reason) or "not supported")
                 return
             if mismatches:
                 break
-        self.coverage.count(item, outputs, bool(mismatches))
+        answered = not any(m.problem in ("raised", "returned") for m in mismatches)
+        self.coverage.count(item, outputs if answered else None, bool(mismatches))
         self.seen.append(Seen(item, outputs))
         if mismatches:
             self.wrong.append((item, layout, mismatches))
-
-    def _outputs(self, item: Built, attrs: Any, layout: str) -> tuple[Any, list[Mismatch]]:
-        inputs = {k: LAYOUTS[layout](v) for k, v in handed(item.case, self.form).items()}
-        before = {name: value.copy() for name, value in inputs.items()}
-        try:
-            with np.errstate(all="ignore"):
-                found = (
-                    self.backend.outputs(item.case.id)
-                    if hasattr(self.backend, "outputs")
-                    else self.backend.run(self.op.name, inputs, attrs)
-                )
-            outputs = {name: np.asarray(value) for name, value in found.items()}
-        except Unsupported:
-            raise
-        except Exception as error:  # whatever other people's code raises is a finding
-            says = f"raised {type(error).__name__}: {error}"
-            return {}, [Mismatch("", "raised", says)]
-        changed = [
-            k
-            for k, v in inputs.items()
-            if not np.array_equal(v, before[k], equal_nan=v.dtype.kind == "f")
-        ]
-        if changed:
-            return outputs, [Mismatch(changed[0], "input", "the backend changed its input")]
-        return outputs, compare(self.op, item.outputs, outputs, self.form)
 
     def failures(self) -> list[Failure]:
         """Return the failures of the op, each with the diagnosis of all of them together."""

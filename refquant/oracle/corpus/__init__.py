@@ -52,7 +52,7 @@ def load(op: str) -> tuple[Built, ...]:
         If the op has no cases, or its file is not the one that the manifest hashes.
     """
     entries = manifest()["ops"]
-    check_in("corpus.load", "op", op, entries)
+    check_in("corpus", "op", op, entries)
     data = _read(entries[op]["file"])
     if hashlib.sha256(data).hexdigest() != entries[op]["sha256"]:
         raise ValueError(f"corpus: {entries[op]['file']} is damaged. Reinstall refquant.")
