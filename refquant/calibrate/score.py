@@ -51,17 +51,13 @@ def first_smallest(
     if nx.current().mode == "fast" and len(rows) == 1:
         found = contenders(list(found), rows[0], grid, p)
     for step, zero in found:
-        trial = (step, zero, quantisation_error(rows, (step, zero), grid, p, total))
+        score = quantisation_error(rows, (step, zero), grid, p, total)
+        trial: tuple[Array, ...] = (step, zero, score)
         if best:
-            better = trial[2] < best[2]
-            trial = (
-                np.where(better, trial[0], best[0]),
-                np.where(better, trial[1], best[1]),
-                np.where(better, trial[2], best[2]),
-            )
+            better = score < best[2]
+            trial = tuple(np.where(better, *pair) for pair in zip(trial, best, strict=True))
         best = trial
-    step, zero, score = best
-    return step, zero, score
+    return best[0], best[1], best[2]
 
 
 def quantisation_error(

@@ -10,8 +10,8 @@ C. Bishop, "Pattern Recognition and Machine Learning", 2006, equations 4.104 and
     loss      scalar    mean over the batch, in nats; d_loss is dL'/d loss of what follows, often 1
 
 Edge cases: the largest logit is taken out first, so large logits do not overflow; the softmax
-may underflow to 0, the loss does not become infinite for finite logits. NaN or +inf in a sample
-gives NaN; -inf is a class that cannot occur (the loss is +inf if it is the label). An empty
+may underflow to 0, the loss is infinite only where a difference of logits is. NaN or +inf in a
+sample gives NaN; -inf is a class that cannot occur (the loss is +inf if it is the label). An empty
 batch has no mean and is an error. No kinks. Not modelled: class weights, label smoothing,
 ignored labels.
 """

@@ -121,5 +121,5 @@ def check_subnormals() -> None:
     if not kept:
         raise RuntimeError(
             "arithmetic(): this process flushes subnormal numbers to zero; pinned arithmetic "
-            "needs them. Find the library built with -ffast-math and import it after, or not."
+            "needs them. Find the library built with -ffast-math and keep it out of this process."
         )

@@ -4,9 +4,8 @@
     p = 1/2                sqrt(x)
     otherwise              2^t with t = p log2|x|, carried as a sum of two float64
 
-Bound, measured against mpmath by the tests: (1 + |p| / 32) ulp, by
-multiplication 2 ulp. Powers of two
-are exact where p log2(x) is whole. A negative x has a power only for whole p; its sign is
+Bound, measured against mpmath by the tests: (1 + |p| / 32) ulp, by multiplication 2 ulp. Powers
+of two are exact where p log2(x) is whole. A negative x has a power only for whole p; its sign is
 that of (-1)^p.
 
 Edge cases as in IEEE 754: x^0 = 1 for every x, 1^p = 1, 0^p = 0 or (p < 0) inf,
