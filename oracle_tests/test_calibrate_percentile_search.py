@@ -30,8 +30,16 @@ def test_percentile_search_keeps_the_best_share(seed, kind):
     np.testing.assert_allclose(score, float(best), rtol=1e-12)
 
 
-def test_percentile_search_takes_the_first_of_equal_shares():
-    """A single value has one range only; two shares that give the same range tie."""
+@pytest.mark.parametrize(("shares", "step"), [((1.0, 0.5), 2.25), ((0.5, 1.0), 2.0)])
+def test_percentile_search_takes_the_first_of_equal_scores(shares, step):
+    """Up to 27/4 levels of 9/4, and 6 becomes 27/4; up to 6 levels of 2, and 27/4 becomes 6."""
+    x, rule = np.array([0.0, 0.0, 6.0, 6.75]), PercentileSearch(shares, "ppq")
+    found, score = percentile_search(x, Grid("unsigned", 2), rule)
+    assert (float(found.step), float(score)) == (step, 0.75**2 / 4)
+
+
+def test_a_single_value_has_one_range():
+    """All shares mean the same order statistic."""
     found, score = percentile_search(np.array([[7.5], [3.0]]), Grid("unsigned", 4), axis=0)
     np.testing.assert_array_equal(found.step, [[0.5], [0.2]])
     np.testing.assert_allclose(score, [[0.0], [0.0]], atol=1e-30)
