@@ -15,7 +15,7 @@ from refquant.bench.measure import peak_bytes, repeats, seconds
 from refquant.bench.peer import PeerError, running
 from refquant.bench.rounds import Outcome, measure
 from refquant.bench.surroundings import surroundings
-from refquant.cli.bench import peer_command
+from refquant.cli.bench import limits, peer_command
 from refquant.cli.main import main
 
 # A peer that needs nothing: it answers 1, 2, 3, ... seconds, and doubles its inputs.
@@ -74,6 +74,21 @@ def test_ratios_are_the_peers_cost_over_ours():
     assert (row["target"], row["aim"], row["ours"], row["theirs"]) == (2.0, 3.0, 2.0, 8.0)
     keys = ("name", "table", "peer", "ratio_min", "ratio_median", "ratio_max", "target", "aim")
     assert tuple(row)[:8] == keys
+
+
+def test_what_keeps_cases_from_their_aims_is_said_once():
+    """Below the aim, a text and all who share it; at the aim, or without a text, nothing."""
+    rows = [
+        {"name": name, "ratio_median": ratio, "aim": 2.0, "limit": text}
+        for name, ratio, text in (
+            ("a", 1.9, "the product"),
+            ("b", 2.0, "the product"),
+            ("c", 0.1, ""),
+            ("d", 0.5, "the product"),
+            ("e", 1.0, "memory"),
+        )
+    ]
+    assert limits(rows) == {"the product": ["a", "d"], "memory": ["e"]}
 
 
 def test_a_peer_is_asked_in_lines_of_json(tmp_path):

@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from refquant.cli.bench import limits
+
 FOLDER = Path(__file__).parent / "benchmarks"
 HISTORY, TABLE = FOLDER / "history.jsonl", FOLDER / "latest.md"
 TABLES = ("same algorithm", "better algorithm")
@@ -91,6 +93,10 @@ def main() -> int:
         table.insert(1, "|---" * len(head) + "|")
         title = kind.capitalize()
         parts.append(f"## {title}\n\n" + "\n".join(table))
+    short = limits([{"limit": "", **row} for row, _ in rows])
+    if short:
+        lines = "\n".join(f"- {'; '.join(names)}: {text}" for text, names in short.items())
+        parts.append(f"## What keeps them from their aims\n\n{lines}")
     reports = {report["date"]: report for _, report in rows}
     places = "\n".join(surroundings(reports[date]) for date in sorted(reports))
     parts.append(f"## Where\n\nOne thread on both sides.\n\n{places}")

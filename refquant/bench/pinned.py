@@ -1,7 +1,7 @@
 """A whole AdaRound run in pinned arithmetic against the same in fast float64: what bits cost.
 
-The ratio is fast over pinned: 0.5 is twice the time. Fast runs the fused kernel, pinned the
-readable loop, moments included in both; 60 steps on a layer of 64 channels.
+The ratio is fast over pinned: 0.5 is twice the time. Both run the fused kernel, moments included;
+60 steps on a layer of 64 channels.
 """
 
 from dataclasses import replace
