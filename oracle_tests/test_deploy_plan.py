@@ -1,13 +1,17 @@
 """What a plan refuses, and says: overflow, shapes, steps, missing fixed-point forms; the table."""
 
+import gc
 import pickle
+import weakref
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
-from oracle_tests.deploy_cases import case, chain, coder, linear, node
+from oracle_tests.deploy_cases import Nearest, case, chain, coder, linear, node
 from refquant.deploy import HardLayer, deploy, run_fake, run_integer
 from refquant.deploy.describe import weight_bits
+from refquant.layers.geometry import Geometry
 from refquant.network import Network, lower
 
 X = np.array([[0.5, -1.0, 2.0, 3.0]])
@@ -20,6 +24,55 @@ def test_a_network_worked_by_hand():
         assert trace.codes["input.q"].tolist() == [[129, 126, 132, 134]]
         assert trace.accumulators["fc"].tolist() == [[11]]
         assert trace.output.tolist() == [[1.375]]
+
+
+SIDES = Geometry((1, 2), padding=(0, 1, 0, 1))  # of (a, b): (padding, a), (a, b), (b, padding)
+MEANS = {
+    "the map": (("global_average_pool", {}), [9 / 8]),
+    "what is on the map": (
+        ("average_pool", {"geometry": SIDES, "count_include_pad": False}),
+        [1 / 2, -1 / 4, -1, 2, 5 / 2, 3],
+    ),
+    "padding too": (
+        ("average_pool", {"geometry": SIDES, "count_include_pad": True}),
+        [1 / 4, -1 / 4, -1 / 2, 1, 5 / 2, 3 / 2],
+    ),
+}
+
+
+@pytest.mark.parametrize("counted", MEANS)
+def test_averages_of_codes_worked_by_hand(counted):
+    """Levels 1 -2 | 4 6 of steps 1/2: sums of levels, over the number that is counted."""
+    (op, attrs), means = MEANS[counted]
+    nodes = (coder("input.q", "input"), node("mean", op, "input.q", **attrs))
+    plan = deploy(*chain(*nodes, shape=(1, 2, 2), codes=()))
+    for run in (run_fake, run_integer):
+        assert run(plan, X.reshape(1, 1, 2, 2)).output.ravel().tolist() == means
+
+
+@dataclass(frozen=True)
+class Watch(Nearest):
+    """Notes which of the arrays it has read are still alive when it reads the next one."""
+
+    read: list = field(default_factory=list)
+    alive: list = field(default_factory=list)
+
+    def codes(self, x, params):
+        gc.collect()
+        self.alive.append([array() is not None for array in self.read])
+        self.read.append(weakref.ref(x))
+        return super().codes(x, params)
+
+
+def test_an_edge_is_forgotten_after_its_last_reader():
+    """What a quantizer reads is gone when the next one runs."""
+    watch, nodes, source = Watch(), [], "input"
+    for name in ("a", "b", "c"):
+        nodes.append(node(f"{name}.q", "quantize", source, component=watch))
+        nodes.append(node(name, "relu", f"{name}.q"))
+        source = name
+    run_fake(deploy(*chain(*nodes, codes=())), X)
+    assert watch.alive == [[], [False], [False, False]]
 
 
 def test_an_accumulator_that_may_overflow_is_refused_at_load_time():
