@@ -1,5 +1,7 @@
 """Gram solver with everything learnt at once: alpha, s_x, xi and eta."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from refquant.optimal.layer_quadratic import centred
 from refquant.optimal.least_squares import fit_transform
 from refquant.optimal.row_flips import flip_rows
 from refquant.reconstruct.gram import solve_gram
-from refquant.reconstruct.gram_layer import Problem, chosen, gram_layer
+from refquant.reconstruct.gram_layer import GramLayer, Problem, chosen, gram_layer
 from refquant.reconstruct.gram_step import search_step
 
 ALL = ("alpha", "s_x", "xi", "eta")
@@ -74,3 +76,21 @@ def test_the_line_search_judges_steps_by_their_own_fit(seed):
         y0 = (s_x * np.clip(np.rint(x / s_x), -zero, 15 - zero)) @ w_hat[0].T
         errors[s_x] = fit_transform(y, y0).mse.sum()
     assert found == pytest.approx(min(errors, key=errors.get), rel=1e-12)
+
+
+def test_a_step_that_changes_nothing_stays():
+    """Inputs of zeros are levels of every step, so all candidates lose alike."""
+    network, x = dense(0, sizes=(12, 8, 3)), correlated(50, 12, 0)
+    task, own = task_of(network, x, joint())
+    silent = {edge: np.zeros_like(value) for edge, value in task.inputs.items()}
+    task = replace(task, inputs=silent, float_inputs=silent)
+    w_hat, key = gram_layer(task, own).weights(gram_layer(task, own).nearest()), "fc1.patches.q"
+    assert search_step(task, own, w_hat, 0.4)[(key, "s_x")] == own[(key, "s_x")]
+
+
+def test_nearest_choices_round_ties_up_and_leave_what_is_not_free():
+    """Steps 1/2: 1/4 and -3/4 are ties; 9 lies beyond the levels, whose end is 7."""
+    w, base = np.array([[[0.25, 0.2, -0.75, 9.0]]]), np.array([[[0.0, 0.0, -2.0, 7.0]]])
+    free = np.array([[[True, True, True, False]]])
+    layer = GramLayer("l", w, base, free, np.array([[0.5]]))
+    assert layer.nearest().tolist() == [[[True, False, True, False]]]

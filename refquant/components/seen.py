@@ -31,5 +31,5 @@ class Seen(NamedTuple):
     own: Mapping[str, Array]
     w: Array
     w_hat: Array
-    groups: int = 1
-    quantizer: Any = None
+    groups: int
+    quantizer: Any
