@@ -11,8 +11,6 @@ from refquant._types import Array
 from refquant.oracle.op import Inputs
 from refquant.oracle.tiers import TIERS, check_tier
 
-FLAGS = ("smoke", "trajectory")
-
 
 @dataclass(frozen=True)
 class Case:
@@ -32,8 +30,7 @@ class Case:
     clauses : tuple of str
         Of the op's clauses, those that this case tests.
     flags : tuple of str
-        "trajectory": a step of a recorded run. "smoke" is its author's hint and decides nothing:
-        the tier is chosen by `refquant.oracle.smoke`.
+        "trajectory": a step of a recorded run.
     """
 
     op: str

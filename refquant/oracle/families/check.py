@@ -51,7 +51,7 @@ def _op(op: Op, own: list[Built]) -> list[str]:
 
 
 def _variants(op: Op, own: list[Built], variants: tuple[Variant, ...]) -> list[str]:
-    complaints, kills, smoke = [], dict.fromkeys((item.case.id for item in own), 0), 0
+    complaints, kills = [], dict.fromkeys((item.case.id for item in own), 0)
     mine = [v for v in variants if v.op == op.name]
     for variant in mine:
         run = partial(op.plain, exchanged=variant.parts)
@@ -63,11 +63,10 @@ def _variants(op: Op, own: list[Built], variants: tuple[Variant, ...]) -> list[s
             )
         if killers and not first_failure(op, own, run, FORMATS["float32"]):
             print(f"  {variant.id}: survives in float32")
-        smoke += any("smoke" in item.case.flags for item in killers)
         for item in killers:
             kills[item.case.id] += 1
     real = sum(not v.equivalent for v in mine)
-    print(f"{op.name}: {len(own)} cases, {real} variants, {smoke} killed by smoke cases")
+    print(f"{op.name}: {len(own)} cases, {real} variants")
     for item in own:
         if not kills[item.case.id] and "trajectory" not in item.case.flags:
             complaints.append(

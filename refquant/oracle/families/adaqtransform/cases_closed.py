@@ -29,7 +29,7 @@ def fold_cases() -> Iterator[Case]:
         "s_x": np.array(0.375),
         "bias": np.array([0.5, -0.75, 1.0, 0.25]),
     }
-    yield Case("adaqt_fold", "T8", "both signs of xi", few, {}, ("15.3", "P42", "D33"), ("smoke",))
+    yield Case("adaqt_fold", "T8", "both signs of xi", few, {}, ("15.3", "P42", "D33"))
     yield Case("adaqt_fold", "T8", "no bias", without_bias(few), {}, ("15.3", "D33"))
     drawn = {name: real(("fold", name), 6) for name in ("xi", "eta", "bias")}
     drawn |= {"s_w": np.abs(real(("fold", "s_w"), 6, 27)), "s_x": np.array(np.float32(0.037))}
@@ -46,8 +46,7 @@ def ols_cases() -> Iterator[Case]:
     for kind in ("channel", "layer"):
         attrs = {} if kind == "channel" else {"granularity": kind}
         clauses = ("15.3", "P44", "C5") if attrs else ("15.3", "P44", "C5", "C20")
-        yield Case("adaqt_ols", "T8", f"a fit per {kind}", few, attrs, (*clauses, "15.6"),
-                   ("smoke",))  # fmt: skip
+        yield Case("adaqt_ols", "T8", f"a fit per {kind}", few, attrs, (*clauses, "15.6"))
     four = {name: np.concatenate([v, v[::-1] * 0.5]) for name, v in few.items() if v.ndim == 3}
     yield Case("adaqt_ols", "T8", "a fit per pixel, no bias", four, {"granularity": "pixel"},
                ("15.6", "C20"))  # fmt: skip
@@ -83,7 +82,7 @@ def norm_cases() -> Iterator[Case]:
     for op, pair in pairs.items():
         given = few | pair
         clauses = ("15.3", "D19", "P43")
-        yield Case(op, "T8", "a layer with a bias", given, {}, clauses, ("smoke",))
+        yield Case(op, "T8", "a layer with a bias", given, {}, clauses)
         yield Case(op, "T8", "a layer without a bias", without_bias(given), {}, clauses)
         drawn = {name: real((op, name), 5) for name in given}
         drawn |= {name: 0.5 + np.abs(real((op, name), 5, 25)) for name in ("gamma0", "sd")}
@@ -96,8 +95,7 @@ def bias_cases() -> Iterator[Case]:
     y = codes(("bias", "y"), (2, 3, 4), -16, 16) / 8.0
     few = {"y": y, "y_hat": y + codes(("bias", "error"), (2, 3, 4), -3, 5) / 8.0,
            "bias": np.array([0.5, -1.25, 0.0])}  # fmt: skip
-    yield Case("bias_correct", "T8", "eight errors a channel", few, {}, ("8", "15.3", "P50"),
-               ("smoke",))  # fmt: skip
+    yield Case("bias_correct", "T8", "eight errors a channel", few, {}, ("8", "15.3", "P50"))
     drawn = {name: real(("bias", name), (3, 2, 5)) for name in ("y", "y_hat")}
     yield Case("bias_correct", "REAL", "fifteen errors a channel",
                drawn | {"bias": real(("bias",), 2)}, {}, ("8", "15.3", "P50"))  # fmt: skip

@@ -23,10 +23,10 @@ def cases() -> Iterator[Case]:
     real = dyadic(("rect_sigmoid", "alpha"), (5, 8), 24, 22)
     yield Case(
         "rect_sigmoid", "T8", "both signs, beside both saturations and beyond",
-        {"alpha": GRID}, {}, ("6.1", "P21"), ("smoke",),
+        {"alpha": GRID}, {}, ("6.1", "P21"),
     )  # fmt: skip
     yield Case("rect_sigmoid", "T24", "next to ln 11, and where exp overflows", {"alpha": far}, {},
-               ("6.1", "P21"), ("smoke",))  # fmt: skip
+               ("6.1", "P21"))  # fmt: skip
     yield Case("rect_sigmoid", "REAL", "any alpha", {"alpha": real}, {}, ("6.1",))
     yield from _backward(real)
     yield from _regularizer(real)
@@ -38,13 +38,12 @@ def _backward(real: Array) -> Iterator[Case]:
         yield Case(
             "rect_sigmoid_backward", "T8", f"{edge}: both signs, saturated and not",
             {"alpha": GRID, "d_h": d_h}, {"edge": edge}, ("6.2",),
-            ("smoke",) if edge == "inclusive" else (),
         )  # fmt: skip
         yield Case(
             "rect_sigmoid_backward", "T53",
             f"{edge}: at ln 11 itself, where weights on the grid are",
             {"alpha": AT_EDGE, "d_h": np.array([1.0, 2.0, 3.0, 5.0, 7.0])}, {"edge": edge},
-            ("6.2", "D37"), ("smoke",),
+            ("6.2", "D37"),
         )  # fmt: skip
     d_h = dyadic(("rect_sigmoid", "real d_h"), real.shape, 24, 22)
     yield Case("rect_sigmoid_backward", "REAL", "any alpha, any gradient",
@@ -53,15 +52,15 @@ def _backward(real: Array) -> Iterator[Case]:
 
 def _regularizer(real: Array) -> Iterator[Case]:
     some = GRID[:, 1:9]
-    for beta, lam, flags in ((2.0, 0.5, ("smoke",)), (20.0, 1.0, ("smoke",)), (8.5, 0.01, ())):
+    for beta, lam in ((2.0, 0.5), (20.0, 1.0), (8.5, 0.01)):
         attrs = {"beta": beta, "lam": lam}
         yield Case("round_reg", "T8", f"beta {beta}, open decisions of both kinds",
-                   {"alpha": some}, attrs, ("5.4", "P23"), flags)  # fmt: skip
+                   {"alpha": some}, attrs, ("5.4", "P23"))  # fmt: skip
         yield Case("round_reg_backward", "T8", f"beta {beta}, open decisions of both kinds",
-                   {"alpha": some}, attrs, ("5.4", "6.2", "P23"), flags)  # fmt: skip
+                   {"alpha": some}, attrs, ("5.4", "6.2", "P23"))  # fmt: skip
     ends = np.array([[0.0, 0.0, 3.0], [-3.0, 20.0, -20.0]])
     yield Case("round_reg", "T8", "h = 1/2 costs lambda, h = 0 and 1 cost nothing",
-               {"alpha": ends}, {"beta": 4.0, "lam": 0.25}, ("5.4", "P20"), ("smoke",))  # fmt: skip
+               {"alpha": ends}, {"beta": 4.0, "lam": 0.25}, ("5.4", "P20"))  # fmt: skip
     yield Case("round_reg", "T8", "all decided: 0", {"alpha": ends[1:]}, {}, ("P20",))
     yield Case("round_reg_backward", "T8", "no push at h = 1/2 nor at 0 and 1",
                {"alpha": ends}, {"beta": 4.0, "lam": 0.25}, ("5.4", "P23"))  # fmt: skip
@@ -73,4 +72,4 @@ def _regularizer(real: Array) -> Iterator[Case]:
                {"alpha": real[:2]}, {"beta": 2.4, "lam": 0.01}, ("5.4", "6.2"))  # fmt: skip
     for edge in ("inclusive", "strict"):
         yield Case("round_reg_backward", "T53", f"{edge}: at ln 11 itself",
-                   {"alpha": AT_EDGE}, {"edge": edge}, ("6.2", "D37"), ("smoke",))  # fmt: skip
+                   {"alpha": AT_EDGE}, {"edge": edge}, ("6.2", "D37"))  # fmt: skip

@@ -17,7 +17,6 @@ BOUNDS: tuple[dict[str, Any], ...] = (
     {"scale": "inner"},
     {"bound": "clip"},
 )
-SMOKE = (("bound_fuse", "open"), ("fuse_bound", "closed"), ("centred", "closed"))
 LN_7_3 = 0.8472978603872036  # where the outer sigmoid with kappa = 2.5 meets 0 and 1
 
 
@@ -70,7 +69,7 @@ def eq7_cases() -> Iterator[Case]:
         ends = "clipped" if clipped else "as it comes"
         clauses = ("13.2", "P09", "C11")
         yield Case("border_eq7", "T8", f"slopes of powers of two and 0, {ends}", products, attrs,
-                   clauses, ("smoke",) if clipped else ())  # fmt: skip
+                   clauses)  # fmt: skip
         yield Case("border_eq7", "REAL", f"any product, {ends}", drawn, attrs, ("13.2",))
 
 
@@ -84,8 +83,7 @@ def closed_cases() -> Iterator[Case]:
     w = hat + dyadic(("closed", "d_w"), (4, 4), 2, 4)
     shape = {"taps": 2, "groups": 2}
     yield Case("border_shared_closed", "T8", "two groups, a dead position, noise of degree 2",
-               {"w": w, "w_hat": hat, **noise}, shape, ("13.2", "P15", "C1"),
-               ("smoke",))  # fmt: skip
+               {"w": w, "w_hat": hat, **noise}, shape, ("13.2", "P15", "C1"))  # fmt: skip
     yield Case("border_shared_closed", "T8", "constant noise alone",
                {"w": w, "w_hat": hat, "e0": noise["e0"]}, shape, ("13.2",))  # fmt: skip
     hat = codes(("closed", "hat"), (5, 6), -3, 3) / 4.0
@@ -106,7 +104,7 @@ def poly_cases() -> Iterator[Case]:
     u = dyadic(("poly", "u"), (2, 2, 3, 4), 4, 1)
     b = {f"b{i}": dyadic(("poly", "b", i), (2, 3), 3, 3) for i in range(3)}
     small = {"u": u[:1, :, :, :2], **b}
-    yield Case("border_poly", "T8", "quadratic", small, {}, ("13.3", "C1"), ("smoke",))
+    yield Case("border_poly", "T8", "quadratic", small, {}, ("13.3", "C1"))
     linear = {"u": u, "b0": b["b0"], "b1": b["b1"]}
     yield Case("border_poly", "T8", "linear", linear, {}, ("13.3", "C1"))
     drawn = {f"b{i}": real(("poly", "real", i), (3, 2), 0.5) for i in range(3)}
@@ -132,13 +130,11 @@ def bound_cases() -> Iterator[Case]:
             if kappa != 2.5 and "bound" in kind:
                 continue
             says = f"{name}, kappa {kappa}"
-            smoke = ("smoke",) if kappa == 2.5 else ()
-            yield Case("border_bound", "T8", says, {"p": p}, attrs, ("13.3", *clauses), smoke)
+            yield Case("border_bound", "T8", says, {"p": p}, attrs, ("13.3", *clauses))
             for mask in ("closed", "open") if name != "inner" else ("closed",):
                 own = attrs if mask == "closed" else {**attrs, "border_mask": mask}
                 yield Case("border_bound_backward", "T8", f"{says}, {mask}", {"p": p, "d_e": d_e},
-                           own, ("13.4", *clauses),
-                           smoke if name == "outer" or mask == "closed" else ())  # fmt: skip
+                           own, ("13.4", *clauses))  # fmt: skip
         yield Case("border_bound", "REAL", f"{name}, any P", {"p": drawn}, kind, ("13.3", *clauses))
         yield Case("border_bound_backward", "REAL", f"{name}, any P", {"p": drawn, "d_e": d_real},
                    kind, ("13.4", *clauses))  # fmt: skip
@@ -161,14 +157,12 @@ def fuse_cases() -> Iterator[Case]:
         attrs = {"fuse": order, "bound": "clip"}
         given = {"p": p} if order == "none" else {"p": p, "fusion": weights}
         clauses = ("13.3", "D16") if order == "none" else ("13.3", "D16", "P71")
-        smoke = ("smoke",) if order in ("bound_fuse", "centred") else ()
-        yield Case("border_fuse", "T8", f"{order}, four taps", given, attrs, clauses, smoke)
+        yield Case("border_fuse", "T8", f"{order}, four taps", given, attrs, clauses)
         yield Case("border_fuse", "T8", f"{order}, one tap", one, attrs, ("P67",))
         real_given = {"p": drawn["p"]} if order == "none" else drawn
         for kind in ({}, {"scale": "inner"}):
-            smoke = ("smoke",) if order == "bound_fuse" and not kind else ()
             yield Case("border_fuse", "REAL", f"{order}, {kind.get('scale', 'outer')}, three taps",
-                       real_given, {"fuse": order, **kind}, clauses, smoke)  # fmt: skip
+                       real_given, {"fuse": order, **kind}, clauses)  # fmt: skip
     yield Case("border_fuse", "T8", "no weights: all are 1", {"p": p}, {"bound": "clip"}, ("13.3",))
 
 
@@ -184,8 +178,7 @@ def fuse_backward_cases() -> Iterator[Case]:
         given |= {} if order == "none" else {"fusion": weights}
         attrs = {"fuse": order, "bound": "clip", "border_mask": mask}
         clauses = ("13.4", "D16") if order == "none" else ("13.4", "D16", "P71")
-        smoke = ("smoke",) if (order, mask) in SMOKE else ()
-        yield Case("border_fuse_backward", "T8", f"{order}, {mask}", given, attrs, clauses, smoke)
+        yield Case("border_fuse_backward", "T8", f"{order}, {mask}", given, attrs, clauses)
         d_border = real(("fuse", "real d"), (2, 2, 3 if order == "none" else 1, 4), 1.0)
         given = {"p": drawn["p"], "d_border": d_border}
         given |= {} if order == "none" else {"fusion": drawn["fusion"]}

@@ -20,10 +20,10 @@ def rounding_cases() -> Iterator[Case]:
 
 def schedule_cases() -> Iterator[Case]:
     """All steps of a run; holds of nothing, of a quarter, and of shares that no float holds."""
-    for total, hold, smoke in ((8, 0.25, ("smoke",)), (4, 0.0, ()), (16, 0.5, ())):
+    for total, hold in ((8, 0.25), (4, 0.0), (16, 0.5)):
         yield Case("round_schedule", "T8", f"all {total} steps, hold {hold}",
                    {"t": np.arange(1, total + 1)}, {"total": total, "hold": hold},
-                   ("13.3", "D10"), smoke)  # fmt: skip
+                   ("13.3", "D10"))  # fmt: skip
     for total, hold in ((10, 0.2), (20000, 0.2), (7, 0.3)):
         steps = np.unique(np.linspace(1, total, 15).astype(int))
         yield Case("round_schedule", "REAL", f"{total} steps, hold {hold}", {"t": steps},
@@ -44,8 +44,7 @@ def vector_cases() -> Iterator[Case]:
         u = codes(("vectors", key), shape, -16, 24) / 8.0
         attrs = {} if ends == (-8, 7) else {"n": ends[0], "p": ends[1]}
         own = {1: ("P77",), 9: ("P36",)}.get(shape[2], ("D18",) if attrs else ("P36", "C18"))
-        yield Case("a_rounding", "T8", name, {"u": u}, attrs, ("14", "P37", "P38", "P39", *own),
-                   ("smoke",) if shape[1] == 4 else ())  # fmt: skip
+        yield Case("a_rounding", "T8", name, {"u": u}, attrs, ("14", "P37", "P38", "P39", *own))
     equal = np.array([
         [[0.375, 0.375, 0.375, 0.375], [0.625, 0.625, 0.625, 0.625]],
         [[0.25, 0.25, 1.25, -0.75], [0.5, 1.5, 2.5, -0.5]],
@@ -78,13 +77,12 @@ def squant_cases() -> Iterator[Case]:
         attrs = {name: False for name, on in (("kernel", kernel), ("channel", channel)) if not on}
         w = filters(7, (2, 3, 4)) if kernel and not channel else filters(176, (3, 3, 3))
         yield Case("squant_weight", "T8", f"kernel {kernel}, channel {channel}", {"w": w},
-                   {"bits": 3, **attrs}, ("14", "P36", "P38"),
-                   ("smoke",) if kernel else ())  # fmt: skip
+                   {"bits": 3, **attrs}, ("14", "P36", "P38"))  # fmt: skip
     flat = np.zeros((3, 2, 3))
     flat[1] = [[0.25, 0.5, 0.75], [0.25, 0.25, 0.25]]
     flat[2] = -flat[1]
     yield Case("squant_weight", "T8", "a filter of zeros, filters of one sign, 2 bits",
-               {"w": flat}, {"bits": 2}, ("14", "D18"), ("smoke",))  # fmt: skip
+               {"w": flat}, {"bits": 2}, ("14", "D18"))  # fmt: skip
     yield Case("squant_weight", "REAL", "any weights, 3 bits",
                {"w": real(("squant", "real"), (2, 3, 5), 1.0)}, {"bits": 3},
                ("14", "D18"))  # fmt: skip

@@ -49,7 +49,7 @@ def step_cases() -> Iterator[Case]:
         (10, given, "bound after the mean", {"fuse": "fuse_bound"}),
     ):
         yield Case("aquant_step", "T8", words, {**start, "t": np.asarray(t)}, attrs | option,
-                   EVERYTHING, ("smoke",) if words == "a = 2/3" else ())  # fmt: skip
+                   EVERYTHING)  # fmt: skip
     yield from trajectory()
 
 

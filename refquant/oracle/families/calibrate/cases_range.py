@@ -22,9 +22,8 @@ def observer_cases() -> Iterator[Case]:
         op, clauses = f"{name}_observer", ("3.1", "C13")
         for axis in (None, 0, 1):
             own = {**attrs, "axis": axis}
-            flags = ("smoke",) if axis == 1 else ()
             says = f"four batches, axis {axis}"
-            yield Case(op, "T8", says, {"batches": eight}, own, clauses, flags)
+            yield Case(op, "T8", says, {"batches": eight}, own, clauses)
         positive = np.abs(dyadic(("observer", "positive"), (3, 5), 10, 6)) + 1.0
         says = "three batches of positive values: lo is above 0"
         yield Case(op, "T11", says, {"batches": positive}, attrs, clauses)
@@ -41,18 +40,16 @@ def percentile_cases() -> Iterator[Case]:
     """Yield the cases of `percentile_range`: products on both sides of whole numbers."""
     for n, q in ((10, 0.9), (20, 0.95), (7, 0.75), (8, 0.75), (10, 0.5)):
         x = dyadic(("percentile", n), (n,), 11, 6)
-        flags = ("smoke",) if n in (7, 8, 20) else ()
         yield Case(
             "percentile_range", "T11", f"{n} values, q = {q}, by order", {"x": x},
-            {"q": q}, ("3.1",), flags,
+            {"q": q}, ("3.1",),
         )  # fmt: skip
     for n, q in ((8, 0.75), (9, 0.75), (6, 0.9375)):
         x = dyadic(("percentile", "line", n), (n,), 11, 6)
         attrs = {"q": q, "rule": "interpolated"}
-        flags = ("smoke",) if n == 8 else ()
         yield Case(
             "percentile_range", "T11", f"{n} values, q = {q}, on a line", {"x": x}, attrs,
-            ("3.1",), flags,
+            ("3.1",),
         )  # fmt: skip
     rows = dyadic(("percentile", "rows"), (3, 2, 4), 24, 20)
     for axis in (0, 2):

@@ -12,11 +12,11 @@ from refquant.oracle.families.fake_quant.cases_uniform import ends
 
 def gradient(
     tier: str, purpose: str, inputs: tuple[Any, ...], attrs: dict[str, Any],
-    clauses: tuple[str, ...], flags: tuple[str, ...] = (),
+    clauses: tuple[str, ...],
 ) -> Case:  # fmt: skip
     """One case of `fake_quant_backward`; inputs are x, s, zero_point and d_y."""
     named = dict(zip(("x", "s", "zero_point", "d_y"), inputs, strict=True))
-    return Case("fake_quant_backward", tier, purpose, named, attrs, clauses, flags)
+    return Case("fake_quant_backward", tier, purpose, named, attrs, clauses)
 
 
 def cases() -> Iterator[Case]:
@@ -26,7 +26,7 @@ def cases() -> Iterator[Case]:
     for mask in ("rounded", "unrounded"):
         yield gradient(
             "T8", f"both kinks, odd zero point, mask {mask}", (u / 4, 0.25, 3, d_y),
-            {"bits": 3, "grid": "affine", "mask": mask}, ("1.3", "D2", "2.1", "P55"), ("smoke",),
+            {"bits": 3, "grid": "affine", "mask": mask}, ("1.3", "D2", "2.1", "P55"),
         )  # fmt: skip
     for kind, bits in (("signed", 2), ("narrow", 3), ("unsigned", 4), ("signed", 8)):
         u = ends(kind, bits, 0)
@@ -34,24 +34,22 @@ def cases() -> Iterator[Case]:
         yield gradient(
             "T11", f"both kinks of {kind} {bits} bits", (u / 2, 0.5, 0, d_y),
             {"bits": bits, "grid": kind}, ("1.3", "D2", "P55"),
-            ("smoke",) if bits in (2, 3) else (),
         )  # fmt: skip
     for rounding in ("half_up", "half_down", "half_away", "floor", "ceil"):
         u = np.append(np.arange(-4.5, 4), [0.25, -0.25, 1.75, -3.25])
         yield gradient(
             "T8", f"ties by {rounding}", (u / 4, 0.25, 0, np.arange(1, 14) / 2),
             {"bits": 3, "rounding": rounding}, ("1.3", "2.1"),
-            ("smoke",) if rounding == "half_up" else (),
         )  # fmt: skip
     u = np.array([np.nan, np.inf, -np.inf, 2.0**40, -(2.0**40), 0.25, -0.0])
     yield gradient(
         "T8", "NaN, infinities and huge values", (u / 4, 0.25, 3, np.arange(1.0, 8)),
-        {"bits": 3, "grid": "affine"}, ("2.1",), ("smoke",),
+        {"bits": 3, "grid": "affine"}, ("2.1",),
     )  # fmt: skip
     u = np.array([np.inf, -np.inf, 1.25])
     yield gradient(
         "T8", "infinities alone", (u / 4, 0.25, 3, np.array([1.0, 2.0, 4.0])),
-        {"bits": 3, "grid": "affine"}, ("2.1",), ("smoke",),
+        {"bits": 3, "grid": "affine"}, ("2.1",),
     )  # fmt: skip
     yield from shared_step_cases()
 
@@ -65,7 +63,7 @@ def shared_step_cases() -> Iterator[Case]:
             "T8", f"a square matrix, channels on axis {axis}",
             (x, np.array([0.125, 0.5, 0.25]), np.array([3, 8, 5]), d_y),
             {"bits": 4, "grid": "affine", "axis": axis, "grad_scale": grad_scale},
-            ("2.1", "C21"), ("smoke",),
+            ("2.1", "C21"),
         )  # fmt: skip
     x = dyadic(("fake_quant_backward", "maps"), (2, 3, 2, 2), 6, 4)
     d_y = dyadic(("fake_quant_backward", "d maps"), (2, 3, 2, 2), 5, 3)

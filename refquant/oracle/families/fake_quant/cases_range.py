@@ -19,21 +19,17 @@ def cases() -> Iterator[Case]:
 
     def case(
         tier: str, purpose: str, ends: tuple[Any, Any], attrs: dict[str, Any],
-        flags: tuple[str, ...] = (),
     ) -> Case:  # fmt: skip
         inputs = dict(zip(("lo", "hi"), ends, strict=True))
-        return Case("range_to_qparams", tier, purpose, inputs, attrs, CLAUSES, flags)
+        return Case("range_to_qparams", tier, purpose, inputs, attrs, CLAUSES)
 
     for bits in (8, 4, 2):
-        yield case("T8", f"ranges of every kind, affine {bits} bits", (LO, HI), {"bits": bits},
-                   ("smoke",) if bits == 4 else ())  # fmt: skip
-    yield case("T8", "ranges of every kind, unsigned", (LO, HI), {"grid": "unsigned"},
-               ("smoke",))  # fmt: skip
+        yield case("T8", f"ranges of every kind, affine {bits} bits", (LO, HI), {"bits": bits})
+    yield case("T8", "ranges of every kind, unsigned", (LO, HI), {"grid": "unsigned"})
     for grid in ("signed", "narrow"):
         for divisor in ("half_span", "p", "amct"):
             attrs = {"grid": grid, "divisor": divisor}
-            yield case("T8", f"ranges of every kind, {grid} by {divisor}", (LO, HI), attrs,
-                       ("smoke",) if grid == "signed" else ())  # fmt: skip
+            yield case("T8", f"ranges of every kind, {grid} by {divisor}", (LO, HI), attrs)
     attrs = {"grid": "signed", "divisor": "amct"}
     ends = -np.array([2.0, 2.0, 2.03125, 0.5]), np.array([1.984375, 2.0, 2.0, 3.96875])
     yield case("T8", "signed by amct about the ratio 128 to 127", ends, attrs)
@@ -42,7 +38,7 @@ def cases() -> Iterator[Case]:
     eps = 2.0**-20
     lo = -np.array([2.5, 3.5, 2.25, 0.5, 1.5, 0.0, 9.0]) * eps
     yield case("T8", "steps at the floor: ties of the zero point", (lo, lo + 12 * eps),
-               {"bits": 8, "eps": eps}, ("smoke",))  # fmt: skip
+               {"bits": 8, "eps": eps})  # fmt: skip
     yield case("T8", "steps at the floor of 1e-8: zeros and ranges that are tiny",
                (np.array([0.0, -(2.0**-40), 2.0**-40]), np.array([0.0, 2.0**-42, 2.0**-40])),
                {"bits": 4})  # fmt: skip

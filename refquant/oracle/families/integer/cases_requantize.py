@@ -27,29 +27,25 @@ def float_cases() -> Iterator[Case]:
 
     def case(
         tier: str, purpose: str, acc: Any, place: tuple[Any, ...], attrs: dict[str, Any],
-        flags: tuple[str, ...] = (),
     ) -> Case:  # fmt: skip
         names = ("acc", "scale", "offset", "step", "zero_point")
         inputs = dict(zip(names, (acc, *place), strict=True))
         clauses = ("17.3", "17.5", "17.6", "P42")
-        return Case("requant_float", tier, purpose, inputs, attrs, clauses, flags)
+        return Case("requant_float", tier, purpose, inputs, attrs, clauses)
 
     acc = np.concatenate([SMALL, [700, -700, 512]])
-    yield case("T8", "ties and both ends, odd zero point", acc, (0.25, 0.25, 0.5, 5), {},
-               ("smoke",))  # fmt: skip
-    yield case("T8", "a negative scale", acc, (-0.25, 0.25, 0.5, 5), {}, ("smoke",))
-    yield case("T8", "a fused ReLU", acc, (0.25, -0.25, 0.5, 5), {"relu": True}, ("smoke",))
+    yield case("T8", "ties and both ends, odd zero point", acc, (0.25, 0.25, 0.5, 5), {})
+    yield case("T8", "a negative scale", acc, (-0.25, 0.25, 0.5, 5), {})
+    yield case("T8", "a fused ReLU", acc, (0.25, -0.25, 0.5, 5), {"relu": True})
     yield case("T8", "a fused ReLU, zero point at the lowest code", acc, (0.5, -0.5, 0.5, 0),
                {"relu": True})  # fmt: skip
     yield case("T8", "signed codes with a fused ReLU", acc, (0.25, 0.125, 0.5, -3),
-               SIGNED | {"relu": True}, ("smoke",))  # fmt: skip
-    yield case("T8", "narrow codes", acc, (0.5, 0.0, 0.25, 0), {"grid": "narrow"},
-               ("smoke",))  # fmt: skip
+               SIGNED | {"relu": True})  # fmt: skip
+    yield case("T8", "narrow codes", acc, (0.5, 0.0, 0.25, 0), {"grid": "narrow"})
     yield case("T8", "a dead channel: the offset alone", acc, (0.0, 0.75, 0.5, 3), {})
     acc = codes(("requant_float", "maps"), (2, 3, 2, 2), -400, 400)
     per_channel = np.array([0.25, -0.125, 0.0625]), np.array([0.5, -1.0, 0.375])
-    yield case("T8", "channels on axis 1", acc, (*per_channel, 0.25, 7), {"axis": 1},
-               ("smoke",))  # fmt: skip
+    yield case("T8", "channels on axis 1", acc, (*per_channel, 0.25, 7), {"axis": 1})
     acc = codes(("requant_float", "square"), (3, 3), -400, 400)
     yield case("T8", "a square matrix, channels last", acc, (*per_channel, 0.25, 7),
                {"axis": 1})  # fmt: skip
@@ -77,7 +73,6 @@ def fixed_cases() -> Iterator[Case]:
             yield Case(
                 "requant_fixed", "T8", f"{purpose}, {stages}", inputs,
                 {"requantize": stages, **attrs}, ("17.4", "17.5", "C15", "P57"),
-                ("smoke",) if acc is SMALL else (),
             )  # fmt: skip
 
 
@@ -129,23 +124,21 @@ def fixed_codes() -> Iterator[Fixed]:
 def multiplier_cases() -> Iterator[Case]:
     """Powers of two, mantissas of 24 and of 53 bits, ties, zero."""
 
-    def case(tier: str, purpose: str, m: Any, how: str, flags: tuple[str, ...] = ()) -> Case:
+    def case(tier: str, purpose: str, m: Any, how: str) -> Case:
         return Case(
             "quantize_multiplier", tier, purpose, {"multiplier": m}, {"mantissa_rounding": how},
-            ("17.4", "C16"), flags,
+            ("17.4", "C16"),
         )  # fmt: skip
 
     near_one = 1 - 2.0**-24
     exact = [0.5, 0.25, 1.0, 0.75, 3.0, -0.375, -6.0, 0.0, -0.0, near_one, -near_one, 2.0**-60]
-    yield case("T24", "powers of two, mantissas of 24 bits, zero", np.array(exact), "rint",
-               ("smoke",))  # fmt: skip
+    yield case("T24", "powers of two, mantissas of 24 bits, zero", np.array(exact), "rint")
     yield case("T24", "one number, no axes", np.array(0.0078125), "rint")
     unit = 2.0**-31
     ties = np.array([[0.5 + unit / 2, 0.5 + 1.5 * unit], [-0.5 - 2.5 * unit, 3.0 + 10 * unit]])
     full = np.array([1 - 2.0**-33, -1 + 2.0**-33, 1 - 2.0**-32, 1 - 2.0**-31])
     for how in ("rint", "half_away"):
-        yield case("T53", f"ties of the 32nd bit by {how}", ties, how, ("smoke",))
-        yield case("T53", f"mantissas rounded to 2^31 by {how}", full, how,
-                   ("smoke",) if how == "rint" else ())  # fmt: skip
+        yield case("T53", f"ties of the 32nd bit by {how}", ties, how)
+        yield case("T53", f"mantissas rounded to 2^31 by {how}", full, how)
         yield case("T53", f"mantissas of 53 bits by {how}",
                    np.array([0.7, -1.1, 0.0003471, 123.456, 1e-9]), how)  # fmt: skip

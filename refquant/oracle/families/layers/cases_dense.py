@@ -26,11 +26,11 @@ def cases() -> Iterator[Case]:
 
 def linear_cases() -> Iterator[Case]:
     """Yield the cases of `linear` and `linear_backward`."""
-    for purpose, tier, sizes, flags in (
-        ("batch, features and outputs unequal", "T8", (3, 5, 4), ("smoke",)),
-        ("one sample", "T11", (1, 2, 3), ()),
-        ("a square weight", "T11", (2, 3, 3), ()),
-        ("sums that are rounded", "REAL", (4, 7, 3), ()),
+    for purpose, tier, sizes in (
+        ("batch, features and outputs unequal", "T8", (3, 5, 4)),
+        ("one sample", "T11", (1, 2, 3)),
+        ("a square weight", "T11", (2, 3, 3)),
+        ("sums that are rounded", "REAL", (4, 7, 3)),
     ):
         n, features, c_out = sizes
         bits = {"T8": (8, 8), "T11": (11, 9), "REAL": (24, 24)}[tier]
@@ -38,18 +38,14 @@ def linear_cases() -> Iterator[Case]:
         w = dyadic(("linear", "w", purpose), (c_out, features), bits[1], bits[1] - 1)
         d_y = dyadic(("linear", "d_y", purpose), (n, c_out), bits[1], bits[1] - 2)
         bias = dyadic(("linear", "bias", purpose), c_out, bits[1], bits[1] - 4)
-        yield Case(
-            "linear", tier, purpose, {"x": x, "w": w, "bias": bias}, {}, ("4.1", "P03"), flags
-        )
-        yield Case(
-            "linear_backward", tier, purpose, {"d_y": d_y, "x": x, "w": w}, {}, ("4.1",), flags
-        )
+        yield Case("linear", tier, purpose, {"x": x, "w": w, "bias": bias}, {}, ("4.1", "P03"))
+        yield Case("linear_backward", tier, purpose, {"d_y": d_y, "x": x, "w": w}, {}, ("4.1",))
     x = np.array([[1.0, 2.0, 3.0], [0.0, 1.0, 2.0], [-1.0, 4.0, 0.5]])
     x[0, 1], x[1, 2], x[2, 0] = SPECIAL
     w = np.array([[1.0, 0.0, 2.0], [0.5, -1.0, 0.0]])
     yield Case(
         "linear", "T8", "NaN and infinities under zero weights, no bias", {"x": x, "w": w}, {},
-        ("4.1",), ("smoke",),
+        ("4.1",),
     )  # fmt: skip
 
 
@@ -85,12 +81,12 @@ def norm_cases() -> Iterator[Case]:
         x = dyadic(("bn", "x", purpose), shape, bits, bits - 3)
         d_y = dyadic(("bn", "d_y", purpose), shape, bits, bits - 1)
         own = norms(purpose, bits)
-        flags, attrs = (("smoke",) if number == 0 else ()), {"eps": eps}
+        attrs = {"eps": eps}
         if number == 0:
             own["gamma"] = np.array([1.5, 0.0, -0.75, 2.0])
-        yield Case("bn_infer", tier, purpose, {"x": x, **own, "var": var}, attrs, ("4.2",), flags)
+        yield Case("bn_infer", tier, purpose, {"x": x, **own, "var": var}, attrs, ("4.2",))
         operands = {"d_y": d_y, "x": x, "gamma": own["gamma"], "mean": own["mean"], "var": var}
-        yield Case("bn_infer_backward", tier, purpose, operands, attrs, ("4.2",), flags)
+        yield Case("bn_infer_backward", tier, purpose, operands, attrs, ("4.2",))
     x = np.array([[-1.0, 2.0, 0.0, 1.0], [*SPECIAL, 3.0]])
     own = {**norms("special", 8), "var": EXACT_VAR}
     yield Case(
@@ -108,8 +104,7 @@ def fold_cases() -> Iterator[Case]:
         inputs = {"w": w, **norms(f"fold {purpose}", bits), "var": var}
         if number % 2 == 0:
             inputs["bias"] = dyadic(("fold", "bias", purpose), 4, bits, bits - 2)
-        flags = ("smoke",) if number < 2 else ()
-        yield Case("bn_fold", tier, purpose, inputs, {"eps": eps}, ("4.2", "P04"), flags)
+        yield Case("bn_fold", tier, purpose, inputs, {"eps": eps}, ("4.2", "P04"))
 
 
 def clip_cases() -> Iterator[Case]:
@@ -121,7 +116,6 @@ def clip_cases() -> Iterator[Case]:
     d_y[d_y == 0] = 1.0
     wide = dyadic(("relu", "x"), (3, 5), 24, 20)
     for name in ("relu", "relu6"):
-        flags = ("smoke",)
         yield Case(
             name,
             "T8",
@@ -129,15 +123,14 @@ def clip_cases() -> Iterator[Case]:
             {"x": x},
             {},
             ("4.3", "C23"),
-            flags,
         )
         yield Case(name, "T24", "any values", {"x": wide}, {}, ("4.3", "C23"))
         backward = f"{name}_backward"
         yield Case(
             backward, "T8", "both ends, beside them, special values", {"d_y": d_y, "x": x}, {},
-            ("4.3",), flags,
+            ("4.3",),
         )  # fmt: skip
         yield Case(
             backward, "T8", "infinite and NaN gradients outside the clip",
-            {"d_y": SPECIAL, "x": np.array([-1.0, -2.0, 0.0])}, {}, ("4.3",), flags,
+            {"d_y": SPECIAL, "x": np.array([-1.0, -2.0, 0.0])}, {}, ("4.3",),
         )  # fmt: skip

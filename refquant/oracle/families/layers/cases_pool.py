@@ -42,19 +42,19 @@ def max_cases() -> Iterator[Case]:
     negative = -1.0 - np.abs(dyadic(("pool", "negative"), (2, 1, 3, 4), 7, 4))
     below = np.where(tied("inf", (1, 1, 3, 4)) < 0, -np.inf, -1.0)
     below[0, 0, 1, 2] = np.inf
-    for purpose, x, geometry, flags in (
-        ("ties; odd strides, dilations and paddings", ties, ((3, 2), ODD), ("smoke",)),
-        ("a negative map: padding must not win", negative, ((2, 3), THIRDS), ("smoke",)),
-        ("windows of -inf, and an infinity", below, ((2, 2), QUARTERS), ()),
+    for purpose, x, geometry in (
+        ("ties; odd strides, dilations and paddings", ties, ((3, 2), ODD)),
+        ("a negative map: padding must not win", negative, ((2, 3), THIRDS)),
+        ("windows of -inf, and an infinity", below, ((2, 2), QUARTERS)),
         ("a 1x3 kernel on a 10x4 map", dyadic(("pool", "line"), (1, 1, 10, 4), 24, 20),
-         ((1, 3), {"stride": [3, 2], "padding": [0, 1, 0, 1]}), ()),
+         ((1, 3), {"stride": [3, 2], "padding": [0, 1, 0, 1]})),
     ):  # fmt: skip
         kernel, attrs = geometry
         tier = "T24" if "10x4" in purpose else "T8"
         given = {"kernel": list(kernel), **attrs}
-        yield Case("max_pool", tier, purpose, {"x": x}, given, ("4.3", "C1"), flags)
+        yield Case("max_pool", tier, purpose, {"x": x}, given, ("4.3", "C1"))
         inputs = {"d_y": gradient(purpose, x.shape, kernel, attrs), "x": x}
-        yield Case("max_pool_backward", tier, purpose, inputs, given, ("4.3", "C1"), flags)
+        yield Case("max_pool_backward", tier, purpose, inputs, given, ("4.3", "C1"))
 
 
 def average_cases() -> Iterator[Case]:
@@ -72,11 +72,10 @@ def average_cases() -> Iterator[Case]:
         for counts in (False, True):
             where = f"{purpose}; padding {'counted' if counts else 'not counted'}"
             given = {"kernel": list(kernel), **attrs, "count_include_pad": counts}
-            flags = ("smoke",) if tier == "T8" or (tier == "REAL" and not counts) else ()
             clauses = ("4.3", "C1")
-            yield Case("average_pool", tier, where, {"x": x}, given, clauses, flags)
+            yield Case("average_pool", tier, where, {"x": x}, given, clauses)
             inputs: Arrays = {"d_y": d_y, "x": x}
-            yield Case("average_pool_backward", tier, where, inputs, given, clauses, flags)
+            yield Case("average_pool_backward", tier, where, inputs, given, clauses)
 
 
 def global_cases() -> Iterator[Case]:
@@ -88,7 +87,6 @@ def global_cases() -> Iterator[Case]:
     ):
         x = dyadic(("pool", "global", purpose), shape, bits, bits - 7)
         d_y = dyadic(("pool", "global d_y", purpose), (*shape[:2], 1, 1), min(bits, 8), 4)
-        flags = ("smoke",) if tier == "T11" else ()
-        yield Case("global_average_pool", tier, purpose, {"x": x}, {}, ("4.3",), flags)
-        inputs, flags = {"d_y": d_y, "x": x}, (("smoke",) if tier == "REAL" else ())
-        yield Case("global_average_pool_backward", tier, purpose, inputs, {}, ("4.3",), flags)
+        yield Case("global_average_pool", tier, purpose, {"x": x}, {}, ("4.3",))
+        inputs = {"d_y": d_y, "x": x}
+        yield Case("global_average_pool_backward", tier, purpose, inputs, {}, ("4.3",))

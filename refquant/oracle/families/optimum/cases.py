@@ -36,7 +36,7 @@ def _build() -> Iterator[Case]:
     affine = {**given, "zero_point": np.asarray(5)}
     for words, extra in (("one input", {}), ("a quantised input", {"x_hat": x_hat})):
         yield Case("qubo_build", "T8", f"{words}; weights beyond both ends", {**given, **extra},
-                   {"bits": 3}, ("7", "P32"), ("smoke",))  # fmt: skip
+                   {"bits": 3}, ("7", "P32"))  # fmt: skip
         yield Case("qubo_build", "T8", f"{words}; affine grid", {**affine, **extra},
                    {"bits": 3, "grid": "affine"}, ("7",))  # fmt: skip
         real = {"w": dyadic(("optimum", "w"), (4,), 24, 23), "s": STEP,
@@ -51,17 +51,17 @@ def _build() -> Iterator[Case]:
 def _solve() -> Iterator[Case]:
     q = symmetric("q", 5)
     h = codes(("optimum", "h"), (6, 5), 0, 1)
-    yield Case("qubo_energy", "T8", "six choices", {"q": q, "h": h}, {}, ("7",), ("smoke",))
+    yield Case("qubo_energy", "T8", "six choices", {"q": q, "h": h}, {}, ("7",))
     real = symmetric("real", 4, 24, 22)
     yield Case("qubo_energy", "REAL", "any numbers", {"q": real, "h": h[:3, :4]}, {}, ("7",))
-    yield Case("qubo_exact", "T8", "five variables", {"q": q}, {}, ("7",), ("smoke",))
+    yield Case("qubo_exact", "T8", "five variables", {"q": q}, {}, ("7",))
     yield Case("qubo_exact", "T8", "equal optima: the smallest choice", {"q": EITHER}, {},
-               ("C7",), ("smoke",))  # fmt: skip
+               ("C7",))  # fmt: skip
     yield Case("qubo_exact", "T8", "all energies are 0", {"q": np.zeros((3, 3))}, {}, ("C7", "7"))
     for i, matrix in enumerate((q, -q)):
         yield Case("qubo_1flip", "T8", f"five variables, all {i} at the start",
                    {"q": matrix, "h0": np.full(5, i)},
-                   {}, ("7", "P74"), ("smoke",))  # fmt: skip
+                   {}, ("7", "P74"))  # fmt: skip
     hard = symmetric("hard", 7)
     yield Case("qubo_1flip", "T8", "seven variables",
                {"q": hard, "h0": np.array([0, 1, 0, 1, 0, 1, 0])},
@@ -69,16 +69,16 @@ def _solve() -> Iterator[Case]:
     equal = np.array([[-2.0, 2.0, 2.0], [2.0, -2.0, 2.0], [2.0, 2.0, -2.0]])
     yield Case("qubo_1flip", "T8", "equal gains: the lowest index",
                {"q": equal, "h0": np.zeros(3, int)},
-               {}, ("C6",), ("smoke",))  # fmt: skip
+               {}, ("C6",))  # fmt: skip
     yield Case("qubo_1flip", "T8", "flips that change nothing are not made",
-               {"q": TIED, "h0": np.array([1, 1, 0])}, {}, ("C6", "P74"), ("smoke",))  # fmt: skip
+               {"q": TIED, "h0": np.array([1, 1, 0])}, {}, ("C6", "P74"))  # fmt: skip
 
 
 def _gram() -> Iterator[Case]:
     g = symmetric("gram", 4)
     w, w_hat = (dyadic(("optimum", f"gram {n}"), (3, 4), 4, 2) for n in ("w", "w_hat"))
     yield Case("gram_loss", "T8", "three rows", {"w": w, "w_hat": w_hat, "gram": g}, {},
-               ("7", "P25"), ("smoke",))  # fmt: skip
+               ("7", "P25"))  # fmt: skip
     real = {n: dyadic(("optimum", f"real {n}"), (2, 4), 24, 22) for n in ("w", "w_hat")}
     yield Case("gram_loss", "REAL", "any numbers", {**real, "gram": symmetric("g", 4, 24, 22)}, {},
                ("7", "P25"))  # fmt: skip
@@ -90,9 +90,9 @@ def _allocate() -> Iterator[Case]:
     for budget, words in ((32.0, "the budget is met exactly"), (26.0, "a tight budget")):
         yield Case("bit_alloc_exact", "T8", words,
                    {"loss": loss, "size": size, "budget": np.asarray(budget)}, {},
-                   ("8", "P51"), ("smoke",))  # fmt: skip
+                   ("8", "P51"))  # fmt: skip
     same = {"loss": np.array([[0.0, 1.0]] * 3), "size": np.array([[2.0, 1.0]] * 3)}
     yield Case("bit_alloc_exact", "T8", "equal losses: the smallest choice",
-               {**same, "budget": np.asarray(5.0)}, {}, ("C7", "P51"), ("smoke",))  # fmt: skip
+               {**same, "budget": np.asarray(5.0)}, {}, ("C7", "P51"))  # fmt: skip
     flat = {"loss": np.zeros((2, 3)), "size": size[:2], "budget": np.asarray(100.0)}
     yield Case("bit_alloc_exact", "T8", "no choice costs anything", flat, {}, ("C7", "8"))

@@ -31,8 +31,7 @@ def smoothquant_cases() -> Iterator[Case]:
     for alpha in (0.5, 0.0, 1.0, 0.75, 0.3):
         attrs = {} if alpha == 0.5 else {"alpha": alpha}
         yield Case("smoothquant_scale", "T8", f"alpha {alpha}: squares, silence, dead weights",
-                   squares, attrs, ("16", "P61"),
-                   ("smoke",) if alpha in (0.5, 0.75) else ())  # fmt: skip
+                   squares, attrs, ("16", "P61"))  # fmt: skip
     for alpha in (0.5, 0.8):
         yield Case("smoothquant_scale", "REAL", f"alpha {alpha}: any ranges", drawn,
                    {"alpha": alpha}, ("16",))  # fmt: skip
@@ -45,7 +44,7 @@ def osplus_cases() -> Iterator[Case]:
     for threshold in (1.0, 2.0, 0.75):
         attrs = {} if threshold == 1.0 else {"threshold": threshold}
         yield Case("osplus_shift_scale", "T8", f"threshold {threshold}", few, attrs,
-                   ("16", "C9", "P60"), ("smoke",) if threshold == 2.0 else ())  # fmt: skip
+                   ("16", "C9", "P60"))  # fmt: skip
     low = -real(("low",), 6)
     drawn = {"low": low, "high": low + real(("span",), 6).astype(np.float32)}
     yield Case("osplus_shift_scale", "REAL", "any ranges",
@@ -62,8 +61,7 @@ def repq_cases() -> Iterator[Case]:
         ([7, 7, 0, 1], "a mean of 15/4"),
     ):
         given = {"s": np.array([0.25, 0.5, 1.0, 0.25]), "zero_point": np.array(zeros)}
-        yield Case("repq_reparam", "T8", words, given, {}, ("16", "D21", "P62", "P63"),
-                   ("smoke",) if words.startswith("a tie") else ())  # fmt: skip
+        yield Case("repq_reparam", "T8", words, given, {}, ("16", "D21", "P62", "P63"))
     drawn = {"s": real(("s",), 7, 27), "zero_point": np.array([3, 14, 8, 0, 15, 9, 2])}
     yield Case("repq_reparam", "REAL", "any steps", drawn, {}, ("16", "P62"))
 
@@ -79,7 +77,7 @@ def cle_cases() -> Iterator[Case]:
     ):
         attrs = {} if clip is None else {"clip": clip}
         yield Case("cle_scale", "T8", f"squares and silent channels, {words}", few, attrs,
-                   ("16", "C10", "P65"), ("smoke",) if clip != [0.125, 8.0] else ())  # fmt: skip
+                   ("16", "C10", "P65"))  # fmt: skip
     drawn = {"r1": real(("r1",), 8), "r2": real(("r2",), 8, 24)}
     yield Case("cle_scale", "REAL", "any ranges", drawn, {}, ("16", "P65"))
     wide = drawn | {"r1": drawn["r1"] * np.ldexp(1.0, np.arange(-14, 18, 4))}

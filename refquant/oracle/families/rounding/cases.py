@@ -20,7 +20,7 @@ def cases() -> Iterator[Case]:
         attrs = {"mode": mode}
         yield Case(
             "round", "T8", f"{mode} at ties and beside them", {"x": np.append(TIES, NEAR)}, attrs,
-            ("1.1",), ("smoke",),
+            ("1.1",),
         )  # fmt: skip
         yield Case(
             "round", "T24", f"{mode} of special and large values",
@@ -44,7 +44,7 @@ def border_cases() -> Iterator[Case]:
     u, border = np.meshgrid((whole[:, None] + fractions).ravel(), borders)
     yield Case(
         "border_round", "T8", "fractions at, below and above borders 0 to 1",
-        {"u": u.ravel(), "border": border.ravel()}, {}, ("1.1", "D1", "P66", "P09"), ("smoke",),
+        {"u": u.ravel(), "border": border.ravel()}, {}, ("1.1", "D1", "P66", "P09"),
     )  # fmt: skip
     yield Case(
         "border_round", "T24", "special values, and tiny negative ones",
