@@ -20,6 +20,12 @@ def dyadic(
     return np.asarray(np.ldexp(whole.astype(np.float64), -point))
 
 
+def double(key: tuple[int | str, ...], shape: int | tuple[int, ...], point: int) -> Array:
+    """Return odd k / 2^point, |k| < 2^53, of both signs: numbers that need all of float64."""
+    high, low = dyadic((*key, "high"), shape, 25, -28), codes((*key, "low"), shape, 0, 2**27 - 1)
+    return np.asarray(np.ldexp(high + (2 * low + 1), -point))
+
+
 def codes(key: tuple[int | str, ...], shape: int | tuple[int, ...], low: int, high: int) -> Array:
     """Return int64 numbers in low..high, both included."""
     return np.asarray(counter.integers(("oracle", *key), high - low + 1, shape) + low)

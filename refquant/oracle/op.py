@@ -76,7 +76,8 @@ class Plain:
     run : function (inputs, attrs, part) -> {name: array}
         Calls ``part.NAME(...)`` for everything in `parts`. Computes in the dtype of its inputs.
     parts : dict of name to function or constant
-        As they should be.
+        As they should be. Every op also has ``given``, which takes the inputs and returns what is
+        computed with.
     """
 
     run: Callable[[Inputs, Attrs, Any], Arrays]
@@ -86,7 +87,8 @@ class Plain:
         self, inputs: Inputs, attrs: Attrs, exchanged: Mapping[str, Any] | None = None
     ) -> Arrays:
         """Return the outputs, with some parts exchanged."""
-        return self.run(inputs, attrs, SimpleNamespace(**{**self.parts, **(exchanged or {})}))
+        part = SimpleNamespace(**{"given": dict, **self.parts, **(exchanged or {})})
+        return self.run(part.given(inputs), attrs, part)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from importlib import import_module
 
 from refquant.oracle.case import Case
 from refquant.oracle.families import FAMILIES
+from refquant.oracle.general import general
 from refquant.oracle.op import Op, Variant
 
 
@@ -23,7 +24,8 @@ def cases() -> tuple[Case, ...]:
 @cache
 def variants() -> tuple[Variant, ...]:
     """Return the catalogue of wrong implementations, equivalent ones included."""
-    return tuple(v for family in FAMILIES for v in _part(family, "variants").VARIANTS)
+    own = (v for family in FAMILIES for v in _part(family, "variants").VARIANTS)
+    return (*own, *general(ops().values()))
 
 
 def _part(family: str, name: str):  # type: ignore[no-untyped-def]

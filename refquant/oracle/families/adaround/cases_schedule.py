@@ -45,6 +45,11 @@ def _beta() -> Iterator[Case]:
                {"t": np.array([1, 2, 4, 8])},
                {"total": 8, "warm_up": 0.0, "start": 16.0, "end": 4.0}, ("5.5",))  # fmt: skip
 
+    for curve in ("linear", "cosine"):
+        yield Case("beta_schedule", "T24", f"{curve}: ten million steps",
+                   {"t": np.array([1, 40000, 200001, 1000000, 9999999])},
+                   {"total": 10000000, "warm_up": 0.125, "curve": curve}, ("5.5",))  # fmt: skip
+
 
 def _adam() -> Iterator[Case]:
     g = np.array([1.0, -0.5, 0.25, 0.0, -2.0, 2.0**-6])
@@ -64,6 +69,8 @@ def _adam() -> Iterator[Case]:
         {},
         ("5.7",),
     )
+    yield Case("adam_step", "T8", "step 150", {**given, "t": np.asarray(150)},
+               {"beta2": 0.9999, "lr": 0.5}, ("5.7",))  # fmt: skip
     tiny = {"x": x, "d_x": g * 2.0**-20, "m": m * 2.0**-20, "v": v * 2.0**-40, "t": np.asarray(7)}
     yield Case("adam_step", "T8", "gradients a million times smaller", tiny,
                {**DYADIC, "eps": 2.0**-26}, ("P59", "5.7"))  # fmt: skip

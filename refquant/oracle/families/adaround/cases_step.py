@@ -14,6 +14,7 @@ from refquant.oracle.families.adaround.ops_step import STEP
 from refquant.oracle.families.adaround.ops_weight import OPS as WEIGHT_OPS
 from refquant.oracle.nested import as_array
 
+LN11 = 2.3978952727983707
 STEPS = 30
 STATE = ("alpha", "m", "v")
 EVERYTHING = ("6.1", "6.2", "6.4", "5.1", "5.4", "5.5", "5.7")
@@ -68,11 +69,19 @@ def cases() -> Iterator[Case]:
         ({"reduction": "mean"}, "averaged over the outputs too"),
         ({"arrive": "last"}, "b1 at the last step's number"),
         ({"edge": "strict", "grid": "narrow"}, "strict edge, narrow grid"),
+        ({"first_step": 0, "arrive": "last"}, "from step 0, b1 at the last step's number"),
+        ({"start": 8.0, "end": 1.5, "warm_up": 0.5}, "other ends, half of it warm-up"),
+        ({"beta1": 0.75, "beta2": 0.9375, "eps": 0.0625}, "other constants of Adam"),
+        ({"grid": "unsigned"}, "unsigned grid"),
     )
     for fields, words in dialects:
         heavy = {**attrs, **fields, "lam": 0.5}
         yield Case("adaround_step", "T8", f"{words}, a heavy regulariser",
                    {**later, "t": np.asarray(9)}, heavy, EVERYTHING)  # fmt: skip
+    at_edge = {**later, "t": np.asarray(9), "alpha": np.array([[LN11, -LN11, 1.0]] * 2)}
+    for edge in ("inclusive", "strict"):
+        yield Case("adaround_step", "T53", f"alpha at ln 11, {edge}", at_edge,
+                   {**attrs, "edge": edge}, EVERYTHING)  # fmt: skip
     yield from trajectory()
 
 

@@ -82,6 +82,17 @@ def _weight() -> Iterator[Case]:
                    "alpha": np.array([[2.0, -2.0, 2.0, -2.0, 2.0, 0.0]])}  # fmt: skip
         yield Case("adaround_weight", "T24", f"{rounding}: NaN, infinities, overflow",
                    special, {"grid": "affine", "rounding": rounding}, ("1.4",))  # fmt: skip
+    yield Case("adaround_weight", "T8", "hard: unsigned codes", both,
+               {"bits": 3, "grid": "unsigned", "rounding": "hard"}, ("1.2",))  # fmt: skip
+    high = {**weights(np.array([[-202.5, -200.0, -3.0, 0.0, 54.0, 54.75, 57.0]]), np.array([0.25]),
+                      DECISIONS[:1]), "zero_point": np.array([200])}  # fmt: skip
+    yield Case("adaround_weight", "T11", "hard: 8 bits, a zero point above 127", high,
+               {"bits": 8, "grid": "affine", "rounding": "hard"}, ("6.1", "1.2"))  # fmt: skip
+    beside = np.array([[1 - 2.0**-24, -(2.0**-24), -1 - 2.0**-23, 2 - 2.0**-23]])
+    for rounding in ("soft", "hard"):
+        yield Case("adaround_weight", "T24", f"{rounding}: weights just below the grid",
+                   weights(beside, np.ones(1), np.array([[4.0, -4.0, -4.0, 4.0]])),
+                   {"rounding": rounding}, ("6.1", "6.5"))  # fmt: skip
     square = weights(LEVELS.reshape(-1)[:9].reshape(3, 3), np.array([0.5, 2.0, 0.25]),
                      DECISIONS.reshape(-1)[:9].reshape(3, 3))  # fmt: skip
     yield Case("adaround_weight", "T8", "a square matrix: steps belong to its rows", square,
@@ -112,6 +123,12 @@ def _backward() -> Iterator[Case]:
         yield Case("adaround_weight_backward", "T53", f"{edge}: weights that lie on the grid",
                    {**pruned, "d_w_hat": np.array([[1.0, -2.0, 3.0]])}, attrs,
                    ("D37",))  # fmt: skip
+        ends = np.array([[-4.0, 3.0, 2.0, -4.0, 3.0]])
+        both_ends = np.array([[-LN11, -LN11, LN11, LN11, LN11]])
+        yield Case("adaround_weight_backward", "T53", f"{edge}: levels that are the ends, just so",
+                   {**weights(ends, np.array([0.5]), both_ends),
+                    "d_w_hat": np.array([[1.0, 2.0, 3.0, 5.0, 7.0]])},
+                   attrs, ("D37", "P29"))  # fmt: skip
     yield Case("adaround_weight_backward", "T8", "a zero point for each channel",
                {**both, "zero_point": np.array([5, 2]), "d_w_hat": d_w_hat},
                {"bits": 3, "grid": "affine"}, ("6.2", "P29"))  # fmt: skip
@@ -121,6 +138,9 @@ def _backward() -> Iterator[Case]:
     yield Case("adaround_weight_backward", "T8", "square; levels at, across and off the ends",
                {**square, "d_w_hat": dyadic(("square", "d"), (3, 3), 7, 4) + 0.0625},
                {"bits": 3}, ("6.2", "P29"))  # fmt: skip
+    for grid in ("narrow", "unsigned"):
+        yield Case("adaround_weight_backward", "T8", f"the {grid} grid",
+                   {**both, "d_w_hat": d_w_hat}, {"bits": 3, "grid": grid}, ("6.2",))  # fmt: skip
     exact = weights(np.array([[-4.0, 3.0, 2.0]]), np.array([0.5]), np.array([[-3.0, -3.0, 3.0]]))
     yield Case("adaround_weight_backward", "T8", "levels exactly at the ends",
                {**exact, "d_w_hat": np.array([[1.0, 2.0, -3.0]])}, {"bits": 3},

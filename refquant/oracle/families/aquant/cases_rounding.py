@@ -59,6 +59,10 @@ def vector_cases() -> Iterator[Case]:
     special = np.array([[[np.nan, 0.375, 0.375, np.inf], [-np.inf, 0.625, -0.0, 0.625]]])
     yield Case("a_rounding", "T8", "NaN and infinities take no part", {"u": special},
                {"n": -2, "p": 1}, ("14", "D18"))  # fmt: skip
+    hair = np.array([0.5, 0.25, 0.25, -0.25]) + np.array([1, 1, -1, 1]) * 2.0**-40
+    yield Case("a_rounding", "T53", "ties and equal residuals broken by a hair",
+               {"u": np.stack([[hair, -hair], [1 + hair[::-1], 2 - hair]])}, {},
+               ("14", "P78"))  # fmt: skip
     yield Case("a_rounding", "REAL", "any fractions", {"u": real(("vectors",), (2, 3, 5), 4.0)}, {},
                ("14", "P36", "P38"))  # fmt: skip
 

@@ -53,6 +53,7 @@ def amct_cases() -> Iterator[Case]:
     inside = np.where(last == 1.0, 1.0, last + 2.0**-10)  # off the edges, in the same bins
     real = single(0.6 * inside)
     yield Case(op, "REAL", "a threshold that is rounded", {"w": real}, {}, base)
+    yield from window_cases()
     even = np.append(ODD[:-1], 1.0)
     few = {"bins": 8, "searches": 2}
     for exponent, says in ((0, "both windows equal"), (-16, "the smallest step that is kept"),
@@ -60,6 +61,27 @@ def amct_cases() -> Iterator[Case]:
         given = {"w": np.ldexp(even, exponent)}
         yield Case(op, "T8", says, given, few, (*base, "C2"))
     yield Case(op, "T8", "all values 0", {"w": np.zeros((2, 3))}, {}, (*base, "P81"))
+
+
+def window_cases() -> Iterator[Case]:
+    """Windows that lose to others by little: smoothing and clamped mass decide."""
+    for tier, how, n, number in (
+        ("T8", (3, 32, 10), 24, 104),
+        ("T8", (2, 32, 12), 16, 26),
+        ("T53", (4, 64, 12), 16, 71),
+        ("T53", (4, 48, 8), 16, 104),
+        ("T53", (3, 48, 12), 16, 242),
+    ):
+        bits, bins, searches = how
+        x = peaked(("kl new", bits, bins, n, number), n)
+        x[: n if number % 2 else 0 : 2] *= -1  # of an odd number every other one is turned round
+        attrs = {"bits": bits, "bins": bins, "searches": searches}
+        yield Case("kl_scale_amct", tier, f"{bits} bits, {bins} bins, {searches} windows",
+                   {"w": x}, attrs, ("3.3", "D5", "P81"))  # fmt: skip
+        if bits == 3 and tier == "T8":
+            columns = np.stack([x, -0.5 * x], axis=1)
+            yield Case("kl_scale_amct", tier, f"{bits} bits, two columns, one turned round",
+                       {"w": columns}, {**attrs, "axis": 1}, ("3.3", "D5", "P81"))  # fmt: skip
 
 
 def trt_cases() -> Iterator[Case]:

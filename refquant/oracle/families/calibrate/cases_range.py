@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from refquant.oracle.case import Case
-from refquant.oracle.draw import dyadic
+from refquant.oracle.draw import double, dyadic
 
 
 def cases() -> Iterator[Case]:
@@ -27,6 +27,8 @@ def observer_cases() -> Iterator[Case]:
         positive = np.abs(dyadic(("observer", "positive"), (3, 5), 10, 6)) + 1.0
         says = "three batches of positive values: lo is above 0"
         yield Case(op, "T11", says, {"batches": positive}, attrs, clauses)
+        says = "three batches of negative values: hi is below 0"
+        yield Case(op, "T11", says, {"batches": -positive}, attrs, clauses)
     real = dyadic(("observer", "real"), (5, 2, 2), 24, 20)
     yield Case(
         "ema_observer", "REAL", "the default momentum", {"batches": real}, {"axis": 0}, ("3.1",)
@@ -34,6 +36,11 @@ def observer_cases() -> Iterator[Case]:
     yield Case(
         "avg_observer", "REAL", "a mean that is rounded", {"batches": real}, {"axis": 0}, ("3.1",)
     )
+
+    yield Case(
+        "minmax_observer", "T53", "values that single precision rounds",
+        {"batches": double(("observer",), (2, 3), 53)}, {}, ("3.1",),
+    )  # fmt: skip
 
 
 def percentile_cases() -> Iterator[Case]:
@@ -52,9 +59,13 @@ def percentile_cases() -> Iterator[Case]:
             ("3.1",),
         )  # fmt: skip
     rows = dyadic(("percentile", "rows"), (3, 2, 4), 24, 20)
-    for axis in (0, 2):
-        attrs = {"q": 0.9, "rule": "interpolated", "axis": axis}
+    for axis, rule in ((0, "interpolated"), (2, "interpolated"), (1, "ppq")):
+        attrs = {"q": 0.9, "rule": rule, "axis": axis}
         yield Case(
-            "percentile_range", "REAL", f"rows along axis {axis}, on a line", {"x": rows}, attrs,
+            "percentile_range", "REAL", f"rows along axis {axis}, {rule}", {"x": rows}, attrs,
             ("3.1",),
         )  # fmt: skip
+    for rule in ("ppq", "interpolated"):
+        yield Case("percentile_range", "T8", f"q = 1: the extremes, {rule}",
+                   {"x": np.array([[0.5, -1.0, 0.25], [-0.75, 2.0, 3.0]])},
+                   {"rule": rule, "axis": 0, "q": 1.0}, ("3.1",))  # fmt: skip

@@ -42,6 +42,7 @@ def search_cases() -> Iterator[Case]:
         attrs = {"id": search, "grid": grid, "bits": bits, "axis": 0}
         where = f"{search}, {bits} bits, {grid}, two rows"
         yield Case("mse_search", "REAL", where, {"x": x}, attrs, clauses)
+    yield from list_cases()
     x = dyadic(("search", "one"), (7,), 24, 20)
     for divisor in ("p", "amct"):
         attrs = {"id": "fro", "bits": 3, "divisor": divisor}
@@ -51,6 +52,41 @@ def search_cases() -> Iterator[Case]:
     zero = {"x": np.zeros((2, 3))}
     attrs = {"id": "mq80", "bits": 4}
     yield Case("mse_search", "T8", "all values 0", zero, attrs, ("3.2", "C22"))
+
+
+def list_cases() -> Iterator[Case]:
+    """Rows that lie on the levels of the first or last candidate, and of the ones beyond."""
+    for search, grid, (inside, beyond) in (
+        ("shrink80", "affine", (0.21, 0.2)),
+        ("mq80", "affine", (0.21, 0.2)),
+        ("mq95", "affine", (0.06, 0.05)),
+        ("omse", "affine", (0.11, 0.1)),
+        ("omse", "signed", (0.51, 0.5)),
+        ("ifmr", "signed", (1.3, 1.31)),
+        ("ifmr", "unsigned", (0.7, 0.69)),
+    ):
+        signed = grid == "signed"
+        levels = np.array([0, 1, -1, 1, -1, 0, 1, -1] if signed else [0, 1, 2, 3, 3, 2, 1, 3])
+        steps = np.array([inside, beyond]) / (1.5 if signed else 3)
+        x = single(np.column_stack([[1.0, 1.0], steps[:, None] * levels]))
+        attrs = {"id": search, "grid": grid, "bits": 2, "axis": 0, "p": 0.5}
+        yield Case("mse_search", "REAL", f"{search}, {grid}: the ends of the list", {"x": x}, attrs,
+                   ("3.2", "P82"))  # fmt: skip
+    x = dyadic(("search", "sides"), (3, 3), 24, 23)
+    x = np.stack([np.abs(x[0]) + 0.25, -np.abs(x[1]) - 0.25, x[2] * [1, -1, 1]], axis=1)
+    for search, grid, own in (  # without what would be a tie, or the same for all candidates
+        ("grid100_1d", "affine", [0, 1]),
+        ("grid100_1d", "signed", [0, 1, 2]),
+        ("fro", "narrow", [0, 1, 2]),
+        ("ifmr", "affine", [0, 2]),
+        ("mq80", "unsigned", [0, 2]),
+    ):
+        attrs = {"id": search, "grid": grid, "bits": 3, "axis": 1}
+        yield Case("mse_search", "REAL", f"{search}, {grid}: one side alone, and both, last axis",
+                   {"x": single(x[:, own])}, attrs, ("3.2", "C22"))  # fmt: skip
+    x = single(np.append(np.abs(x.ravel()[:4]) + 0.1, -0.004))
+    yield Case("mse_search", "REAL", "a zero point above 127", {"x": -x},
+               {"id": "ifmr", "grid": "affine", "bits": 8}, ("3.2", "C22"))  # fmt: skip
 
 
 def fit_cases() -> Iterator[Case]:
@@ -65,6 +101,9 @@ def fit_cases() -> Iterator[Case]:
         ("rows", [0.40625, 0.8125], {"bits": 3, "iters": 4, "axis": 0}),
         ("a narrow grid, rows along the last axis", [0.40625, 0.8125],
          {"bits": 2, "iters": 1, "axis": 2, "grid": "narrow"}),
+        ("an unsigned grid: negative weights have the code 0", 0.40625,
+         {"bits": 2, "grid": "unsigned"}),
+        ("an affine grid without a zero point", 0.1875, {"bits": 3, "iters": 2, "grid": "affine"}),
     ):  # fmt: skip
         yield Case("lloyd_scale", "REAL", purpose, {"w": w, "s0": np.array(s0)}, attrs, clauses)
 
@@ -78,6 +117,10 @@ def moment_cases() -> Iterator[Case]:
         yield Case(
             "lsq_init", "REAL", f"{grid}, {bits} bits, rows", {"x": x}, attrs, ("3.4", "2.1")
         )
+    square = dyadic(("moments", "square"), (3, 3), 24, 20)
+    for axis in (0, 1):
+        yield Case("lsq_init", "REAL", f"a square matrix, rows along axis {axis}", {"x": square},
+                   {"axis": axis, "bits": 3}, ("3.4",))  # fmt: skip
     attrs = {"bits": 2}
     yield Case("lsq_init", "T8", "one value, p = 1", {"x": np.array([-1.5])}, attrs, ("3.4",))
     skew = np.array([1.0, 3.0])  # mean 2, deviation 1: reach 5; turned round, on the other side
@@ -89,6 +132,10 @@ def moment_cases() -> Iterator[Case]:
                    ("3.4", "D6", "C5"))  # fmt: skip
         own = {**attrs, "axis": 0}
         yield Case("lsqplus_init", "REAL", f"{divisor}, rows", {"x": x}, own, ("3.4", "D6", "C5"))
+    yield Case("lsqplus_init", "REAL", "weights, rows along the last axis", {"x": square},
+               {"axis": 1, "bits": 4}, ("3.4",))  # fmt: skip
+    yield Case("lsqplus_init", "REAL", "activations, magnitudes of errors", {"x": square[0]},
+               {"of": "activations", "bits": 3, "steps": 12, "p": 1.0}, ("3.4",))  # fmt: skip
     activations = dyadic(("moments", "activations"), (2, 6), 24, 22)
     for steps in (1, 80):
         attrs = {"of": "activations", "bits": 2, "steps": steps, "axis": 0}

@@ -31,6 +31,20 @@ def cut(counts: Array, i: int) -> Array:
     return counts[i : counts.size - i]
 
 
+def upper_mass_only(counts: Array, i: int) -> Array:
+    """The window with what lies above it, without what lies below."""
+    inner = cut(counts, i).copy()
+    inner[-1] += counts[counts.size - i :].sum()
+    return inner
+
+
+def mass_kept(hist: Array) -> Array:
+    """What empty bins get is taken from the others."""
+    empty = hist == 0
+    taken = plain.SMALL * empty.sum() / (~empty).sum()
+    return np.where(empty, plain.SMALL, hist - taken).astype(hist.dtype)
+
+
 def over_all(p: Array, bounds: Array, dtype: Any) -> Array:
     """Each group's mass shared by all its bins."""
     width = np.diff(bounds)
@@ -93,6 +107,21 @@ AMCT = tuple(
          "<= in place of <", {"choose": last_of_equals}),
         ("q_not_saturated", "Q is made of the window without the mass outside.",
          "the rule of TensorRT's form", {"merged": lambda p, counts, i: cut(counts, i)}),
+        ("mass_outside_dropped", "P and Q are made of the window without the mass outside.",
+         "a slice of the histogram, nothing clamped", {"window": cut}),
+        ("mass_below_dropped", "What lies below the window is left out, what lies above is added.",
+         "code for magnitudes used for both signs", {"window": upper_mass_only}),
+        ("smoothing_keeps_mass", "What empty bins get is taken from the others.",
+         "the smoothing of MXNet and of NVIDIA's slides", {"smooth": mass_kept}),
+        ("smoothing_fills_only", "Empty bins get 1e-4, the others stay as they are.",
+         "np.maximum(hist, eps)", {"smooth": lambda h: np.maximum(h, h.dtype.type(plain.SMALL))}),
+        ("smoothing_of_all", "Every bin gets 1e-4.",
+         "hist + eps", {"smooth": lambda h: h + h.dtype.type(plain.SMALL)}),
+        ("divergence_reversed", "P and Q change places in the divergence.",
+         "scipy.stats.entropy called with its arguments exchanged",
+         {"divergence": lambda p, q: plain.divergence(q, p)}),
+        ("largest_not_counted", "The largest value is not counted.",
+         "bins [a, b) without closing the last one", {"bin_of": lost}),
         ("groups_even", "There are 2^bits groups.", "the number of all codes",
          {"groups": lambda bits: 2**bits}),
         ("groups_of_magnitudes", "There are 2^(bits-1) groups.",

@@ -95,6 +95,19 @@ def past_the_end(values: Array, q: float) -> tuple[Array, Array]:
     return plain.between(wide, 1 - q), np.asarray(plain.between(wide, min(q, (n - 1) / n)))
 
 
+def last_left_out(values: Array, q: float) -> tuple[Array, Array]:
+    """hi is never the largest value."""
+    n = values.shape[1]
+    return values[:, int(n * (1 - q))], values[:, min(int(n * q), n - 2)]
+
+
+def wrapped(values: Array, q: float) -> tuple[Array, Array]:
+    """lo as it should be; the neighbour of the last value is missing, so one before is taken."""
+    place = int((values.shape[1] - 1) * q)
+    high = values[:, place - 1] if place + 1 == values.shape[1] else plain.between(values, q)
+    return plain.between(values, 1 - q), high
+
+
 PERCENTILES = (
     Variant("percentile_range", "ppq_on_a_line", "Order statistics are interpolated.",
             "numpy.quantile in place of kthvalue", {"ppq": plain.by_line}),
@@ -105,6 +118,10 @@ PERCENTILES = (
     Variant("percentile_range", "one_sided", "lo is the minimum.",
             "a clip of the upper end alone",
             {"ppq": lambda v, q: (v[:, 0], plain.by_order(v, q)[1])}),
+    Variant("percentile_range", "ppq_last_left_out", "hi is at most the last value but one.",
+            "min(int(N q), N - 1) - 1", {"ppq": last_left_out}),
+    Variant("percentile_range", "line_beyond", "Beyond the last value the line goes on.",
+            "a neighbour that wraps around to the first value", {"interpolated": wrapped}),
     Variant("percentile_range", "line_lower", "The lower neighbour is taken instead of the line.",
             "floor of the position",
             {"interpolated": lambda v, q: tuple(

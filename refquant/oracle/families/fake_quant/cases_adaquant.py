@@ -47,6 +47,14 @@ def forward_cases() -> Iterator[Case]:
         u = np.concatenate([ends("unsigned", 3, 0) - zero, [1.5, 2.5]])
         purpose = f"range from {low} steps of 1/4 on: its ends and ties"
         yield case("T8", purpose, u / 4, (7 / 4, low / 4), {"bits": 3})
+    u = np.array([-8.0, -6.5, -0.25, 0.0, 0.75, 1.5, 7.25, 8.0])
+    lows = np.array([0.25, 0.5, -7.25, -7.5])
+    yield case("T8", "zero points that rounding brings to an end of the codes, or past it",
+               np.tile(u / 4, (4, 1)), (np.full(4, 7 / 4), lows / 4),
+               {"bits": 3, "axis": 0})  # fmt: skip
+    lows = -np.array([2.5, 3.5]) + np.array([[2.0**-18], [-(2.0**-18)]])
+    yield case("T24", "zero points a hair from a tie", np.tile(u / 4, (4, 1)),
+               (np.full(4, 7 / 4), lows.ravel() / 4), {"bits": 3, "axis": 0})  # fmt: skip
     special = np.array([np.nan, np.inf, -np.inf, 2.0**40, -(2.0**40), 0.0, 0.25])
     yield case("T8", "NaN, infinities and huge values", special, (15 / 4, -1.25), {"bits": 4})
     yield case("T8", "a range above 0, with NaN", special, (15 / 4, 1.0), {"bits": 4})

@@ -35,6 +35,11 @@ def cases() -> Iterator[Case]:
             "T11", f"both kinks of {kind} {bits} bits", (u / 2, 0.5, 0, d_y),
             {"bits": bits, "grid": kind}, ("1.3", "D2", "P55"),
         )  # fmt: skip
+    u = np.array([-201.0, -200.5, -200.0, -3.25, 0.0, 54.75, 55.5, 56.0])
+    yield gradient(
+        "T11", "a zero point above 127", (u / 4, 0.25, 200, np.arange(1.0, 9)),
+        {"grid": "affine"}, ("1.3", "2.1"),
+    )  # fmt: skip
     for rounding in ("half_up", "half_down", "half_away", "floor", "ceil"):
         u = np.append(np.arange(-4.5, 4), [0.25, -0.25, 1.75, -3.25])
         yield gradient(

@@ -56,6 +56,10 @@ def forward_cases(name: str) -> Iterator[Case]:
                {"bits": 3})  # fmt: skip
     yield case("T8", "NaN, infinities, and 0 outside the range", SPECIAL, (0.25, -2.0 * unit),
                {"bits": 3})  # fmt: skip
+    beside = np.array([2.5 + 2.0**-18, 3.5 - 2.0**-18, 0.5 + 2.0**-20])
+    u = np.array([-3.0, -1.25, 0.0, 0.5, 1.75, 4.0, 6.5])
+    yield case("T24", "zero points a hair from a tie", np.tile(u / 4, (3, 1)),
+               (np.full(3, 0.25), beside * unit), {"bits": 3, "axis": 0})  # fmt: skip
     key = (name, "square")
     steps, zeros = np.array([0.125, 0.5, 0.25]), np.array([2.75, 8.0, 5.5])
     for axis in (0, 1):
@@ -70,6 +74,6 @@ def forward_cases(name: str) -> Iterator[Case]:
                (single([0.3, 0.041, 0.19]), single([1.3, 7.7, 4.1]) * unit),
                {"bits": 4, "axis": 0})  # fmt: skip
     if second == "offset":
-        for grid in ("signed", "narrow"):
+        for grid in ("signed", "narrow", "affine"):
             yield case("T8", f"both ends of {grid} levels", ends(grid, 3, 0) / 4 + 0.375,
                        (0.25, 0.375), {"bits": 3, "grid": grid})  # fmt: skip

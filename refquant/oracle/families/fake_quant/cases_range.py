@@ -33,6 +33,8 @@ def cases() -> Iterator[Case]:
     attrs = {"grid": "signed", "divisor": "amct"}
     ends = -np.array([2.0, 2.0, 2.03125, 0.5]), np.array([1.984375, 2.0, 2.0, 3.96875])
     yield case("T8", "signed by amct about the ratio 128 to 127", ends, attrs)
+    ends = -np.array([2.0, 2.0, 1.0]), np.array([1.9921875, 1.96875, -0.5])
+    yield case("T8", "signed by amct, the lower end a little larger, or alone", ends, attrs)
     ends = -np.array([2.0, 1.0, 1.5]), np.array([1.0, 2.0, 1.5])
     yield case("T8", "narrow by amct, either end the larger", ends, {**attrs, "bits": 3})
     eps = 2.0**-20

@@ -8,7 +8,7 @@ import numpy as np
 from refquant._types import Array
 from refquant.oracle.case import Case
 from refquant.oracle.draw import codes
-from refquant.oracle.families.layers.cases_conv import FRAME, LINE, LOOSE, ODD
+from refquant.oracle.families.layers.cases_conv import AFTER, BEFORE, FRAME, LINE, LOOSE, ODD
 
 Shape = tuple[int, ...]
 SAME = {"padding": [1, 1, 1, 1]}  # (3, 3)
@@ -20,6 +20,8 @@ GEOMETRIES: tuple[tuple[str, Shape, Shape, dict[str, Any]], ...] = (
     ("depthwise, a 1x5 kernel on a 10x4 map", (1, 3, 10, 4), (3, 1, 1, 5), LINE),
     ("windows that see padding only", (2, 2, 2, 3), (3, 2, 1, 2), FRAME),
     ("a 1x1 kernel: a linear layer", (2, 3, 1, 1), (4, 3, 1, 1), {}),
+    ("padding behind alone: SAME with strides", (1, 2, 4, 4), (3, 2, 3, 3), AFTER),
+    ("padding before alone; all sizes equal", (2, 2, 2, 2), (2, 2, 2, 2), BEFORE),
 )  # fmt: skip
 
 
@@ -27,7 +29,7 @@ def cases() -> Iterator[Case]:
     """Yield the cases of the op."""
     for number, (purpose, x, w, attrs) in enumerate(GEOMETRIES):
         key = ("int_conv_acc", purpose)
-        zero = (131, 0, 255, 7, 128, 3, 64)[number]
+        zero = (131, 0, 255, 7, 128, 3, 64, 200, 1)[number]
         inputs = {"x_codes": codes((*key, "x"), x, 0, 255), "w": codes((*key, "w"), w, -8, 7)}
         yield _case(purpose, inputs, zero, {**attrs, "groups": x[1] // w[1]})
     yield from narrow_cases()

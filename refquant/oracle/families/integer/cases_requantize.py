@@ -54,6 +54,19 @@ def float_cases() -> Iterator[Case]:
     yield case("T8", "one number, no axes", np.array(7), (0.25, 0.0, 0.5, 2), {})
     yield case("T53", "accumulators of 32 bits", EXTREMES, (2.0**-24, 0.5, 1.0, 3),
                {"bits": 8})  # fmt: skip
+    odd = np.array([2**25 + 1, 2**25 - 1, -(2**25) - 1, 3 * 2**25 + 1, 5 * 2**26 - 1, 2**31 - 3])
+    yield case("T53", "accumulators beyond 24 bits, a unit beside ties", odd,
+               (2.0**-26, 0.0, 1.0, 100), {})  # fmt: skip
+    hair = np.array([0.5 + 2.0**-20, 0.5 - 2.0**-20, 1.5 - 2.0**-20, -0.5 - 2.0**-20])
+    yield case("T24", "scales a hair beside ties", np.array([1, 1, 1, 1]),
+               (hair, np.zeros(4), 1.0, 3), {"axis": 0})  # fmt: skip
+    yield case("T24", "offsets a hair beside ties", np.array([2, -1, 3, 0]),
+               (np.zeros(4), hair, 1.0, 3), {"axis": 0})  # fmt: skip
+    ends = np.array([-40000, -32769, -32768, 0, 32767, 32768, 40000, 70000])
+    for kind, zero in (("signed", 0), ("unsigned", 0), ("affine", 40000)):
+        yield case("T24", f"16 bits, {kind}: both ends", ends, (1.0, 0.25, 1.0, zero),
+                   {"bits": 16, "grid": kind})  # fmt: skip
+    yield case("T8", "signed codes: the lowest is used", acc, (0.25, 0.25, 0.5, 0), SIGNED)
     acc = codes(("requant_float", "real"), (6, 7), -30000, 30000)
     yield case("REAL", "any scale, offset and step", acc,
                (single(0.00713), single(0.317), single(0.0931), 2001), {"bits": 12})  # fmt: skip
@@ -111,6 +124,10 @@ def fixed_shifts() -> Iterator[Fixed]:
 def fixed_codes() -> Iterator[Fixed]:
     """Both ends of the codes, a fused ReLU, channels."""
     yield "both ends, odd zero point", SMALL * 80, (HALF, 0, 5), {}
+    yield "unsigned codes", SMALL * 80, (HALF, 0, 0), {"grid": "unsigned"}
+    yield "a zero point above 127", SMALL * 40, (HALF, 0, 200), {}
+    ends = np.array([-(2**17), -65537, 0, 3, 50000, 2**17])
+    yield "16 bits, both ends", ends, (HALF, 0, 40000), {"bits": 16}
     yield "a fused ReLU", SMALL, (HALF, 0, 5), {"relu": True}
     yield "signed codes with a fused ReLU", SMALL, (HALF, 0, -3), SIGNED | {"relu": True}
     yield "narrow codes", SMALL * 64, (HALF, 0, 0), {"grid": "narrow"}

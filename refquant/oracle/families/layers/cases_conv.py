@@ -7,7 +7,7 @@ import numpy as np
 
 from refquant._types import Array
 from refquant.oracle.case import Case
-from refquant.oracle.draw import dyadic
+from refquant.oracle.draw import double, dyadic
 from refquant.oracle.families.layers.windows import geometry
 from refquant.oracle.op import Arrays
 
@@ -16,6 +16,8 @@ ODD = {"stride": [2, 1], "padding": [1, 0, 2, 3], "dilation": [1, 2]}  # (3, 2)
 LOOSE = {"stride": [3, 2], "padding": [0, 1, 1, 0]}  # (2, 3): rows and columns are left over
 LINE = {"padding": [0, 2, 0, 2]}  # (1, 5)
 FRAME = {"padding": [2, 0, 0, 2], "stride": [1, 2]}  # (1, 2): windows that see padding only
+AFTER = {"stride": [2, 2], "padding": [0, 0, 1, 1]}  # (3, 3) on 4x4: SAME of TensorFlow
+BEFORE = {"padding": [1, 2, 0, 0]}  # (2, 2) on 2x2
 PLAIN = {"stride": [1, 1], "padding": [0, 0, 0, 0], "dilation": [1, 1]}
 SPECIAL = (np.nan, np.inf, -np.inf)
 
@@ -46,6 +48,8 @@ def patch_cases() -> Iterator[Case]:
         ("a batch; rows and columns left over", (2, 1, 6, 7), (2, 3), LOOSE),
         ("a 1x5 kernel on a 10x4 map", (1, 1, 10, 4), (1, 5), LINE),
         ("windows that see padding only", (2, 2, 2, 3), (1, 2), FRAME),
+        ("padding behind alone; all sizes equal but the batch", (1, 4, 4, 4), (3, 3), AFTER),
+        ("padding before alone; all sizes equal", (2, 2, 2, 2), (2, 2), BEFORE),
     ):
         x = dyadic(("im2col", *shape), shape, 8, 4)
         given = {"kernel": list(kernel), **attrs}
@@ -57,6 +61,9 @@ def patch_cases() -> Iterator[Case]:
         patches = dyadic(("col2im", *shape), columns, 8, 4)
         given = {"x_shape": list(shape), **given}
         yield Case("col2im", "T8", purpose, {"patches": patches}, given, clauses)
+    yield Case("im2col", "T53", "values that single precision rounds",
+               {"x": double(("im2col",), (1, 1, 2, 3), 52)}, {"kernel": [2, 2]},
+               ("4.1",))  # fmt: skip
     yield Case(
         "col2im", "REAL", "sums that are rounded",
         {"patches": dyadic(("col2im", "real"), (1, 12, 12), 24, 20)},
@@ -72,6 +79,8 @@ CONVS: tuple[tuple[str, tuple[int, ...], tuple[int, ...], dict[str, Any]], ...] 
     ("windows that see padding only", (2, 2, 2, 3), (3, 2, 1, 2), FRAME),
     ("a 1x1 kernel: a linear layer", (2, 3, 1, 1), (4, 3, 1, 1), {}),
     ("square: a transposed kernel has the same shape", (1, 2, 4, 4), (2, 2, 3, 3), {}),
+    ("padding behind alone: SAME with strides", (1, 2, 4, 4), (3, 2, 3, 3), AFTER),
+    ("padding before alone; all sizes equal", (2, 2, 2, 2), (2, 2, 2, 2), BEFORE),
 )
 
 
@@ -106,7 +115,7 @@ def conv_cases() -> Iterator[Case]:
 def backward_cases() -> Iterator[Case]:
     """Yield the cases of `conv2d_backward`."""
     clauses = ("4.1", "P02", "C1")
-    for purpose, x, w, attrs in (*CONVS[:5], CONVS[-1]):
+    for purpose, x, w, attrs in (*CONVS[:5], *CONVS[6:]):
         inputs = operands(f"backward {purpose}", x, w, "T8")
         size = (x[0], w[0], *output_size(x[2:], w[2:], attrs))
         inputs["d_y"] = dyadic(("conv2d", "d_y", purpose), size, 7, 3)

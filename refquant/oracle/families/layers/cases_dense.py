@@ -6,7 +6,7 @@ import numpy as np
 
 from refquant._types import Array
 from refquant.oracle.case import Case
-from refquant.oracle.draw import dyadic
+from refquant.oracle.draw import double, dyadic
 from refquant.oracle.op import Arrays
 
 SPECIAL = np.array([np.nan, np.inf, -np.inf])
@@ -30,6 +30,7 @@ def linear_cases() -> Iterator[Case]:
         ("batch, features and outputs unequal", "T8", (3, 5, 4)),
         ("one sample", "T11", (1, 2, 3)),
         ("a square weight", "T11", (2, 3, 3)),
+        ("all sizes equal", "T11", (3, 3, 3)),
         ("sums that are rounded", "REAL", (4, 7, 3)),
     ):
         n, features, c_out = sizes
@@ -125,7 +126,13 @@ def clip_cases() -> Iterator[Case]:
             ("4.3", "C23"),
         )
         yield Case(name, "T24", "any values", {"x": wide}, {}, ("4.3", "C23"))
+        fine = double(("relu",), (2, 4), 51)
+        yield Case(name, "T53", "values that single precision rounds", {"x": fine}, {}, ("4.3",))
         backward = f"{name}_backward"
+        beside = np.array([2.0**-200, -(2.0**-200), 6 - 2.0**-40, 6 + 2.0**-40])
+        yield Case(backward, "T53", "on either side of the ends, by less than single precision",
+                   {"d_y": double(("relu", "d_y"), 4, 51), "x": beside}, {},
+                   ("4.3",))  # fmt: skip
         yield Case(
             backward, "T8", "both ends, beside them, special values", {"d_y": d_y, "x": x}, {},
             ("4.3",),

@@ -7,13 +7,15 @@ import numpy as np
 
 from refquant._types import Array
 from refquant.oracle.case import Case
-from refquant.oracle.draw import codes, dyadic
+from refquant.oracle.draw import codes, double, dyadic
 from refquant.oracle.families.layers.cases_conv import output_size
 from refquant.oracle.op import Arrays
 
 ODD = {"stride": [2, 1], "padding": [1, 0, 2, 2], "dilation": [1, 2]}  # (3, 2)
 QUARTERS = {"stride": [2, 1], "padding": [0, 1, 1, 0]}  # (2, 2): divisors 4, 2 and 1
 THIRDS = {"padding": [1, 0, 0, 2], "stride": [2, 2]}  # (2, 3): divisors 6, 4, 3, 2, 1
+BEHIND = {"stride": [2, 2], "padding": [0, 0, 1, 1]}  # (2, 2): divisors 4, 2 and 1
+BEFORE = {"padding": [1, 1, 0, 0]}  # (2, 2)
 Geometry = tuple[tuple[int, ...], tuple[int, int], dict[str, Any]]
 
 
@@ -48,12 +50,18 @@ def max_cases() -> Iterator[Case]:
         ("windows of -inf, and an infinity", below, ((2, 2), QUARTERS)),
         ("a 1x3 kernel on a 10x4 map", dyadic(("pool", "line"), (1, 1, 10, 4), 24, 20),
          ((1, 3), {"stride": [3, 2], "padding": [0, 1, 0, 1]})),
+        ("padding behind alone", dyadic(("pool", "behind"), (1, 2, 3, 3), 7, 3) - 16,
+         ((2, 2), BEHIND)),
+        ("values that single precision rounds", double(("pool",), (1, 1, 3, 3), 52),
+         ((2, 2), {})),
     ):  # fmt: skip
         kernel, attrs = geometry
-        tier = "T24" if "10x4" in purpose else "T8"
+        tier = {"a 1": "T24", "val": "T53"}.get(purpose[:3], "T8")
         given = {"kernel": list(kernel), **attrs}
         yield Case("max_pool", tier, purpose, {"x": x}, given, ("4.3", "C1"))
-        inputs = {"d_y": gradient(purpose, x.shape, kernel, attrs), "x": x}
+        d_y = gradient(purpose, x.shape, kernel, attrs)
+        d_y = double(("pool", "d_y"), d_y.shape, 52) if tier == "T53" else d_y
+        inputs = {"d_y": d_y, "x": x}
         yield Case("max_pool_backward", tier, purpose, inputs, given, ("4.3", "C1"))
 
 
@@ -63,6 +71,8 @@ def average_cases() -> Iterator[Case]:
         ("divisors that are powers of two", "T8", (1, 2, 3, 3), ((2, 2), QUARTERS)),
         ("divisors that are not", "T11", (2, 1, 5, 4), ((2, 3), THIRDS)),
         ("odd strides, dilations and paddings", "REAL", (1, 2, 5, 3), ((3, 2), ODD)),
+        ("padding behind alone", "T8", (1, 2, 3, 3), ((2, 2), BEHIND)),
+        ("padding before alone", "T8", (2, 2, 2, 2), ((2, 2), BEFORE)),
     ):
         kernel, attrs = geometry
         bits = {"T8": 8, "T11": 11, "REAL": 24}[tier]

@@ -6,7 +6,7 @@ import numpy as np
 
 from refquant._types import Array
 from refquant.oracle.case import Case
-from refquant.oracle.draw import codes, dyadic
+from refquant.oracle.draw import codes, double, dyadic
 
 Arrays = dict[str, Array]
 
@@ -49,6 +49,11 @@ def qdrop_cases() -> Iterator[Case]:
         ("10.1",),
     )
     drawn = {name: real((name,), (2, 5)) for name in ("x", "x_q")}
+    fine = {name: double(("mixing", name), (2, 2), 52) for name in ("x", "x_q")}
+    words, both = "values that single precision rounds", mask[:2, :2]
+    yield Case("qdrop_mix", "T53", words, fine | {"mask": both}, {}, ("10.1",))
+    yield Case("qdrop_mix_backward", "T53", words, {"mask": both, "d_y": fine["x"]}, {},
+               ("10.1",))  # fmt: skip
     yield Case("qdrop_mix", "REAL", "any numbers", drawn | {"mask": mask.reshape(2, 6)[:, :5]}, {},
                ("10.1",))  # fmt: skip
     yield Case("qdrop_mix_backward", "REAL", "any numbers",
@@ -100,6 +105,7 @@ def asoftmax_cases() -> Iterator[Case]:
         ("four candidates", [-1, 0, 1, 2], {"temperature": 0.5}, 0),
         ("two candidates, cold", [0, 1], {"temperature": 0.0625, "bits": 3}, 0),
         ("three candidates out of order, affine", [2, 0, 1], {"grid": "affine"}, 2),
+        ("two candidates, unsigned", [0, 1], {"grid": "unsigned"}, 0),
         ("two candidates, narrow", [0, 1], {"grid": "narrow", "temperature": 2.0}, 0),
     ):
         own = {"bits": 2, **attrs} | ({} if offsets == [0, 1] else {"offsets": offsets})
@@ -107,6 +113,20 @@ def asoftmax_cases() -> Iterator[Case]:
         clauses = ("11", "D14", "P84") if offsets == [0, 1] else ("11", "D14")
         yield Case(both[0], "T8", name, given, own, clauses)
         yield Case(both[1], "T8", name, given | back, own, clauses)
+    channels = {**few_bits([0, 1]), "zero_point": np.array([1, 3])}
+    yield Case(both[0], "T8", "a zero point for each channel", channels,
+               {"bits": 2, "grid": "affine"}, ("11",))  # fmt: skip
+    yield Case(both[1], "T8", "a zero point for each channel", channels | back,
+               {"bits": 2, "grid": "affine"}, ("11",))  # fmt: skip
+    high = {"w": np.array([[-202.5, -200.0, -3.0, 0.0, 53.0, 54.75, 55.0, 57.0]]) / 4,
+            "s": np.array(0.25), "zero_point": np.array(200),
+            "logits": dyadic(("asoftmax", "high"), (1, 8, 2), 4, 3)}  # fmt: skip
+    yield Case(both[0], "T11", "8 bits, a zero point above 127", high, {"bits": 8, "grid": "affine"},
+               ("11",))  # fmt: skip
+    beside = {"w": np.array([[1 - 2.0**-24, -(2.0**-24), -1 - 2.0**-23, 2 - 2.0**-23]]),
+              "s": np.array(1.0), "zero_point": np.array(0),
+              "logits": dyadic(("asoftmax", "beside"), (1, 4, 2), 4, 3)}  # fmt: skip
+    yield Case(both[0], "T24", "weights just below the grid", beside, {"bits": 4}, ("11",))
     logits = [[1.0, 1000.0], [0.0, 0.0], [2.0, 1.0], [800.0, 799.0]]
     wild = {"w": np.array([[np.nan, np.inf, -np.inf, 0.0]]), "s": np.array(0.5),
             "zero_point": np.array(1), "logits": np.array([logits])}  # fmt: skip

@@ -39,6 +39,16 @@ def _build() -> Iterator[Case]:
                    {"bits": 3}, ("7", "P32"))  # fmt: skip
         yield Case("qubo_build", "T8", f"{words}; affine grid", {**affine, **extra},
                    {"bits": 3, "grid": "affine"}, ("7",))  # fmt: skip
+        for kind in ("unsigned", "narrow"):
+            yield Case("qubo_build", "T8", f"{words}; {kind} grid", {**given, **extra},
+                       {"bits": 3, "grid": kind}, ("7",))  # fmt: skip
+        high = {
+            **given,
+            "zero_point": np.asarray(200),
+            "w": (LEVELS - [190, 200, 3, 0, 0, -55, -53]) / 2,
+        }
+        yield Case("qubo_build", "T11", f"{words}; a zero point above 127", {**high, **extra},
+                   {"grid": "affine"}, ("7",))  # fmt: skip
         real = {"w": dyadic(("optimum", "w"), (4,), 24, 23), "s": STEP,
                 "zero_point": np.asarray(0),
                 "x": dyadic(("optimum", "rx"), (4, 3), 24, 22)}  # fmt: skip
@@ -73,6 +83,11 @@ def _solve() -> Iterator[Case]:
     yield Case("qubo_1flip", "T8", "flips that change nothing are not made",
                {"q": TIED, "h0": np.array([1, 1, 0])}, {}, ("C6", "P74"))  # fmt: skip
 
+    hair = np.diag([-1.0, -1.0 - 2.0**-40, -1.0 + 2.0**-40]) + 2 * (1 - np.eye(3))
+    words = "one choice is better by less than single precision"
+    yield Case("qubo_exact", "T53", words, {"q": hair}, {}, ("7",))
+    yield Case("qubo_1flip", "T53", words, {"q": hair, "h0": np.zeros(3, int)}, {}, ("7", "P74"))
+
 
 def _gram() -> Iterator[Case]:
     g = symmetric("gram", 4)
@@ -94,5 +109,13 @@ def _allocate() -> Iterator[Case]:
     same = {"loss": np.array([[0.0, 1.0]] * 3), "size": np.array([[2.0, 1.0]] * 3)}
     yield Case("bit_alloc_exact", "T8", "equal losses: the smallest choice",
                {**same, "budget": np.asarray(5.0)}, {}, ("C7", "P51"))  # fmt: skip
+    hair = {
+        "loss": np.array([[0.0, 1.0], [0.0, 1.0 - 2.0**-40]]),
+        "size": np.array([[3.0, 1.0]] * 2),
+    }
+    for budget, words in ((4.0, "losses differ by less than single precision"),
+                          (4.0 - 2.0**-40, "the budget is missed by less than that")):  # fmt: skip
+        yield Case("bit_alloc_exact", "T53", words, {**hair, "budget": np.asarray(budget)}, {},
+                   ("8", "P51"))  # fmt: skip
     flat = {"loss": np.zeros((2, 3)), "size": size[:2], "budget": np.asarray(100.0)}
     yield Case("bit_alloc_exact", "T8", "no choice costs anything", flat, {}, ("C7", "8"))

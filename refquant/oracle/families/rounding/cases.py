@@ -67,3 +67,9 @@ def border_cases() -> Iterator[Case]:
         },
         {}, ("P66", "1.4"),
     )  # fmt: skip
+    hair = np.array([2.0**-40, -(2.0**-40), 2.0**-44, 0.0])
+    yield Case(
+        "border_round", "T53", "fractions a hair above, below and at the border",
+        {"u": 0.25 + hair + np.array([[0.0], [-3.0], [64.0]]), "border": np.full((3, 4), 0.25)},
+        {}, ("1.1", "D1"),
+    )  # fmt: skip
