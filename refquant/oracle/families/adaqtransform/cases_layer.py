@@ -106,12 +106,35 @@ def forward_cases() -> Iterator[Case]:
     grids = {"n_w": -3, "p_w": 3, "n_x": -4, "p_x": 3}
     yield Case(op, "T8", "narrow weights, signed inputs", few_bits("1.2", False),
                {"case": "1.2", **grids}, ("15.1", "D32"))  # fmt: skip
+    for case in ("1.2", "2.3"):
+        yield Case(op, "T8", f"{case}, three of everything", equal(case), {"case": case, **SMALL},
+                   ("15.1",))  # fmt: skip
+        wide = {"case": case, "n_w": -4, "p_w": 3, "n_x": -2, "p_x": 1}
+        yield Case(op, "T8", f"{case}, other levels", few_bits(case, False), wide,
+                   ("15.1",))  # fmt: skip
+    yield Case(op, "T24", "1.1, a hair from whole numbers and ties", beside(), SMALL, ("15.1",))
     for case in ("1.1", "1.2"):
         yield Case(op, "T8", f"{case}, NaN and infinities", wild(case), {"case": case, **SMALL},
                    ("1.4",))  # fmt: skip
     for case in ("1.1", "1.2", "2.3"):
         yield Case(op, "REAL", f"{case}, any numbers", any_bits(case), {"case": case, **SMALL},
                    ("15.1", "15.4"))  # fmt: skip
+
+
+def equal(case: str) -> Arrays:
+    """Three of everything: outputs, inputs, columns."""
+    given = few_bits(case, live=True)
+    cut = {name: v[:3, :3] if v.ndim == 2 else v for name, v in given.items()}
+    return cut | {"x": given["x"][:3, 1:4]}
+
+
+def beside() -> Arrays:
+    """Weights and inputs a hair from whole numbers and ties."""
+    hair = np.array([[1.0, -1.0, 1.0, -1.0]] * 3) * 2.0**-18
+    given = few_bits("1.1", live=False)
+    w = given["s_w"][:, None] * (np.array([0.0, -1.0, 1.0, -2.0]) - hair)
+    x = 0.5 * (np.array([0.5, 1.5, 2.5, 1.0]) + hair[:1]).T * np.ones((4, 5))
+    return given | {"w": w, "x": x}
 
 
 def gradient() -> Array:
@@ -141,18 +164,30 @@ def backward_cases() -> Iterator[Case]:
         yield Case(op, "T8", f"{case}, NaN and infinities", wild(case) | d_y,
                    {"case": case, **SMALL}, ("1.4",))  # fmt: skip
     yield from edge_cases(d_y)
+    for case in ("1.2", "2.3"):
+        yield Case(op, "T8", f"{case}, three of everything",
+                   equal(case) | {"d_y": gradient()[:, :3]}, {"case": case, **SMALL},
+                   ("15.2",))  # fmt: skip
+        wide = {"case": case, "n_w": -4, "p_w": 3, "n_x": -2, "p_x": 1}
+        yield Case(op, "T8", f"{case}, other levels", few_bits(case, True) | d_y, wide,
+                   ("15.2",))  # fmt: skip
     for case in ("1.1", "1.2", "tied", "2.1", "2.3"):
         given = any_bits(case) | {"d_y": real(("d_y",), (3, 5))}
         yield Case(op, "REAL", f"{case}, any numbers", given, {"case": case, **SMALL}, ("15.2",))
 
 
-def edge_cases(d_y: dict[str, Any]) -> Iterator[Case]:
+def at_edge(case: str) -> Arrays:
     """alpha exactly where h is saturated, in double precision."""
-    given = few_bits("1.1", True)
+    given = few_bits(case, True)
     ends = given["alpha"].copy()
     ends[:, 0], ends[:, 1] = LN11, -LN11
     inner = np.array([-0.25, -0.5, -0.75, 0.5]) * np.ones((3, 1))
-    given |= {"alpha": ends, "w": given["s_w"][:, None] * inner}
+    return given | {"alpha": ends, "w": given["s_w"][:, None] * inner}
+
+
+def edge_cases(d_y: dict[str, Any]) -> Iterator[Case]:
+    """Both sides of the clip of h."""
+    given = at_edge("1.1")
     for edge in ("inclusive", "strict"):
         yield Case("adaqt_backward", "T53", f"alpha = ln 11, {edge}", given | d_y,
                    {"edge": edge, **SMALL}, ("D37",))  # fmt: skip

@@ -10,7 +10,7 @@ from refquant.oracle.case import Case
 from refquant.oracle.draw import codes, dyadic
 from refquant.oracle.exact.tracked import Ledger
 from refquant.oracle.families import adam_state
-from refquant.oracle.families.adaqtransform.cases_layer import SMALL, few_bits, real
+from refquant.oracle.families.adaqtransform.cases_layer import SMALL, at_edge, few_bits, real
 from refquant.oracle.families.adaqtransform.ops_step import LEARNT, STEP
 
 STEPS = 12
@@ -35,6 +35,18 @@ def step_cases() -> Iterator[Case]:
         ):
             here = {**given, **state, "indices": np.array(batch), "t": np.asarray(t)}
             yield Case("adaqt_step", "T8", f"{case}: {words}", here, attrs, EVERYTHING)
+        for words, option in (
+            ("other levels", {"n_w": -4, "p_w": 3, "n_x": -2, "p_x": 1}),
+            ("unrounded mask, other constants of Adam",
+             {"mask": "unrounded", "beta1": 0.75, "beta2": 0.9375, "eps": 0.0625}),
+        ):  # fmt: skip
+            yield Case("adaqt_step", "T8", f"{case}: {words}", here, {**attrs, **option},
+                       EVERYTHING)  # fmt: skip
+        ends = at_edge("1.1" if case == "adaqt" else case)
+        ends = {name: ends[name] for name in ("w", "alpha")}
+        for edge in ("inclusive", "strict"):
+            yield Case("adaqt_step", "T53", f"{case}: alpha at ln 11, {edge}",
+                       {**here, **ends}, {**attrs, "edge": edge}, EVERYTHING)  # fmt: skip
     yield from trajectory("adaqt")
     yield from trajectory("2.2")
 

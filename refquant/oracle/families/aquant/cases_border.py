@@ -164,6 +164,18 @@ def fuse_cases() -> Iterator[Case]:
             yield Case("border_fuse", "REAL", f"{order}, {kind.get('scale', 'outer')}, three taps",
                        real_given, {"fuse": order, **kind}, clauses)  # fmt: skip
     yield Case("border_fuse", "T8", "no weights: all are 1", {"p": p}, {"bound": "clip"}, ("13.3",))
+    given = square("fuse")
+    for order in FUSES[1:]:
+        yield Case("border_fuse", "T8", f"{order}, all sizes equal, far beyond both ends", given,
+                   {"fuse": order, "bound": "clip"}, ("13.3", "P71"))  # fmt: skip
+        yield Case("border_fuse", "REAL", f"{order}, kappa 1.25", drawn,
+                   {"fuse": order, "kappa": 1.25}, ("13.3", "D16"))  # fmt: skip
+
+
+def square(key: str) -> dict[str, Array]:
+    """All sizes 2; weights that carry means above 1 in one channel, below 0 in the other."""
+    p = dyadic((key, "square"), (2, 2, 2, 2), 3, 4)
+    return {"p": p, "fusion": np.array([[3.5, 1.5], [-2.0, 0.5]])}
 
 
 def fuse_backward_cases() -> Iterator[Case]:
@@ -189,6 +201,16 @@ def fuse_backward_cases() -> Iterator[Case]:
         given = {"p": p[:, :, :1], "d_border": dyadic(("fuse", "one"), (2, 2, 1, 2), 3, 1)}
         yield Case("border_fuse_backward", "T8", f"{order}, one tap", given,
                    {"fuse": order, "bound": "clip"}, ("P67",))  # fmt: skip
+    given = square("fuse") | {"d_border": dyadic(("fuse", "square"), (2, 2, 1, 2), 3, 1) + 0.25}
+    for order, mask in itertools.product(FUSES[1:], ("closed", "open")):
+        attrs = {"fuse": order, "bound": "clip", "border_mask": mask}
+        yield Case("border_fuse_backward", "T8", f"{order}, {mask}, all sizes equal", given, attrs,
+                   ("13.4", "P71"))  # fmt: skip
+    for order in FUSES[1:]:
+        d_border = real(("fuse", "kappa d"), (2, 2, 1, 4), 1.0)
+        yield Case("border_fuse_backward", "REAL", f"{order}, kappa 1.25",
+                   drawn | {"d_border": d_border}, {"fuse": order, "kappa": 1.25},
+                   ("13.4", "D16"))  # fmt: skip
     given = {"p": drawn["p"], "d_border": real(("fuse", "real d"), (2, 2, 1, 4), 1.0)}
     yield Case("border_fuse_backward", "REAL", "inner sigmoid, no weights: all are 1", given,
                {"scale": "inner"}, ("13.4", "D16"))  # fmt: skip

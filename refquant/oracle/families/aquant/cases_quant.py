@@ -108,6 +108,10 @@ def grid_cases() -> Iterator[Case]:
     given = few_bits((2, 3, 1, 1), 1)
     yield Case("aquant_quant", "T8", "a fully connected layer, linear border", given, EXACT,
                ("13.3", "D16"))  # fmt: skip
+    equal = few_bits((2, 2, 2, 2)) | weights(2, 2)
+    for fuse in ("bound_fuse", "fuse_bound"):
+        yield Case("aquant_quant", "T8", f"{fuse}, all sizes equal", equal,
+                   {"fuse": fuse, **EXACT}, ("13.3", "D16"))  # fmt: skip
     for exponent in (-100, 60):
         scaled = {"x": np.ldexp(given["x"], exponent), "s": np.ldexp(given["s"], exponent)}
         yield Case("aquant_quant", "T8", f"everything times 2^{exponent}: the same levels",
@@ -186,7 +190,13 @@ def special_backward_cases() -> Iterator[Case]:
     for option in ({"grad_scale": 0.125}, {"detach_border_input": True, "gate": "support"}):
         yield Case("aquant_quant_backward", "T8", f"one tap, linear, {next(iter(option))}",
                    given, EXACT | option, ("13.4", "C21", "D39"))  # fmt: skip
+    equal = few_bits((2, 2, 2, 2)) | weights(2, 2) | {"d_x_hat": gradient((2, 4, 2))}
+    for fuse in ("bound_fuse", "fuse_bound", "centred"):
+        yield Case("aquant_quant_backward", "T8", f"{fuse}, all sizes equal", equal,
+                   {"fuse": fuse, **EXACT}, ("13.4", "D23"))  # fmt: skip
     kinds: tuple[dict[str, Any], ...] = (
+        {"kappa": 1.25},
+        {"fuse": "centred", "kappa": 1.25, "scale": "inner", "n": -2, "p": 1},
         {},
         {"scale": "inner", "gate": "support"},
         {"fuse": "fuse_bound", "a": 0.6},

@@ -47,8 +47,19 @@ def step_cases() -> Iterator[Case]:
         (12, given, "support gate", {"gate": "support"}),
         (12, given, "detached, open", {"detach_border_input": True, "border_mask": "open"}),
         (10, given, "bound after the mean", {"fuse": "fuse_bound"}),
+        (12, given, "centred, unrounded mask", {"fuse": "centred", "mask": "unrounded"}),
+        (12, given, "signed levels", {"n": -4, "p": 3}),
+        (12, given, "other constants of Adam", {"beta1": 0.75, "beta2": 0.9375, "eps": 0.0625}),
     ):
         yield Case("aquant_step", "T8", words, {**start, "t": np.asarray(t)}, attrs | option,
+                   EVERYTHING)  # fmt: skip
+    alone = {k: v for k, v in given.items() if not k.endswith("fusion")}
+    for words, start, option in (
+        ("every tap its own border", alone, {"fuse": "none", "bound": "clip"}),
+        ("sigmoid, outer, kappa 1.25", given, {"kappa": 1.25, "bound": "sigmoid"}),
+        ("sigmoid, inner", given, {"scale": "inner", "bound": "sigmoid"}),
+    ):
+        yield Case("aquant_step", "T8", words, {**start, "t": np.asarray(12)}, attrs | option,
                    EVERYTHING)  # fmt: skip
     yield from trajectory()
 
