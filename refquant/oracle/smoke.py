@@ -1,51 +1,109 @@
-"""Choose the smoke tier: few small cases that catch as much as possible.
+"""Choose the smoke tier: few small cases that catch as much as possible, unlisted bugs too.
 
-Greedy cover. Until every variant that any case catches is caught, or the size is used up, take the
-case that catches most new variants for its bytes; then give every op that has none its smallest
-case. Ties go to the earlier case, so the choice depends on the corpus and the catalogue alone.
+Cases that catch every known variant once, and just so, catch few unknown ones. Hence what a case is
+worth, of its own op alone, as everything here:
+
+    a variant that k chosen cases catch already                           AGAIN^k
+    an attribute's value, a clause, a tier, an optional input there or
+    left out, that no chosen case shows                                   SHOWN
+
+The case that is worth most for its bytes is taken, until none fits any more; of equals, the earlier
+one, so the choice depends on corpus and catalogue alone. Choosing by a random half of the variants
+catches 87 % of the other half, a plain cover of the same size 78 %: AGAIN and SHOWN are from there.
 """
 
+from collections import Counter
 from functools import partial
 
 from refquant.oracle.build import Built
 from refquant.oracle.judge import first_failure
+from refquant.oracle.op import Op
 from refquant.oracle.pack import pack
 from refquant.oracle.registry import ops, variants
 from refquant.oracle.tiers import FORMATS
 
 MAX_BYTES = 100_000
+AGAIN, SHOWN = 0.2, 0.3
+Shows = dict[str, frozenset[str]]
 
 
 def smoke(families: list[list[Built]]) -> list[str]:
     """Return the ids of the chosen cases, of the cases of each op, in the order of the corpus."""
-    items = [item for cases in families for item in cases]
-    size = {item.case.id: len(pack(item.case.op, [item])) for item in items}
-    caught = {item.case.id: set[str]() for item in items}
-    for cases in families:
-        for item in cases:
-            caught[item.case.id] = catches(item)
-    chosen: list[str] = []
-    left, used = set[str]().union(*caught.values()), 0
-    while left:
-        best = max(caught, key=lambda i: len(caught[i] & left) / size[i])
-        if used + size[best] > MAX_BYTES or not caught[best] & left:
-            break
-        chosen.append(best)
-        left -= caught[best]
-        used += size[best]
-    for cases in families:
-        if cases and not any(item.case.id in chosen for item in cases):
-            chosen.append(min((item.case.id for item in cases), key=lambda i: size[i]))
-    return [item.case.id for item in items if item.case.id in set(chosen)]
+    shelves = [Shelf(cases) for cases in families if cases]
+    used, chosen = 0, set[str]()
+    while True:
+        fits = [s for s in shelves if s.best(MAX_BYTES - used) is not None]
+        if not fits:
+            return [i.case.id for cases in families for i in cases if i.case.id in chosen]
+        shelf = max(fits, key=lambda s: s.worth)
+        used += shelf.take(chosen)
 
 
-def catches(item: Built) -> set[str]:
+class Shelf:
+    """The cases of one op, what each catches and shows, and what the chosen ones do.
+
+    Attributes
+    ----------
+    worth : float
+        Of the best case that fits, for each of its bytes.
+    """
+
+    def __init__(self, cases: list[Built]) -> None:
+        op = ops()[cases[0].case.op]
+        self.left = [item.case.id for item in cases]
+        self.catches: Shows = {item.case.id: catches(op, item) for item in cases}
+        self.shows: Shows = {item.case.id: shows(op, item) for item in cases}
+        whole = len(pack(op.name, cases))
+        self.size = {item.case.id: len(pack(op.name, [*cases, item])) - whole for item in cases}
+        self.names = whole - sum(self.size.values())  # of inputs and outputs, once
+        self.caught, self.shown = Counter[str](), set[str]()
+        self.worth, self._best = 0.0, ""
+
+    def bytes_of(self, case: str) -> int:
+        """How much larger the tier becomes."""
+        return self.size[case] + (0 if self.shown else self.names)
+
+    def value(self, case: str) -> float:
+        """See the table above."""
+        found = sum(AGAIN ** self.caught[variant] for variant in self.catches[case])
+        return found + SHOWN * len(self.shows[case] - self.shown)
+
+    def best(self, room: int) -> str | None:
+        """Return the case worth most for its bytes of those that fit; None if none does."""
+        if not self._best or self.bytes_of(self._best) > room:
+            fits = [case for case in self.left if self.bytes_of(case) <= room]
+            if not fits:
+                return None
+            self._best = max(fits, key=lambda case: self.value(case) / self.bytes_of(case))
+            self.worth = self.value(self._best) / self.bytes_of(self._best)
+        return self._best
+
+    def take(self, chosen: set[str]) -> int:
+        """Move the best case among the chosen ones; return its bytes."""
+        case, size = self._best, self.bytes_of(self._best)
+        chosen.add(case)
+        self.left.remove(case)
+        self.caught.update(self.catches[case])
+        self.shown |= self.shows[case]
+        self._best = ""
+        return size
+
+
+def catches(op: Op, item: Built) -> frozenset[str]:
     """Return the ids of the variants that fail a case."""
-    op, form = ops()[item.case.op], FORMATS["float64"]
-    found = set()
-    for variant in variants():
-        if variant.op != op.name or variant.equivalent:
-            continue
-        if first_failure(op, [item], partial(op.plain, exchanged=variant.parts), form):
-            found.add(variant.id)
-    return found
+    form = FORMATS["float64"]
+    return frozenset(
+        variant.id
+        for variant in variants()
+        if variant.op == op.name
+        and not variant.equivalent
+        and first_failure(op, [item], partial(op.plain, exchanged=variant.parts), form)
+    )
+
+
+def shows(op: Op, item: Built) -> frozenset[str]:
+    """Return what a case is an example of."""
+    attrs = op.resolve(item.case.attrs)
+    values = [f"{attr.name}={attrs[attr.name]}" for attr in op.attrs if attr.choices]
+    inputs = [f"{t.name}: {t.name in item.case.inputs}" for t in op.inputs if t.optional]
+    return frozenset((item.case.tier, *item.case.clauses, *values, *inputs))
