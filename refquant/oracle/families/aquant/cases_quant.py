@@ -195,14 +195,14 @@ def special_backward_cases() -> Iterator[Case]:
         yield Case("aquant_quant_backward", "T8", f"{fuse}, all sizes equal", equal,
                    {"fuse": fuse, **EXACT}, ("13.4", "D23"))  # fmt: skip
     kinds: tuple[dict[str, Any], ...] = (
-        {"kappa": 1.25},
-        {"fuse": "centred", "kappa": 1.25, "scale": "inner", "n": -2, "p": 1},
         {},
         {"scale": "inner", "gate": "support"},
         {"fuse": "fuse_bound", "a": 0.6},
         {"fuse": "centred", "border_mask": "open"},
         {"fuse": "none", "mask": "unrounded"},
         {"fuse": "none", "a": 0.3, "bound": "clip"},
+        {"kappa": 1.25},
+        {"fuse": "centred", "kappa": 1.25, "scale": "inner", "n": -2, "p": 1},
     )
     for i, kind in enumerate(kinds):
         given = any_bits((2, 2, 3, 2), f"back {i}") | {"d_x_hat": real(("back", i), (2, 6, 2), 1.0)}
