@@ -3,11 +3,10 @@
 from itertools import permutations
 from typing import Any
 
-import numpy as np
 import pytest
 
 from refquant.oracle import corpus
-from refquant.oracle.judge import judge
+from refquant.oracle.judge import first_failure
 from refquant.oracle.op import Attr, Op
 from refquant.oracle.registry import ops
 from refquant.oracle.tiers import FORMATS
@@ -22,8 +21,8 @@ SAME: dict[str, set[frozenset[Any]]] = {
     "after": {frozenset({"refuse", "hold"}), frozenset({"refuse", "continue"})},
     # the same number but for roundings
     "alpha_init": {frozenset({"ratio", "quotient"})},
-    # the first step is 1, so that the last one is the number of steps
-    "arrive": set(),
+    # of the grid only the largest code counts
+    "lsq_init.grid": {frozenset({"affine", "unsigned"}), frozenset({"signed", "narrow"})},
 }
 # The case of a layer shows in which inputs it has; in these the same inputs give the same outputs.
 BY_INPUTS = {"adaqt.case", "adaqt_backward.case", "adaqt_step.case"}
@@ -42,10 +41,10 @@ def test_every_attribute_varies(op: Op, attr: Attr) -> None:
     assert [choice for choice in attr.choices if choice not in found] == []
 
 
-@pytest.mark.parametrize(("op", "attr"), [pair for pair in ALL if pair[1].choices])
+@pytest.mark.parametrize(("op", "attr"), [p for p in ALL if p[1].choices])
 def test_every_choice_differs_from_every_other(op: Op, attr: Attr) -> None:
     """Reading a choice as another fails a case that has it."""
-    same = SAME.get(attr.name, set())
+    same = SAME.get(f"{op.name}.{attr.name}", SAME.get(attr.name, set()))
     for mine, other in permutations(attr.choices, 2):
         if f"{op.name}.{attr.name}" in BY_INPUTS or frozenset({mine, other}) in same:
             continue
@@ -56,13 +55,7 @@ def told(op: Op, name: str, mine: Any, other: Any) -> bool:
     """Whether some case fails when its value of an attribute is read as another."""
 
     def misread(inputs: Any, attrs: Any) -> Any:
-        try:
-            return op.plain(inputs, {**attrs, name: other})
-        except (ValueError, KeyError, IndexError, ZeroDivisionError, TypeError):
-            return {tensor.name: np.zeros(()) + np.nan for tensor in op.outputs}
+        return op.plain(inputs, {**attrs, name: other})
 
-    return any(
-        bool(judge(op, item, misread, FORMATS["float64"]))
-        for item in corpus.load(op.name)
-        if op.resolve(item.case.attrs)[name] == mine
-    )
+    mine_only = (i for i in corpus.load(op.name) if op.resolve(i.case.attrs)[name] == mine)
+    return first_failure(op, mine_only, misread, FORMATS["float64"]) is not None

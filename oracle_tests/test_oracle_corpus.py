@@ -124,7 +124,41 @@ ELEMENTWISE = {
     "round_schedule": 1.0,
     "qdrop_mix": 0.0,
 }
+
+
+def _of_batch_norm(x: Any, attrs: Any) -> Any:
+    """|gamma / sd| (|x| + |mean|) + |beta|: x - mean cancels, and so does the sum with beta."""
+    gamma, beta, mean, var = (
+        x[name].reshape(-1, *[1] * (x["x"].ndim - 2)) for name in ("gamma", "beta", "mean", "var")
+    )
+    scale = np.abs(gamma) / np.sqrt(var + attrs["eps"])
+    return scale * (np.abs(x["x"]) + np.abs(mean)) + np.abs(beta)
+
+
+def _of_mix(x: Any, attrs: Any) -> Any:
+    """|share x| + |(1 - share) x_q|."""
+    return np.abs(x["share"] * x["x"]) + np.abs((1 - x["share"]) * x["x_q"])
+
+
+def _of_polynomial(x: Any, attrs: Any) -> Any:
+    """|b2 u^2| + |b1 u| + |b0|."""
+    b0, b1, b2 = (np.abs(x.get(n, 0 * x["b0"]))[None, :, :, None] for n in ("b0", "b1", "b2"))
+    return b2 * x["u"] ** 2 + b1 * np.abs(x["u"]) + b0
+
+
+# Elementwise ops that add and subtract products of their inputs, and the sum of the magnitudes.
+SUMS = {"bn_infer": _of_batch_norm, "amixup": _of_mix, "border_poly": _of_polynomial}
 FOUR_ULP = 8.0  # in units of the roundoff of float32, 2^-24, at the low end of a binade
+
+
+@pytest.mark.parametrize("op", SUMS)
+def test_sums_of_a_few_products_stay_within_four_ulp_of_their_terms(op: str) -> None:
+    """A chain of at most eight roundings, of each of two or three terms."""
+    for item in corpus.load(op):
+        for golden in item.outputs.values():
+            if golden.error is not None:
+                terms = SUMS[op](item.case.inputs, ops()[op].resolve(item.case.attrs))
+                assert (golden.error <= FOUR_ULP * terms).all(), item.case.purpose
 
 
 @pytest.mark.parametrize("op", ELEMENTWISE)

@@ -151,7 +151,10 @@ OPS = (
         "d_s_d = sum d_w_hat levels (2.2, 2.3)\n"
         "d_s_w = sum d_w_hat s_d M (-w / s_w^2) (2.1, 2.3)\n"
         "d_s_w = sum d_w_hat (levels - M w / s_w) (tied, 1.2, qat);  d_w = d_w_hat M (qat)\n"
-        "d_x_hat = (xi w_hat)^T d_y;  d_x = d_x_hat M_x;  d_s_x = sum d_x_hat (q - M_x x / s_x)",
+        "d_x_hat = (xi w_hat)^T d_y;  d_x = d_x_hat M_x;  d_s_x = sum d_x_hat (q - M_x x / s_x)\n"
+        "M = [n_w <= v <= p_w]: v = floor(w / s_w) + h(alpha), or (1.2, qat) rint(w / s_w), and\n"
+        "  with mask unrounded w / s_w;  M_x likewise;  0 for NaN and infinities, left out if 0\n"
+        "learnt: alpha but in 1.2 and qat;  s_w but in 1.1 and 2.2;  s_d in 2.2 and 2.3;  w in qat",
         inputs=(*INPUTS, Tensor("d_y", "float", "(c_out, l)", "gradient of the output")),
         outputs=(
             Tensor("d_xi", "float", "like xi", "gradient of xi"),

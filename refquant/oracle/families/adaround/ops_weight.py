@@ -106,7 +106,8 @@ OPS = (
         formula="f = w / s - floor(w / s);  alpha = log((1 + 10 f) / (11 - 10 f)),\n"
         "  -ln 11 at f = 0\n"
         "quotient: -log(1.2 / (f + 0.1) - 1)\n"
-        "clipped: log(y / (1 - y)), y = (clip(f, 1e-4, 1 - 1e-4) + 0.1) / 1.2",
+        "clipped: log(y / (1 - y)), y = (clip(f, 1e-4, 1 - 1e-4) + 0.1) / 1.2\n"
+        "f = 0 for NaN, infinities and weights too large to have a fraction",
         inputs=(W, S),
         outputs=(Tensor("alpha", "float", "like w", "in [-ln 11, ln 11]; at f = 1/2 exactly 0"),),
         attrs=(INIT,),

@@ -47,8 +47,8 @@ def step_cases() -> Iterator[Case]:
         (12, given, "support gate", {"gate": "support"}),
         (12, given, "detached, open", {"detach_border_input": True, "border_mask": "open"}),
         (10, given, "bound after the mean", {"fuse": "fuse_bound"}),
-        (12, given, "centred, unrounded mask", {"fuse": "centred", "mask": "unrounded"}),
-        (12, given, "signed levels", {"n": -4, "p": 3}),
+        (16, given, "centred, unrounded mask", {"fuse": "centred", "mask": "unrounded"}),
+        (12, given, "signed levels", {"n": -2, "p": 1}),
         (12, given, "other constants of Adam", {"beta1": 0.75, "beta2": 0.9375, "eps": 0.0625}),
     ):
         yield Case("aquant_step", "T8", words, {**start, "t": np.asarray(t)}, attrs | option,

@@ -219,7 +219,8 @@ OPS = (
         name="border_bound_backward",
         says="The gradient through the bound of the border.",
         formula="outer: D = kappa sigma (1 - sigma);  inner: D = kappa E (1 - E);  clip: D = 1\n"
-        "0 outside the closed interval in which the clip is idle, if closed;  d_p = d_e D",
+        "border_mask closed: D = 0 where the clip of outer and clip is not idle (its ends are);\n"
+        "open: never;  d_p = d_e D",
         inputs=(
             Tensor("p", "float", "any", "border less 1/2, unbounded"),
             Tensor("d_e", "float", "like p", "gradient of the borders"),
@@ -237,7 +238,8 @@ OPS = (
         says="Bound the borders and share them among the taps of a channel.",
         formula="none: B = E;  bound_fuse: B = clip(mean_j fusion_j E_j, 0, 1)\n"
         "fuse_bound: B = bound(mean_j fusion_j P_j)\n"
-        "centred: B = clip(1/2 + mean_j fusion_j (E_j - 1/2), 0, 1);  one tap: B = E",
+        "centred: B = clip(1/2 + mean_j fusion_j (E_j - 1/2), 0, 1);  mean_j: sum over taps / k\n"
+        "one tap (k = 1): B = E, without fusion weights: giving them is an error",
         inputs=(P, WEIGHTS),
         outputs=(BORDER,),
         attrs=(FUSE, *BOUND),
@@ -249,9 +251,12 @@ OPS = (
     Op(
         name="border_fuse_backward",
         says="The gradients through fusion and bound.",
-        formula="bound_fuse: GF = d_border [0 <= F <= 1];  d_p_j = GF fusion_j / k D(P_j)\n"
+        formula="D: slope of border_bound_backward;  none, and k = 1: d_p = d_border D(P)\n"
+        "F: the mean of border_fuse before its clip;  bound_fuse and centred:\n"
+        "GF = d_border [0 <= F <= 1], or (open) d_border;  d_p_j = GF fusion_j / k D(P_j)\n"
         "d_fusion_j = sum_{n,l} GF E_j / k  (centred: E_j - 1/2)\n"
-        "fuse_bound: GQ = d_border D(Q);  d_p_j = GQ fusion_j / k;  d_fusion_j = sum GQ P_j / k",
+        "fuse_bound: Q = mean_j fusion_j P_j;  GQ = d_border D(Q);  d_p_j = GQ fusion_j / k;\n"
+        "  d_fusion_j = sum GQ P_j / k",
         inputs=(P, WEIGHTS, Tensor("d_border", "float", "like border", "gradient of the border")),
         outputs=(
             Tensor("d_p", "float", "like p", "gradient of P"),

@@ -81,7 +81,8 @@ OPS = (
         says="Quantize a layer's patches, rounding up where the fraction exceeds a learnt border.",
         formula="u = x / s;  P = b2 u^2 + b1 u + b0;  B: border_fuse of P\n"
         "r = floor(u) + [u - floor(u) > B];  v = u + a (r - u);  levels = clip(v, n, p)\n"
-        "x_hat = s levels;  NaN: level 0;  B sees NaN and the infinities as 0, n and p",
+        "x_hat = s levels;  NaN: level 0;  B sees NaN and +-inf as 0, p and n\n"
+        "the comparison is exact: for -1/2 < u < 0, where u - floor(u) rounds, it is u > B - 1",
         inputs=(X, S, *PARAMS),
         outputs=(
             Tensor("x_hat", "float", "like x", "quantized and dequantized input"),

@@ -78,7 +78,9 @@ OPS = (
         formula="q = rint(u), r = q - u, S_i = sum_j r_ij;  rint|S_i| elements of the sign of S_i\n"
         "are flipped against it, largest |r| first;  each channel with S_i != 0 offers its last\n"
         "flipped element, back, if the flips reached |S_i|, else the next one, the same way;\n"
-        "T = sum r;  the rint|T| offers of largest |r| against the sign of T are taken;  clip",
+        "T = sum r;  the rint|T| offers of largest |r| against the sign of T are taken;  clip\n"
+        "of equal |r| the first;  u >= p is passed over for flips up, u <= n for flips down;\n"
+        "no offer if no element is left;  NaN: 0, infinities: an end, with r = 0, never flipped",
         inputs=(Tensor("u", "float", "(v, c, k)", "v vectors in units of the step"),),
         outputs=(
             Tensor("q", "int", "like u", "levels, clipped to [n, p]"),

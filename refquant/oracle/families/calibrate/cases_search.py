@@ -47,6 +47,8 @@ def search_cases() -> Iterator[Case]:
     for divisor in ("p", "amct"):
         attrs = {"id": "fro", "bits": 3, "divisor": divisor}
         yield Case("mse_search", "REAL", f"divisor {divisor}", {"x": x}, attrs, ("3.2", "D3"))
+        yield Case("mse_search", "REAL", f"divisor {divisor}, the lower end larger",
+                   {"x": -np.abs(x)}, attrs, ("3.2", "D3"))  # fmt: skip
     attrs = {"id": "grid100_1d", "bits": 3, "p": 2.0}
     yield Case("mse_search", "REAL", "the exponent is given", {"x": x}, attrs, ("3.2", "D3"))
     zero = {"x": np.zeros((2, 3))}

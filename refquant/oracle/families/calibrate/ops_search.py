@@ -106,7 +106,8 @@ OPS = (
         "grid100_1d, fro: (-T f, T f), f = i/100, i = 1..100, T = max|x|; an end without data: 0\n"
         "grid100_2d: s = (max - min) f / (2^bits - 1) with every z, z fastest\n"
         "ifmr: f = 0.70, 0.71 .. 1.30 of the 0.999999 quantile (affine: of hi alone)\n"
-        "then s, z as of range_to_qparams",
+        "then s, z as of range_to_qparams\n"
+        "fro: signed and narrow grids;  grid100_2d: affine (grid100_1d where x has no two signs)",
         inputs=(X,),
         outputs=(
             STEP,

@@ -30,7 +30,7 @@ OPS = (
         says="Quantise probabilities to powers of the square root of two.",
         formula="r = rint(-2 log2(x / scale));  zero = [r >= 2^b], where x = 0 too\n"
         "codes = clip(r, 0, 2^b - 1);  y = scale 2^(-codes / 2), or 0 where zero\n"
-        "NaN is decoded to 0, an infinity to scale",
+        "NaN: zero is true, the code 2^b - 1, y = 0;  an infinity, and all above scale: the code 0",
         inputs=(
             Tensor("x", "float", "any", "values >= 0, usually in (0, 1]"),
             Tensor("scale", "float", "()", "the largest level, units of x"),

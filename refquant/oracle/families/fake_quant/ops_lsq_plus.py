@@ -79,7 +79,10 @@ INTEGER = (
     "Z = rint(zero_point);  r = rint(x / s) + Z;  q = clip(r, 0, 2^b - 1);  y = s (q - Z)\n"
     "NaN is quantised like 0; Z may lie outside the codes"
 )
-REAL = "v = (x - offset) / s;  q = clip(rint(v), n, p);  y = s q + offset;  n, p: ends of the codes"
+REAL = (
+    "v = (x - offset) / s;  q = clip(rint(v), n, p);  y = s q + offset;  n, p: ends of the codes\n"
+    "NaN is quantised like x = 0, an infinity to an end"
+)
 
 OPS = (
     Op(
@@ -127,7 +130,8 @@ OPS = (
     Op(
         name="lsqplus_real_backward",
         says="Gradients of `lsqplus_real` with respect to x, s and the offset.",
-        formula=f"{REAL}\nM = [n <= rint(v) <= p], 0 for NaN and infinities;  d_x = d_y M\n"
+        formula=f"{REAL}\nM = [n <= rint(v) <= p], 0 for NaN and infinities, which leave M v out;\n"
+        "d_x = d_y M\n"
         "d_s = grad_scale sum d_y (q - M v);  d_offset = grad_scale sum d_y (1 - M)",
         inputs=(X, STEP, OFFSET, D_Y),
         outputs=(

@@ -66,7 +66,7 @@ def _backward(clip: Clip) -> Op:
     return Op(
         name=f"{clip.name}_backward",
         says="Pass the gradient strictly inside the clip; not at its ends, and not for NaN.",
-        formula=f"d_x = d_y [{clip.mask}]",
+        formula=f"d_x = d_y where {clip.mask}, else 0, be d_y infinite or NaN",
         inputs=(Tensor("d_y", "float", "like x", "dL/dy"), X),
         outputs=(Tensor("d_x", "float", "like x", "dL/dx"),),
         clauses=("4.3",),

@@ -118,6 +118,9 @@ def asoftmax_cases() -> Iterator[Case]:
                {"bits": 2, "grid": "affine"}, ("11",))  # fmt: skip
     yield Case(both[1], "T8", "a zero point for each channel", channels | back,
                {"bits": 2, "grid": "affine"}, ("11",))  # fmt: skip
+    below = {**few_bits([0, 1]), "w": np.array([[-0.75, -0.875, -0.625, 0.25]] * 2)}
+    yield Case(both[1], "T8", "two candidates, narrow: levels below the lowest", below | back,
+               {"bits": 2, "grid": "narrow"}, ("11",))  # fmt: skip
     high = {"w": np.array([[-202.5, -200.0, -3.0, 0.0, 53.0, 54.75, 55.0, 57.0]]) / 4,
             "s": np.array(0.25), "zero_point": np.array(200),
             "logits": dyadic(("asoftmax", "high"), (1, 8, 2), 4, 3)}  # fmt: skip
