@@ -204,3 +204,30 @@ def test_codes_are_those_of_the_forward(mode):
         codes, x_hat = component.codes(x, params), component.forward(x, params)[0]
     assert np.array_equal(x_hat, (codes - params["zero_point"]) * params["s_x"])
     assert len(np.unique(codes)) == 8
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_beyond_the_saturation_on_either_side_nothing_reaches_the_border(sign):
+    """There D(P) is 0, though 1 - tanh(P / 2)^2 is not yet in float64; elsewhere it is not."""
+    options = BorderOptions()
+    x, params, g = case(options, np.float64)
+    b0 = np.zeros_like(params.b0)
+    b0[1, 2] = sign * 1.001 * options.saturation  # one tap: the mean of all stays inside 0 and 1
+    flat = params._replace(b0=b0, b1=np.zeros_like(b0))
+    flat = flat if flat.b2 is None else flat._replace(b2=np.zeros_like(b0))
+    _, cache = border_forward(x, rule := BorderRule(STEP, LOW, HIGH, 0.3, flat, options))
+    found = border_backward(g, cache, rule).params.b0
+    assert np.array_equal(found == 0.0, b0 != 0.0)
+
+
+def test_numpys_buffer_is_left_as_it_was():
+    before = np.setbufsize(4096)
+    try:
+        with pytest.raises(AttributeError):
+            border_forward(np.ones((1, 1, 1)), None)
+        assert np.getbufsize() == 4096
+        (_, cache, rule), _, g = both(OPTIONS[0], 0.3, np.float32)
+        border_backward(g, cache, rule)
+        assert np.getbufsize() == 4096
+    finally:
+        np.setbufsize(before)
