@@ -135,3 +135,12 @@ def test_the_widest_edge_is_the_patches_of_the_block():
     net = residual()
     task, _ = task_of(net, images(net), CASE_112, unit=1)
     assert task.widest == 4 * 9 * 16 * 8
+
+
+def test_joined_the_tiles_of_the_kernel_count_by_half():
+    """A 3x3 convolution of (4, 4, 4): 4 channels, 16 places, 2 * 2 tiles of float64 numbers."""
+    w = np.random.default_rng(1).normal(size=(2, 4, 3, 3))
+    geometry = Geometry((3, 3), padding=(1, 1, 1, 1))
+    net = Network("one", (4, 4, 4), (conv("a", "input", geometry),), {("a", "w"): w})
+    task, _ = task_of(net, images(net), METHODS["qdrop"])
+    assert (task.widest, task.joined.widest) == (4 * 9 * 16 * 8, 4 * 16 * 2 * 2 * 8 // 2)

@@ -35,6 +35,7 @@ from refquant.layers.geometry import Geometry
 
 G = np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]])  # section 4.1
 BOTH_WAYS = np.kron(G, G)  # along rows and columns at once, (16, 9)
+WEIGHT = 2  # maps that count for the tiles, which are 4, when portions are chosen: rows need images
 Pair = tuple[int, int]
 
 

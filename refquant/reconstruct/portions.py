@@ -6,7 +6,7 @@ the batch stays whole, because the order of its sums is part of the result, and 
 In fast arithmetic patches and products are one node where a kernel computes both (`join`).
 
 A portion is so large that the widest value a sample has on the unit's edges, the patches of some
-convolution where they are made, takes about `BYTES` for all its samples.
+convolution or the tiles of its kernel, takes about `BYTES` for all its samples.
 """
 
 from collections.abc import Collection, Iterator, Mapping

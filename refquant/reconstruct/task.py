@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from refquant._types import Array
+from refquant.kernels.winograd import WEIGHT
 from refquant.losses.reconstruction import reconstruction_loss
 from refquant.methods.setting import Phase, Term
 from refquant.network import join
@@ -123,10 +124,12 @@ class UnitTask:
 
     @cached_property
     def widest(self) -> int:
-        """Bytes that one sample takes on the widest edge of the nodes a step runs."""
+        """Bytes of one sample on the widest edge of a step; a kernel's tiles count by half."""
         one = {edge: value[:1] for edge, value in {**self.inputs, **self.beside}.items()}
         values = forward(self.network, one, self.nodes, self.model.start).values
-        return max(value.nbytes for value in values.values())
+        read = {n.name: n.inputs[0] for n in self.network.nodes if n.op == "patches_product"}
+        tiles = (WEIGHT * values[read[name]].nbytes for name in self.nodes if name in read)
+        return max([*(value.nbytes for value in values.values()), *tiles])
 
     @property
     def quantized_layers(self) -> tuple[str, ...]:
