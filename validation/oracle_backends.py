@@ -1,9 +1,12 @@
 """Write validation/oracle-backends.md: libraries in wide use, held against the oracle.
 
     python -m validation.oracle_backends      (those of torch, jax, onnxruntime that are installed)
+    python -m validation.oracle_backends --compiled            (and PyTorch compiled by inductor)
 
-They are backends like anybody's. What they give never becomes a golden; where they differ from the
-specification, a TOML file says why, and an entry that explains nothing any more is an error.
+Inductor compiles C++ for every kind of inputs, seconds of a core for each: it is asked for apart,
+in the smoke tier and in float32. All are backends like anybody's. What they give never becomes a
+golden; where they differ from the specification, a TOML file says why, and an entry that explains
+nothing any more is an error.
 """
 
 import importlib.util
@@ -16,37 +19,38 @@ from refquant.oracle.report import Report
 
 HERE = Path(__file__).parent
 REPORT = HERE / "oracle-backends.md"
-BACKENDS = (  # package, adapter, files of known differences
-    ("torch", "torch_backend:Eager64", ("torch", "torch64")),
-    ("torch", "torch_backend:Eager32", ("torch", "torch32")),
-    ("torch", "torch_kernels:PyTorch", ("torch_kernels",)),
-    ("jax", "jax_backend:Jax64", ("jax64",)),
-    ("jax", "jax_backend:Jax32", ("jax32",)),
-    ("onnxruntime", "onnxruntime_backend:OnnxRuntime", ("onnxruntime",)),
+BACKENDS = (  # package, adapter, files of known differences, tier
+    ("torch", "torch_backend:Eager64", ("torch", "torch64"), "full"),
+    ("torch", "torch_backend:Eager32", ("torch", "torch32"), "full"),
+    ("torch", "torch_kernels:PyTorch", ("torch_kernels",), "full"),
+    ("jax", "jax_backend:Jax64", ("jax", "jax64"), "quick"),
+    ("jax", "jax_backend:Jax32", ("jax", "jax32"), "quick"),
+    ("onnxruntime", "onnxruntime_backend:OnnxRuntime", ("onnxruntime",), "full"),
 )
+COMPILED = ("torch", "torch_backend:Compiled32", ("torch_compiled",), "smoke")
 HEAD = """# Libraries before the oracle
 
-By `python -m validation.oracle_backends`, in the full tier. Cases
-that a library has no function for are not counted. Goldens never come from here.
+By `python -m validation.oracle_backends`; a tier is a share of the corpus. Cases that
+a library has no function for are not counted. Goldens never come from here.
 ONNX's own node tests are in [onnx-goldens.md](onnx-goldens.md).
 
-| backend | cases | ops | failures | known differences |
-| --- | --- | --- | --- | --- |
+| backend | tier | cases | ops | failures | known differences |
+| --- | --- | --- | --- | --- | --- |
 """
 
 
-def verified(adapter: str, files: tuple[str, ...]) -> tuple[Report, Expected]:
+def verified(adapter: str, files: tuple[str, ...], tier: str) -> tuple[Report, Expected]:
     """The report of one adapter, and what was known before."""
     paths = [HERE / "backends" / f"{name}.toml" for name in files]
     known = Expected(tuple(entry for path in paths for entry in read_expected(path).entries))
-    return oracle.verify(f"validation.backends.{adapter}", "full", xfails=known), known
+    return oracle.verify(f"validation.backends.{adapter}", tier, xfails=known), known
 
 
 def row(report: Report) -> str:
     """A line of the table."""
     ops = sum(count.ran > 0 for count in report.coverage.values())
     counts = f"{report.ran} | {ops} | {len(report.failures)} | {len(report.known)}"
-    return f"| {report.backend} | {counts} |"
+    return f"| {report.backend} | {report.tier} | {counts} |"
 
 
 def findings(report: Report, known: Expected) -> list[str]:
@@ -63,11 +67,12 @@ def findings(report: Report, known: Expected) -> list[str]:
 def main() -> int:
     """Write the page; 1 if anything failed that is not known."""
     rows, parts, failed = [], [], False
-    for package, adapter, files in BACKENDS:
+    chosen = (*BACKENDS, COMPILED) if "--compiled" in sys.argv[1:] else BACKENDS
+    for package, adapter, *how in chosen:
         if importlib.util.find_spec(package) is None:
-            rows.append(f"| {adapter} | not run: no {package} here | | | |")
+            rows.append(f"| {adapter} | not run: no {package} here | | | | |")
             continue
-        report, known = verified(adapter, files)
+        report, known = verified(adapter, *how)
         rows.append(row(report))
         parts += findings(report, known)
         failed = failed or bool(report.failures or report.stale)

@@ -89,7 +89,7 @@ def compiled(forward: Forward) -> Forward:
     torch._dynamo.config.recompile_limit = 10_000  # the default goes back to eager after eight
     torch._dynamo.config.accumulated_recompile_limit = 10_000
     torch._dynamo.config.fail_on_recompile_limit_hit = True
-    return torch.compile(forward, fullgraph=True, dynamic=True)
+    return torch.compile(forward, fullgraph=True)
 
 
 def gradients(forward: Forward, op: str, x: dict[str, Tensor], attrs: Given) -> dict[str, Tensor]:

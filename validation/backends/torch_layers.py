@@ -88,3 +88,4 @@ FORWARD = {
     "average_pool": average_pool,
     "global_average_pool": lambda x, a: {"y": F.adaptive_avg_pool2d(x["x"], 1)},
 }
+EAGER = {"bn_fold": "what torch folds with makes parameters, which dynamo does not take"}
