@@ -104,8 +104,10 @@ OPS = (
         "shrink80, mq80, mq95, omse: ranges (min f, max f), f = 1 - 0.01 i, 80, 80, 95, 90 of\n"
         "  them (omse on signed grids: 50);  shrink80: 0 not forced in, z not clipped\n"
         "grid100_1d, fro: (-T f, T f), f = i/100, i = 1..100, T = max|x|; an end without data: 0\n"
-        "grid100_2d: s = (max - min) f / (2^bits - 1) with every z, z fastest\n"
-        "ifmr: f = 0.70, 0.71 .. 1.30 of the 0.999999 quantile (affine: of hi alone)\n"
+        "grid100_2d: s = (max - min) f / (2^bits - 1) with every z, z fastest; a row of one\n"
+        "  sign as grid100_1d\n"
+        "ifmr: f = 0.70, 0.71 .. 1.30 of percentile_range's ppq at q = 0.999999 (affine: hi\n"
+        "  alone)\n"
         "then s, z as of range_to_qparams\n"
         "fro: signed and narrow grids;  grid100_2d: affine (grid100_1d where x has no two signs)",
         inputs=(X,),
