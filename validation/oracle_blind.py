@@ -89,14 +89,14 @@ def page() -> str:
         "exactly what a variant of the catalogue does, or two.",
         "",
         "Only the first measurement was blind, before cases were added for what it had shown (this "
-        "page as of its first commit): 411 of 436, 94.3 %, 347 by the smoke tier. The smoke tier is "
-        "chosen without a look at these.",
+        "page as of its first commit): 411 of 436, 94.3 %, 347 by the smoke tier. The smoke "
+        "tier is chosen without a look at these.",
         "",
         "## Not caught",
         "",
-        "Some are right: a reciprocal in place of a division, or another order of operations. Some no "
-        "vector can tell: the sign of 2 h - 1 at beta = 1, or whether a level lies on an end of the "
-        "grid, is a matter of one rounding; and fusion weights of one tap are an error.",
+        "Some are right: a reciprocal in place of a division, or another order of operations. "
+        "Some no vector can tell: the sign of 2 h - 1 at beta = 1, or whether a level lies on an "
+        "end of the grid, is a matter of one rounding; and fusion weights of one tap are an error.",
         "",
         "| op | what it does |",
         "|---|---|",
