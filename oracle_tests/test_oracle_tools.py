@@ -106,25 +106,41 @@ def test_a_gallery_is_kept_by_case() -> None:
 def test_a_case_catches_the_variants_that_fail_it() -> None:
     """Ties catch the rules of ties."""
     item = goldens()[0]
-    caught = smoke.catches(item)
+    caught = smoke.catches(ops()["round"], item)
     assert "round.rint_half_away" in caught
     assert all(name.startswith("round.") for name in caught)
     assert not caught & {v.id for v in variants() if v.equivalent}
 
 
-def test_the_smoke_tier_is_a_greedy_cover(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Most new bugs for the bytes first; nothing that adds none; every op has one."""
-    items = list(goldens())
-    first, second, third = (item.case.id for item in items[:3])
-    known = {first: {"a", "b"}, second: {"b"}, third: {"c"}}
-    monkeypatch.setattr(smoke, "catches", lambda item: known.get(item.case.id, set()))
-    families = [[i for i in items if i.case.op == op] for op in ("round", "border_round")]
-    chosen = smoke.smoke(families)
-    assert chosen[:2] == [first, third] and second not in chosen
-    smallest = min(families[1], key=lambda item: len(pack(item.case.op, [item])))
-    assert chosen[2:] == [smallest.case.id]
-    monkeypatch.setattr(smoke, "MAX_BYTES", len(pack("round", [items[0]])))
-    assert third not in smoke.smoke(families)
+def test_a_case_is_worth_what_it_adds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1 for a new bug, 1/4 and 1/16 for one caught before; 1/4 for what no chosen case shows."""
+    items = [item for item in goldens() if item.case.op == "round"][:3]
+    first, second, third = (item.case.id for item in items)
+    bugs = {first: {"a", "b"}, second: {"a"}, third: {"a", "c"}}
+    seen = {first: {"T8"}, second: {"T8", "attribute"}, third: {"T8"}}
+    monkeypatch.setattr(smoke, "catches", lambda op, item: frozenset(bugs[item.case.id]))
+    monkeypatch.setattr(smoke, "shows", lambda op, item: frozenset(seen[item.case.id]))
+    shelf, chosen = smoke.Shelf(items), set[str]()
+    shelf.size, shelf.names = {first: 10, second: 10, third: 11}, 4
+    assert [shelf.value(case) for case in (first, second, third)] == [2.25, 1.5, 2.25]
+    assert shelf.best(100) == first and shelf.take(chosen) == 10 + 4  # the names, once
+    assert [shelf.value(case) for case in (second, third)] == [1 / 4 + 1 / 4, 1 / 4 + 1]
+    assert shelf.best(10) == second and shelf.best(100) == second  # what fitted is kept
+    shelf = smoke.Shelf(items)
+    shelf.size, shelf.names = {first: 10, second: 10, third: 11}, 0
+    assert shelf.best(100) == first and shelf.take(chosen) == 10
+    assert shelf.best(100) == third and shelf.take(chosen) == 11
+    assert shelf.value(second) == 1 / 16 + 1 / 4 and shelf.best(9) is None
+    assert chosen == {first, third}
+
+
+def test_the_smoke_tier_fills_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With everything where there is room, with nothing where there is none."""
+    families = [[i for i in goldens() if i.case.op == op][:2] for op in ("round", "border_round")]
+    monkeypatch.setattr(smoke, "catches", lambda op, item: frozenset({item.case.id}))
+    assert smoke.smoke(families) == [item.case.id for cases in families for item in cases]
+    monkeypatch.setattr(smoke, "MAX_BYTES", 10)
+    assert smoke.smoke(families) == []
 
 
 def test_the_frozen_smoke_tier_has_a_case_of_every_op() -> None:
@@ -141,7 +157,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     files = {"round": pack("round", [item, goldens()[1]])}
     monkeypatch.setattr(freeze, "HOME", tmp_path)
     monkeypatch.setattr(freeze, "regenerate", lambda: files)
-    monkeypatch.setattr(smoke, "catches", lambda item: {item.case.id})
+    monkeypatch.setattr(smoke, "catches", lambda op, item: frozenset({item.case.id}))
     return tmp_path
 
 

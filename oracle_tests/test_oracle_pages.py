@@ -1,0 +1,81 @@
+"""The generated pages of the oracle tell of the corpus that is frozen now, as far as that is cheap.
+
+What takes minutes or other people's libraries is left to the commands that the pages name.
+"""
+
+import re
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+from refquant.oracle import corpus, read_expected
+from refquant.oracle.registry import ops, variants
+
+VALIDATION = Path(__file__).parent.parent / "validation"
+LISTS = sorted((VALIDATION / "backends").glob("*.toml"))
+
+
+def page(name: str) -> str:
+    """Return the text of a page."""
+    return (VALIDATION / name).read_text(encoding="utf-8")
+
+
+def rows(text: str, columns: int) -> list[list[str]]:
+    """Return the cells of every line of a table with so many columns, heads left out."""
+    cells = [[c.strip() for c in line.strip("|").split("|")] for line in text.splitlines()]
+    return [row for row in cells if len(row) == columns and not set("".join(row)) <= set("-")][1:]
+
+
+def test_the_table_of_power_is_that_of_the_catalogue() -> None:
+    """Ops, cases and bytes of the manifest; variants that can be told from the right one."""
+    entries = corpus.manifest()["ops"]
+    bugs = [variant.op for variant in variants() if not variant.equivalent]
+    table = rows(page("oracle-power.md"), 6)
+    found = {row[0]: (int(row[1]), int(row[2]), int(row[5])) for row in table}
+    assert found == {
+        op: (entries[op]["cases"], bugs.count(op), entries[op]["bytes"]) for op in ops()
+    }, "run python -m validation.oracle_power"
+
+
+def test_the_sentence_of_power_adds_up() -> None:
+    """Its counts are the sums of the table, and every bug is caught."""
+    text = page("oracle-power.md")
+    table = rows(text, 6)
+    wrong, caught, smoke = (sum(int(row[i]) for row in table) for i in (2, 3, 4))
+    assert f"\n{wrong} wrong implementations, {caught} caught, {smoke} by the smoke tier" in text
+    assert wrong == caught
+    assert f"; {sum(bool(v.equivalent) for v in variants())} more are equivalent" in text
+    known = {variant.id for variant in variants()}
+    assert set(re.findall(r"`(\w+\.\w+)`", text)) <= known | {"validation.oracle_power"}
+
+
+@pytest.mark.parametrize("path", LISTS, ids=lambda path: path.stem)
+def test_known_differences_name_cases_that_exist(path: Path) -> None:
+    """Each entry at least one; ids change with their cases, and a list must follow."""
+    ids = [f"{op}/{item.case.id}" for op in ops() for item in corpus.load(op)]
+    for pattern, reason in read_expected(path).entries:
+        assert any(fnmatchcase(case, pattern) for case in ids), pattern
+        assert reason.strip() == reason and len(reason) > 20, pattern
+
+
+def test_the_page_of_backends_repeats_the_lists() -> None:
+    """Every entry with its reason, none that is on no list, and counts that fit the corpus."""
+    text = page("oracle-backends.md")
+    listed = [entry for path in LISTS for entry in read_expected(path).entries]
+    printed = re.findall(r"^- `([^`]+)`: (.+)$", text, re.MULTILINE)
+    assert set(printed) == set(listed)
+    sections = text.split("\n## ")[1:]
+    for name, cases, count, failures, known in rows(text, 5):
+        assert int(cases) <= corpus.manifest()["floor"]["full"] and int(count) <= len(ops())
+        own = next((s for s in sections if s.startswith(f"{name}\n")), "")
+        assert (int(known), failures) == (own.count("\n- `"), "0"), name
+
+
+def test_the_page_of_blind_bugs_counts_what_is_kept() -> None:
+    """The implementations that were written without sight of the goldens."""
+    from validation.blind.implementations import BUGS, CORRECT
+
+    counts = f"{len(CORRECT)} right and {len(BUGS)} wrong implementations"
+    assert f"\n{counts} were written from the descriptions alone." in page("oracle-blind.md")
+    assert set(CORRECT) <= set(ops())
