@@ -9,6 +9,7 @@ from oracle_tests.reconstruct_cases import changed, images, residual, run_of
 from refquant.methods import METHODS, Learn, Mix, resolve, with_real_weights
 from refquant.methods.aquant import AQUANT, BORDER_NAMES, PENALTY
 from refquant.methods.qdrop import QDROP
+from refquant.optim.schedules import CoolingSchedule
 from refquant.pipeline import quantize
 
 ALIKE = {"name": "", "reference": "", "parents": ()}
@@ -44,6 +45,19 @@ def test_qdrop_at_the_input_drops_at_the_unit_alone():
     assert control.placement == AQUANT.placement == "input"
     fixed = METHODS["aquant-fixed-border"]
     assert "a" in dict(fixed.phases[0].drive) and not control.phases[0].drive
+
+
+def test_without_a_schedule_activations_are_rounded_in_full_from_the_start():
+    """Recommended AQuant but for the schedule: the same bits as holding a at 1."""
+    control, base = METHODS["aquant-unscheduled"], METHODS["aquant-recommended"]
+    assert differing(control, base) == {"phases"}
+    assert differing(control.phases[0], base.phases[0]) == {"drive"} and not control.phases[0].drive
+    network = residual()
+    _, state, records = run_of(network, changed(control, batch=8), steps=4)
+    full = (("a", CoolingSchedule(start=1.0, end=1.0)),)
+    _, driven, same = run_of(network, changed(base, batch=8, drive=full), steps=4)
+    assert records == same
+    assert all(state[key].tobytes() == driven[key].tobytes() for key in state)
 
 
 @pytest.mark.parametrize("name", ["adaround", "brecq", "qdrop", "nwq", "adaqtransform", "pd-quant"])

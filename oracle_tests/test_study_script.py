@@ -95,9 +95,9 @@ def test_claims_have_a_line_for_every_bit_setting(study: ModuleType, asked: Any)
     for source, _, candidate, baseline, _, sqnr, kl, verdict in lines:
         if candidate == "nearest+ols":
             assert (source, baseline, verdict) == ("control", "nearest", "transfers")
-            assert sqnr == "+10.000 [+10.000, +10.000]" and kl == "+0.900 [+0.900, +0.900]"
+            assert sqnr == "+10.00 [+10.00, +10.00]" and kl == "+0.9000 [+0.9000, +0.9000]"
         else:
-            assert verdict == "undecided" and sqnr.startswith(("+0.000", "-0.000"))
+            assert verdict == "undecided" and sqnr.startswith(("+0.00", "-0.00"))
 
 
 def test_the_page_holds_rule_claims_and_the_whole_comparison(study: ModuleType, asked: Any) -> None:

@@ -29,7 +29,7 @@ from refquant.methods.closed_form import (
     OLS,
 )
 from refquant.methods.compose import Adds, compose
-from refquant.methods.controls import AQUANT_FIXED_BORDER, QDROP_INPUT
+from refquant.methods.controls import AQUANT_FIXED_BORDER, AQUANT_UNSCHEDULED, QDROP_INPUT
 from refquant.methods.describe import describe
 from refquant.methods.differences import differences
 from refquant.methods.gram import Gram
@@ -84,6 +84,7 @@ CATALOGUE = (
     AQUANT,
     AQUANT_RECOMMENDED,
     AQUANT_FIXED_BORDER,
+    AQUANT_UNSCHEDULED,
     QDROP_INPUT,
     NEAREST_W32,
     QDROP_W32,

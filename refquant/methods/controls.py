@@ -7,6 +7,8 @@ quantizer and drops inside the block no more, beside learning a border (methods.
     aquant-fixed-border   AQuant whose border stays at 1/2           aquant            the border
     qdrop-input           QDrop at the layers' inputs, input drop    qdrop             placement
                           alone
+    aquant-unscheduled    recommended AQuant that rounds in full     aquant-           the schedule
+                          from the first step                        recommended
 
 Not to learn the border is to learn it at a rate of 0, with the same bits and less work. At a border
 of 1/2 exact ties go down, where nearest goes to even.
@@ -14,7 +16,7 @@ of 1/2 exact ties go down, where nearest goes to even.
 
 from dataclasses import replace
 
-from refquant.methods.aquant import AQUANT, BORDER_NAMES
+from refquant.methods.aquant import AQUANT, AQUANT_RECOMMENDED, BORDER_NAMES
 from refquant.methods.qdrop import QDROP
 from refquant.methods.setting import Mix
 
@@ -38,4 +40,12 @@ QDROP_INPUT = replace(
     parents=("qdrop",),
     placement="input",
     phases=(replace(QDROP.phases[0], mix=(Mix(at="input", keep=0.5),)),),
+)
+
+AQUANT_UNSCHEDULED = replace(
+    AQUANT_RECOMMENDED,
+    name="aquant-unscheduled",
+    reference=f"control of {AQUANT_RECOMMENDED.reference}",
+    parents=("aquant-recommended",),
+    phases=(replace(AQUANT_RECOMMENDED.phases[0], drive=()),),
 )
