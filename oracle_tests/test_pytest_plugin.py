@@ -38,7 +38,7 @@ def test_a_right_backend_passes(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(GOOD)
     run = conformance(tmp_path, "--refquant-backend=mine:Backend")
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "22 passed" in run.stdout
+    assert "23 passed" in run.stdout
 
 
 def test_a_wrong_backend_fails_by_name(tmp_path: Path) -> None:
