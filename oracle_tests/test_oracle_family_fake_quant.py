@@ -78,6 +78,21 @@ def test_the_bound_holds_zero_points_that_cancel():
     assert 3 * 2.0**-24 * abs(exact) < apart <= float(golden.error) * 2.0**-24
 
 
+def test_the_bound_holds_a_step_whose_sums_lie_apart():
+    """Autodiff takes d_y v from d_y q: v = 5/2 + 2^-18 is 3, and d_y v has 27 bits.
+
+    d_y (q - v) = 121 (2^17 - 1) / 2^21 itself fits 24 bits.
+    """
+    d_y, v = np.float32(121 / 8), np.float32(2.5 + 2.0**-18)
+    found, exact = d_y * 3 - d_y * v, Fraction(121 * (2**17 - 1), 2**21)
+    inputs = {"x": np.array([0.0]), "s": 1.0, "offset": -float(v), "d_y": np.array([121 / 8])}
+    op = BY_NAME["lsqplus_real_backward"]
+    case = Case(op.name, "T24", "by hand", inputs, {"bits": 3, "grid": "unsigned"})
+    d_s = build(op, case).outputs["d_s"]
+    assert d_s.value == float(exact)
+    assert 0 < abs(Fraction(float(found)) - exact) <= float(d_s.error) * 2.0**-24
+
+
 def test_rows_along_every_axis():
     """Rows hold what shares an index of the axis, and go back to where they came from."""
     x = np.arange(24.0).reshape(2, 3, 4)

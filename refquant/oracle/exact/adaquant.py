@@ -47,7 +47,7 @@ def backward(
         inside = not special(t) and 0 <= t <= levels
         d_x.append(step * d_y / step if inside else 0 * d_y)  # as autodiff rounds it
         d_zero += (step * d_y if inside else 0) - step * d_y  # both, as autodiff adds them
-        d_step += d_y * (level(x, step, zero, bits) - (x / step if inside else 0))
+        d_step += d_y * level(x, step, zero, bits) - (d_x[-1] * (x / step) if inside else 0)
     zero_inside = 0 <= raw <= levels
     if zero_inside:
         d_step += d_zero * minimum / (step * step)

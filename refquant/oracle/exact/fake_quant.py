@@ -61,11 +61,13 @@ def forward(
 def element_gradients(x: Any, d_y: Any, step: Any, q: int, inside: bool) -> tuple[Any, Any]:
     """(d_x, the element's share of d_s) from d_y, the clipped level q and the mask.
 
-    d_x is d_y, by way of s q(x / s) as autodiff goes it: its roundings belong to the bound.
+    d_x is d_y, by way of s q(x / s) as autodiff goes it, which takes d_x x / s from d_y q: their
+    roundings belong to the bound.
     """
     if not inside:
         return 0 * d_y, d_y * q
-    return step * d_y / step, d_y * (q - x / step)
+    d_x = step * d_y / step
+    return d_x, d_y * q - d_x * (x / step)
 
 
 def row_backward(
