@@ -22,8 +22,9 @@ Backward  d_x = d_y M
           d_R = MR / Lv (sum d_y (q - Z - M u) - MZ (m / s) sum d_y (1 - M))
 
 Rounding residuals, of t and of -m / s, and masks are constants of the gradient. Where Z is
-clipped, m has no effect and R acts by the step alone; where R is clipped, neither gets a
-gradient (convention 12). All masks include both ends.
+clipped, m has no effect and R acts by the step alone. Where R is clipped, neither gets a
+gradient: a convention (12), as y depends on m through Z there, and autodiff of y alone gives
+MZ sum d_y (1 - M). All masks include both ends.
 
 Edge cases: 0 is a level whatever R and m. NaN gives y = 0 and no gradient; the infinities and an
 overflowing x / s take the ends. y is never -0.0.

@@ -74,7 +74,9 @@ OPS = (
         formula=f"{FORMULA}\n"
         "M = [0 <= x / s + Z <= Lv], 0 for NaN and infinities;  MZ = [0 <= rint(-m / s) <= Lv]\n"
         "MR = [1e-6 <= R <= 1e5];  c = sum d_y (1 - M);  d_x = d_y M;  d_minimum = MR MZ c\n"
-        "d_span = MR / Lv (sum d_y (rint(t) - Z - M x / s) - MZ (m / s) c)",
+        "d_span = MR / Lv (sum d_y (rint(t) - Z - M x / s) - MZ (m / s) c)\n"
+        "By convention neither end of a clipped range learns: MR stands before d_minimum too,\n"
+        "though y depends on m through Z there, and autodiff of y alone gives MZ c",
         inputs=(X, SPAN, MINIMUM, Tensor("d_y", "float", "like x", "dL/dy")),
         outputs=(
             Tensor("d_x", "float", "like x", "dL/dx"),
