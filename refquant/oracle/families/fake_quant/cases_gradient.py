@@ -77,6 +77,12 @@ def shared_step_cases() -> Iterator[Case]:
         (x, np.array([0.25, 0.125, 0.5]), np.array([0, 15, 7]), d_y),
         {"bits": 4, "grid": "affine", "axis": 1}, ("2.1", "P56"),
     )  # fmt: skip
+    x = np.array([[np.nan, np.inf, -np.inf, 2.0**100, 0.3125], [0.25, -0.375, 0.5, 1.25, -1.5]])
+    yield gradient(
+        "T8", "NaN, infinities and a value beyond 1e30 in one of two channels",
+        (x, np.array([0.25, 0.125]), np.array([3, 8]), np.arange(1.0, 11).reshape(2, 5)),
+        {"bits": 4, "grid": "affine", "axis": 0}, ("2.1",),
+    )  # fmt: skip
     yield gradient(
         "T8", "all inside: the gradient of s is that of the rounding errors",
         (np.array([0.375, -0.625, 1.125, -1.375]), 0.5, 0, np.array([1.0, 2.0, -3.0, 0.5])),

@@ -134,6 +134,11 @@ def axis_cases() -> Iterator[Case]:
         np.array([0.5, 0.0625, 0.25]), np.array([1, 2, 9]), affine | {"axis": 2, "bits": 4},
         ("1.2",),
     )  # fmt: skip
+    special = np.array([np.nan, np.inf, -np.inf, 2.0**100, -(2.0**100), 0.375])
+    yield uniform(
+        "T8", "NaN, infinities and values beyond 1e30 in every channel", np.tile(special, (3, 1)),
+        np.array([0.25, 0.5, 0.125]), np.array([131, 0, 255]), affine | {"axis": 0}, ("1.2", "2.1"),
+    )  # fmt: skip
     yield uniform("T8", "one number, no axes", np.array(0.625), 0.25, 3, affine, ("2.1",))
     yield uniform("T8", "one channel of one number", np.array([[1.125]]), np.array([0.25]),
                   np.array([3]), affine | {"axis": 0}, ("2.1",))  # fmt: skip
