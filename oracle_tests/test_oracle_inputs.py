@@ -119,9 +119,9 @@ def test_single_numbers_are_those_of_float32() -> None:
 
 
 def test_a_text_is_canonical() -> None:
-    """Sorted keys, no spaces, floats by their bits; NaN has no text."""
+    """Sorted keys, no spaces, floats by their bits, NaN as itself."""
     assert canonical({"b": (1, 2.5), "a": None}) == '{"a":null,"b":[1,"0x1.4000000000000p+1"]}'
-    assert canonical(True) == "true" and canonical(1) == "1"
+    assert canonical(True) == "true" and canonical(1) == "1" and canonical(np.nan) == '"nan"'
 
 
 def case(x: Any, **changes: Any) -> Case:
