@@ -55,6 +55,22 @@ CONTRADICTIONS = {
         lambda: Phase(learn=(ALPHA, S_X), quantize=("activations",)),
         "of real weights.*Add 'weights'",
     ),
+    "scaled gradient without a quantizer": (
+        lambda: replace(
+            ADAQTRANSFORM, phases=(Phase(learn=(("xi", Learn(lr=1e-3, grad_scale="qdrop")),)),)
+        ),
+        "'xi', which no quantizer has",
+    ),
+    "scaled gradient without batches": (
+        lambda: Phase(learn=(("alpha", Learn(lr=1e-3, grad_scale="qdrop")),), solver="gram"),
+        "grad_scale is set for .'alpha'. with solver='gram'",
+    ),
+    "unknown scale": (lambda: Learn(lr=1e-3, grad_scale="lsq"), "grad_scale is 'lsq'"),
+    "reflected at no interval": (lambda: Learn(lr=1e-3, reflect=True), "reflect is True"),
+    "reflected across zero": (
+        lambda: Learn(lr=1e-3, reflect=True, project=(0.0, 1.0)),
+        "reflect is True.*an interval above 0",
+    ),
     "warm-up": (lambda: Penalty(beta=BetaSchedule(warm_up=1.2)), "warm_up is 1.2"),
     "negative warm-up": (lambda: BetaSchedule(warm_up=-0.1), "warm_up is -0.1"),
     "penalty without alpha": (

@@ -1,4 +1,4 @@
-"""LSQ's gradient scales and projection, and LSQ+ in both parametrisations."""
+"""LSQ's gradient scales, and LSQ+ in both parametrisations."""
 
 import math
 from fractions import Fraction
@@ -12,11 +12,10 @@ from oracle_tests.gradcheck import check_gradient
 from refquant.oracle.exact import lsq_plus as twin
 from refquant.quantizers.fake_quant import fake_quant_backward, fake_quant_forward
 from refquant.quantizers.grid import Grid, make_qparams
-from refquant.quantizers.lsq import lsq_grad_scale, lsq_project_step
+from refquant.quantizers.lsq import lsq_grad_scale
 from refquant.quantizers.lsq_plus import (
     lsq_plus_integer_backward,
     lsq_plus_integer_forward,
-    lsq_plus_project_zero_point,
     lsq_plus_real_backward,
     lsq_plus_real_forward,
 )
@@ -46,24 +45,6 @@ def test_grad_scale_follows_the_table(kind, shape, grid, channels, n_p):
 
 def test_grad_scale_none_is_one():
     assert lsq_grad_scale("none", INPUT, Grid("affine", 4), 6) == 1.0
-
-
-def test_projection():
-    """s <- max(|s|, 1.19e-7): a crossed zero comes back, a tiny step is lifted."""
-    for dtype in DTYPES:
-        step = np.array([[0.5], [-0.25], [0.0], [-1e-9], [1.2e-7]], dtype=dtype)
-        result = lsq_project_step(step)
-        expected = np.array([[0.5], [0.25], [1.19e-7], [1.19e-7], [1.2e-7]], dtype=dtype)
-        np.testing.assert_array_equal(result, expected)
-        assert result.dtype == dtype
-        make_qparams(result, 0, Grid("signed", 4))
-
-
-def test_zero_point_projection():
-    z = np.array([-0.1, 0.0, 7.4, 15.0, 15.2], dtype=np.float32)
-    result = lsq_plus_project_zero_point(z, Grid("affine", 4))
-    np.testing.assert_array_equal(result, np.array([0, 0, 7.4, 15, 15], dtype=np.float32))
-    assert result.dtype == np.float32
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -232,11 +213,6 @@ def test_bad_input_is_refused():
         lsq_grad_scale("lsq_activation", (4, 0), grid)
     with pytest.raises(ValueError, match="channels"):
         lsq_grad_scale("qdrop", WEIGHT, grid, 0)
-    for bad in (np.nan, np.inf):
-        with pytest.raises(ValueError, match="finite"):
-            lsq_project_step(np.array([bad]))
-        with pytest.raises(ValueError, match="finite"):
-            lsq_plus_project_zero_point(np.array([bad]), grid)
     with pytest.raises(ValueError, match="codes that start at 0"):
         lsq_plus_integer_forward(np.ones(2), one, one, Grid("signed", 4))
     for forward, _ in FORMS.values():

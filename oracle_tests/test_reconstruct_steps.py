@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from oracle_tests.reconstruct_cases import (
+    CASE_12,
     CASE_111,
     CASE_112,
     adaround,
@@ -19,6 +20,7 @@ from refquant.optim.schedules import BetaSchedule
 from refquant.reconstruct.model import harden, part_of
 from refquant.reconstruct.unit import (
     descend,
+    gradients,
     learnt_keys,
     penalties,
     project,
@@ -85,6 +87,48 @@ def test_projection_clips_to_the_closed_interval():
     value = np.array([-1.0, 0.5, 3.0])
     np.testing.assert_array_equal(project(value, Learn(lr=1.0, project=(0.0, 1.0))), [0, 0.5, 1])
     assert project(value, Learn(lr=1.0)) is value
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_step_that_crossed_zero_comes_back(dtype):
+    """s <- max(|s|, 1.19e-7) of methods.md 2.1: that, and clipping, where they differ."""
+    crossed = np.array([[0.5], [-0.25], [0.0], [-1e-9], [1.2e-7]], dtype)
+    learn = Learn(lr=1.0, project=(1.19e-7, 1e5), reflect=True)
+    expected = np.array([[0.5], [0.25], [1.19e-7], [1.19e-7], [1.2e-7]], dtype)
+    np.testing.assert_array_equal(project(crossed, learn), expected)
+    clipped = project(crossed, replace(learn, reflect=False))
+    np.testing.assert_array_equal(clipped[[1]], np.array([[1.19e-7]], dtype))
+    assert project(crossed, learn).dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "placement", "n_p"),
+    [
+        ("s_x", "none", "output", 1),
+        ("s_x", "qdrop", "output", 8 * 64 * 15),
+        ("s_x", "lsq_activation", "output", 64 * 15),
+        ("s_x", "qdrop", "input", 8 * 9 * 64 * 15),
+        ("s_w", "qdrop", "output", 9 * 3),
+        ("s_w", "lsq_weight", "output", 9 * 3),
+    ],
+)
+def test_the_loop_scales_the_gradients_of_steps(monkeypatch, name, kind, placement, n_p):
+    """c = 1 / sqrt(N p) (methods.md 2.1, D34), N p by hand: a batch of 8, one by one.
+
+    Maps of 4 channels at 4 x 4 places, in patches of 9 taps; filters of 9 weights, a step each.
+    4 bits affine end at 15, 3 bits signed at 3.
+    """
+    monkeypatch.setattr("refquant.reconstruct.portions.BYTES", 1)
+    network, found = residual(), []
+    for scale in ("none", kind):
+        learn = ((name, Learn(lr=1e-3, grad_scale=scale)),)
+        setting = replace(changed(CASE_12, learn=learn), placement=placement)
+        task, own = task_of(network, images(network), setting, 1)
+        found.append(gradients(task, own, 1).grads)
+    key = ({"output": "r1.q", "input": "dw.patches.q"}[placement] if name == "s_x" else "dw", name)
+    plain, scaled = (grads[key] for grads in found)
+    assert np.all(plain != 0.0) and isinstance(scaled, np.ndarray)
+    np.testing.assert_allclose(scaled, plain / np.sqrt(n_p), rtol=1e-14)
 
 
 def test_only_a_phase_that_learns_the_weights_makes_them_soft_again():

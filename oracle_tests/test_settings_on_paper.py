@@ -203,6 +203,17 @@ def test_a_change_in_any_field_changes_the_json() -> None:
     assert len(texts) == len(ALL) + 1
 
 
+def test_fields_added_later_leave_the_hash_of_settings_that_do_not_use_them() -> None:
+    """Data do not mention them at their default, `describe` does; any other value is said."""
+    (alpha, (name, learn)), (phase,) = QDROP.phases[0].learn, QDROP.phases
+    assert "reflect" not in QDROP.to_json() and "grad_scale" not in QDROP.to_json()
+    assert "grad_scale: none" in describe(QDROP) and "reflect: False" in describe(QDROP)
+    for used in (replace(learn, reflect=True), replace(learn, grad_scale="qdrop")):
+        setting = replace(QDROP, phases=(replace(phase, learn=(alpha, (name, used))),))
+        said = json.loads(setting.to_json())["phases"][0]["learn"][1][1]
+        assert {"reflect", "grad_scale"} & set(said) and setting.to_json() != QDROP.to_json()
+
+
 def test_what_aquant_adds_to_qdrop_can_be_read_off() -> None:
     """`replace` makes the difference between parent and child explicit."""
     assert AQUANT.weights == QDROP.weights

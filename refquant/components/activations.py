@@ -1,8 +1,8 @@
 """Activations rounded to nearest on a calibrated grid; with a learnt step this is LSQ.
 
 Reference: Esser et al., "Learned Step Size Quantization", arXiv:1902.08153, for the gradient of
-the step (methods.md 2.1). Differs from: LSQ and QDrop scale that gradient (D34); under Adam a
-constant factor changes nothing but the weight of epsilon, and there is none here.
+the step (methods.md 2.1). Differs from: LSQ and QDrop scale that gradient (D34), which is
+`Learn.grad_scale` and "none" by default: Adam feels a constant factor only beside its epsilon.
 
     paper   here         shape   meaning
     s_x     s_x          ()      step, one per tensor

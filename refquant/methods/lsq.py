@@ -7,7 +7,10 @@ frozen and the layer's output as the target (methods.md 12; AdaQTransform's case
     s_w     s_w         one per output channel, Adam 4e-5 at 20,000 steps, relative to its size
     s_x     s_x         one per tensor, Adam 4e-5 at 20,000 steps, cosine
 
-Differs from: LSQ trains the weights too, with the task's loss and labels; `qat-lsq` does.
+Differs from: LSQ trains the weights too, with the task's loss and labels; `qat-lsq` does. LSQ and
+QDrop scale the gradients of steps (`Learn.grad_scale`), and QDrop and MQBench bring a step that
+crossed 0 back as |s| (`Learn.reflect`); here it has no scale and stops at the floor. Both are off
+in the other methods with these rates too.
 """
 
 from dataclasses import replace
@@ -15,7 +18,7 @@ from dataclasses import replace
 from refquant.methods.nearest import NEAREST
 from refquant.methods.setting import Learn, Phase
 
-FLOOR = (1.19e-7, 1e5)  # QDrop keeps steps above float32's epsilon (methods.md 2.1)
+FLOOR = (1.19e-7, 1e5)  # QDrop keeps |s| above float32's epsilon (methods.md 2.1)
 S_X = Learn(lr=4e-5, schedule="cosine", project=FLOOR)
 S_W = Learn(lr=4e-5, schedule="cosine", relative=True, project=FLOOR)
 

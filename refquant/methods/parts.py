@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 
 from refquant._checks import check_in, complaint
 from refquant.losses.reconstruction import REDUCTIONS
+from refquant.methods.canonical import added
 from refquant.optim.schedules import BetaSchedule, check_milestones
+from refquant.quantizers.lsq import SCALES
 
 LOSSES = ("lp", "fisher_diag", "fisher_full", "kl", "cross_entropy")
 LOSS_SITES = ("unit", "layers", "logits")
@@ -50,6 +52,13 @@ class Learn:
         Multiply the rate by the mean absolute start value; for steps, whose unit is the data's.
     project : pair of float or None
         Closed interval the parameter is clipped to after every step.
+    reflect : bool
+        Clip the size of the parameter instead: a step that one update carries across 0 comes back
+        as |s|, where clipping leaves it at the low end (QDrop and MQBench; methods.md 2.1).
+    grad_scale : {"none", "lsq_weight", "lsq_activation", "qdrop"}
+        Factor on the gradient by how many elements share the parameter, see `lsq_grad_scale`
+        (methods.md 2.1, D34). None in BRECQ, MQBench and PD-Quant. Adam feels it only as a larger
+        epsilon (P59).
     """
 
     lr: float
@@ -59,9 +68,15 @@ class Learn:
     project: tuple[float, float] | None = None
     milestones: tuple[float, ...] = ()
     factor: float = 0.1
+    reflect: bool = added(False)
+    grad_scale: str = added("none")
 
     def __post_init__(self) -> None:
         check_in("Learn", "schedule", self.schedule, RATE_CURVES)
+        check_in("Learn", "grad_scale", self.grad_scale, SCALES)
+        if self.reflect and (self.project is None or self.project[0] <= 0.0):
+            got, expected = f"True with project={self.project}", "an interval above 0"
+            raise ValueError(complaint("Learn", "reflect", got, expected))
         if bool(self.milestones) != (self.schedule == "steps"):
             expected = "given with schedule='steps', and only there"
             raise ValueError(complaint("Learn", "milestones", self.milestones, expected))

@@ -120,6 +120,10 @@ class Phase:
             raise ValueError(complaint("Phase", "learn", "empty", "at least one parameter", fix))
         if not self.terms:
             raise ValueError(complaint("Phase", "terms", "empty", "at least one loss term"))
+        scaled = [name for name, how in self.learn if how.grad_scale != "none"]
+        if scaled and self.solver == "gram":
+            got, fix = f"set for {scaled} with solver='gram'", "Leave it out."
+            raise ValueError(complaint("Phase", "grad_scale", got, "a loss over batches", fix))
 
     def _check_penalty(self) -> None:
         learns_alpha = "alpha" in dict(self.learn)

@@ -8,6 +8,8 @@ Quantization", ICLR 2022, arXiv:2203.05740 (methods.md 10).
     --      Mix(at="input")             block input: quantized prefix or float, elementwise
     --      Mix(at="quantizers")        the same at every activation quantizer in the block
 
+Differs from: its code scales the gradient of s_x and reflects a step that crossed 0, see `lsq`.
+
 The block's own output quantizer stands inside the reconstructed function, and the target is the
 float output, un-quantized.
 """

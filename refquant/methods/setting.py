@@ -104,6 +104,10 @@ class Setting:
         where, what = f"Setting {self.name!r}", "a learnt parameter"
         parts = {"weights": self.weights, "activations": self.activations}
         real = () if "activations" in phase.quantize else _learnable(self.activations)
+        for name, how in phase.learn:
+            if how.grad_scale != "none" and name in _learnable(self.output):
+                got, fix = f"set for {name!r}, which no quantizer has", "Leave it out."
+                raise ValueError(complaint(where, "grad_scale", got, "'none'", fix))
         for name, _ in (*phase.learn, *phase.drive):
             for part in parts.values():
                 _check_tied(where, name, part)

@@ -22,7 +22,8 @@ CVPRW 2020, arXiv:2004.09576; methods, section 2.2; the integer form as in QDrop
 The mask is on the rounded value with both ends inside (decision D2, the default).
 
 Edge cases: NaN is quantised like 0 and, like the infinities, has M = 0. In (a) Z may lie
-outside the code range; then 0 is clipped too, and `lsq_plus_project_zero_point` brings z back.
+outside the code range; then 0 is clipped too. While z is learnt it is kept inside by the
+`bounds` of its component (methods.md 2.1).
 
 Differs from: AdaQTransform (eq. 11) prints (b) without the clip; it is needed.
 """
@@ -182,26 +183,6 @@ def lsq_plus_real_forward(
 def lsq_plus_real_backward(d_y: Array, cache: LsqPlusCache) -> LsqPlusRealGrads:
     """Gradients of form (b); `d_y` like x, the cache from `lsq_plus_real_forward`."""
     return LsqPlusRealGrads(*_backward("lsq_plus_real_backward", d_y, cache))
-
-
-def lsq_plus_project_zero_point(zero_point: Array, grid: Grid) -> Array:
-    """Keep a learned zero point in the code range: z <- clip(z, 0, 2^b - 1), methods 2.1.
-
-    Parameters
-    ----------
-    zero_point : Array
-        Real, any shape.
-    grid : Grid
-        Its code range bounds z.
-
-    Returns
-    -------
-    Array
-        Like `zero_point`, still real: rounding is part of the forward pass.
-    """
-    check_array("lsq_plus_project_zero_point", "zero_point", zero_point)
-    check_finite("lsq_plus_project_zero_point", "zero_point", zero_point)
-    return np.asarray(np.clip(zero_point, grid.code_min, grid.code_max))
 
 
 def _parameters(

@@ -20,6 +20,8 @@ from refquant.network.graph import Key
 from refquant.network.run import group_by_node
 from refquant.optim.adam import adam_init, adam_step
 from refquant.optim.schedules import Beta, beta_schedule, cosine_lr, step_lr
+from refquant.quantizers.grid import Grid
+from refquant.quantizers.lsq import lsq_grad_scale
 from refquant.reconstruct.batches import batch_indices, mixed_inputs, share
 from refquant.reconstruct.model import State, weight_of, weight_params
 from refquant.reconstruct.portions import loss_and_gradients
@@ -49,7 +51,8 @@ class Step(NamedTuple):
     beta : float
         Exponent of the penalty; NaN without one.
     grads : dict
-        d(loss + penalty)/dparameter of everything that is learnt.
+        d(loss + penalty)/dparameter of everything that is learnt; that of the loss times
+        `Learn.grad_scale`.
     """
 
     loss: float
@@ -127,7 +130,7 @@ def gradients(task: UnitTask, own: State, step: int) -> Step:
     params = {**own, **weights, **drops}
     loss, pulled = loss_and_gradients(task, values, indices, params, owners)
     through = {layer: pulled[(f"{layer}.product", "w")] for layer in caches}
-    grads = pulled | weight_gradients(task, through, caches)
+    grads = scaled(task, own, pulled | weight_gradients(task, through, caches), len(indices))
     return regularised(task, own, step, loss, grads)
 
 
@@ -175,6 +178,25 @@ def weight_gradients(
     }
 
 
+def scaled(task: UnitTask, own: State, grads: Mapping[Key, Array], batch: int) -> dict[Key, Array]:
+    """Return the gradients of a batch, LSQ's factor on those that have one (methods.md 2.1)."""
+    found, owners = dict(grads), components(task)
+    for key, learn in learnt_keys(task, own).items():
+        if learn.grad_scale != "none" and key in grads:
+            grid = Grid(owners[key[0]].grid, owners[key[0]].bits)
+            shape = rounded_shape(task, key[0], batch)
+            scale = lsq_grad_scale(learn.grad_scale, shape, grid, own[key].size)
+            found[key] = np.asarray(grads[key] * scale)
+    return found
+
+
+def rounded_shape(task: UnitTask, name: str, batch: int) -> tuple[int, ...]:
+    """Return the shape of what a layer, or a quantizer node, rounds in a step."""
+    if name in task.model.weights:
+        return weight_of(task.network, name).shape
+    return (batch, *task.quantizer_shapes[name])
+
+
 def penalties(
     task: UnitTask, own: State, layers: tuple[str, ...], step: int
 ) -> tuple[float, float, dict[Key, Array]]:
@@ -199,11 +221,15 @@ def beta_at(penalty: Penalty, step: int, steps: int) -> Beta:
 
 def learnt_keys(task: UnitTask, own: State) -> dict[Key, Learn]:
     """Return what this phase moves in this unit: {(node, parameter): how}."""
-    learn = dict(task.phase.learn)
-    quantizers = {n.name: n.attr("component") for n in task.network.nodes if n.op == "quantize"}
-    components = {**task.model.weights, **quantizers}
+    learn, owners = dict(task.phase.learn), components(task)
     keys = [key for key in own if key[1] in learn]
-    return {key: _bounded(learn[key[1]], key[1], components.get(key[0])) for key in keys}
+    return {key: _bounded(learn[key[1]], key[1], owners.get(key[0])) for key in keys}
+
+
+def components(task: UnitTask) -> dict[str, Any]:
+    """Return what rounds weights and activations: {layer or quantizer node: component}."""
+    quantizers = {n.name: n.attr("component") for n in task.network.nodes if n.op == "quantize"}
+    return {**task.model.weights, **quantizers}
 
 
 def _bounded(learn: Learn, name: str, component: Any) -> Learn:
@@ -223,5 +249,7 @@ def rate(task: UnitTask, learn: Learn, start: Array, step: int) -> float:
 
 
 def project(value: Array, learn: Learn) -> Array:
-    """Return `value` clipped to the interval its Learn gives, if any."""
-    return value if learn.project is None else np.asarray(np.clip(value, *learn.project))
+    """Return `value`, or its size, clipped to the interval its Learn gives, if any."""
+    if learn.project is None:
+        return value
+    return np.asarray(np.clip(np.abs(value) if learn.reflect else value, *learn.project))
