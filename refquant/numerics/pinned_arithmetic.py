@@ -29,15 +29,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refquant._types import Array
-from refquant.numerics.pinned_slices import (
-    TERMS,
-    Cut,
-    cut,
-    is_moderate,
-    magnitude,
-    shifter,
-    slice_bits,
-)
+from refquant.numerics.pinned_slices import TERMS, Cut, cut, row_shifter, slice_bits
 from refquant.numerics.pinned_special import careful_product
 
 TILE = 2**18  # numbers in the slices of one tile: two megabytes, about a cache
@@ -50,6 +42,17 @@ class Plan(NamedTuple):
     bits: int
     k: int  # length of this part
     first: bool  # the first part is stored, the others are added
+
+
+def plans(k: int, slices: int) -> list[Plan]:
+    """Return how the parts of a product of length k are computed."""
+    bits, starts = slice_bits(k, slices), range(0, k, TERMS)
+    return [Plan(slices, bits, min(TERMS, k - start), start == 0) for start in starts]
+
+
+def parts(rows: Array) -> list[Array]:
+    """Return the rows cut into lengths of `TERMS`, one for each of the `plans`."""
+    return [rows[..., start : start + TERMS] for start in range(0, rows.shape[-1], TERMS)]
 
 
 def matmul(a: Array, b: Array, slices: int) -> Array:
@@ -82,21 +85,14 @@ def _moderate_product(out: Array, left: Array, right: Array, slices: int) -> boo
     """Set `out` to left @ right^T; return False, with `out` spoilt, if rows are not moderate."""
     k = left.shape[-1]
     bits = slice_bits(k, slices)
-    largest = magnitude(left)
-    if not is_moderate(largest):
+    left_shift = row_shifter(left, bits)
+    # In one part a tile holds whole rows and finds its own.
+    right_shift = row_shifter(right, bits) if k > TERMS else None
+    if left_shift is None or (k > TERMS and right_shift is None):
         return False
-    left_shift = shifter(largest, bits)
-    right_shift = None
-    if k > TERMS:  # otherwise a tile holds whole rows and finds its own
-        largest = magnitude(right).astype(np.float64, copy=False)
-        if not is_moderate(largest):
-            return False
-        right_shift = shifter(largest, bits)
-    for start in range(0, k, TERMS):
-        part = np.s_[..., start : start + TERMS]
-        plan = Plan(slices, bits, min(TERMS, k - start), start == 0)
-        slices_of_left = cut(left[part], left_shift, bits, slices, reverse=False)
-        if not _tiles(out, slices_of_left, right[part], right_shift, plan):
+    for mine, other, plan in zip(parts(left), parts(right), plans(k, slices), strict=True):
+        slices_of_left = cut(mine, left_shift, bits, slices, reverse=False)
+        if not _tiles(out, slices_of_left, other, right_shift, plan):
             return False
     return True
 
@@ -120,11 +116,9 @@ def _tiles(out: Array, left: Cut, right: Array, shift: Array | None, plan: Plan)
 
 def _tile(out: Array, left: Cut, right: Array, shift: Array | None, plan: Plan) -> bool:
     right = right.astype(np.float64, copy=False)
+    shift = row_shifter(right, plan.bits) if shift is None else shift
     if shift is None:
-        largest = magnitude(right)
-        if not is_moderate(largest):
-            return False
-        shift = shifter(largest, plan.bits)
+        return False
     add_part(out, left, cut(right, shift, plan.bits, plan.slices, reverse=True), plan)
     return True
 

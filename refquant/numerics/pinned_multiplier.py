@@ -10,16 +10,8 @@ from functools import partial
 import numpy as np
 
 from refquant._types import Array
-from refquant.numerics.pinned_arithmetic import Plan, add_part, matmul
-from refquant.numerics.pinned_slices import (
-    TERMS,
-    Cut,
-    cut,
-    is_moderate,
-    magnitude,
-    shifter,
-    slice_bits,
-)
+from refquant.numerics.pinned_arithmetic import Plan, add_part, matmul, parts, plans
+from refquant.numerics.pinned_slices import Cut, cut, row_shifter
 
 
 def multiplier(b: Array, slices: int) -> Callable[[Array], Array]:
@@ -28,18 +20,19 @@ def multiplier(b: Array, slices: int) -> Callable[[Array], Array]:
     Operands that are empty, not finite or not moderate are left to `matmul`.
     """
     usual = partial(matmul, b=b, slices=slices)
-    right, plans = b.mT.astype(np.float64, copy=False), plans_of(b.shape[-2], slices)
-    cuts = _cuts(right, plans, reverse=True)
+    how = plans(b.shape[-2], slices)
+    cuts = _cuts(b.mT, how, reverse=True)
     if cuts is None:
         return usual
 
     def product(a: Array) -> Array:
-        own = _cuts(a.astype(np.float64, copy=False), plans, reverse=False)
+        """Return the product by the kept slices, or as usual."""
+        own = _cuts(a, how, reverse=False)
         if own is None:
             return usual(a)
         batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         out = np.empty((*batch, a.shape[-2], b.shape[-1]))
-        for mine, fixed, plan in zip(own, cuts, plans, strict=True):
+        for mine, fixed, plan in zip(own, cuts, how, strict=True):
             add_part(out, mine, fixed, plan)
         out += 0.0
         return out
@@ -47,23 +40,14 @@ def multiplier(b: Array, slices: int) -> Callable[[Array], Array]:
     return product
 
 
-def plans_of(k: int, slices: int) -> list[Plan]:
-    """Return how the parts of a product of length k are computed."""
-    bits, starts = slice_bits(k, slices), range(0, k, TERMS)
-    return [Plan(slices, bits, min(TERMS, k - start), start == 0) for start in starts]
-
-
-def _cuts(rows: Array, plans: list[Plan], reverse: bool) -> list[Cut] | None:
+def _cuts(x: Array, how: list[Plan], reverse: bool) -> list[Cut] | None:
     """Return the slices of each part; None if rows are not all finite and moderate."""
-    if not rows.size:
+    if not x.size:
         return None
+    rows = x.astype(np.float64, copy=False)
     with np.errstate(all="ignore"):
-        largest = magnitude(rows)
-        if not is_moderate(largest):
+        shift = row_shifter(rows, how[0].bits)
+        if shift is None:
             return None
-        shift = shifter(largest, plans[0].bits)
-        starts = range(0, rows.shape[-1], TERMS)
-        return [
-            cut(rows[..., start : start + TERMS], shift, plan.bits, plan.slices, reverse)
-            for start, plan in zip(starts, plans, strict=True)
-        ]
+        pairs = zip(parts(rows), how, strict=True)
+        return [cut(part, shift, plan.bits, plan.slices, reverse) for part, plan in pairs]

@@ -11,8 +11,8 @@ half the operations for X_i X_i^T (syrk).
 import numpy as np
 
 from refquant._types import Array
-from refquant.numerics.pinned_arithmetic import matmul
-from refquant.numerics.pinned_slices import TERMS, cut, is_moderate, magnitude, shifter, slice_bits
+from refquant.numerics.pinned_arithmetic import matmul, parts
+from refquant.numerics.pinned_slices import cut, row_shifter, slice_bits
 
 
 def self_product(x: Array, slices: int) -> Array:
@@ -20,12 +20,11 @@ def self_product(x: Array, slices: int) -> Array:
     rows, (m, k) = x.astype(np.float64, copy=False), x.shape[-2:]
     bits = slice_bits(k, slices)
     with np.errstate(all="ignore"):
-        largest = magnitude(rows) if x.size else np.ones(1)
-        if not x.size or not is_moderate(largest):
+        shift = row_shifter(rows, bits) if x.size else None
+        if shift is None:
             return matmul(x, x.mT, slices)
-        shift, out = shifter(largest, bits), np.zeros((*x.shape[:-1], m))
-        for start in range(0, k, TERMS):
-            part = rows[..., start : start + TERMS]
+        out = np.zeros((*x.shape[:-1], m))
+        for part in parts(rows):
             data, used = cut(part, shift, bits, slices, reverse=False)
             pieces = np.split(data, slices, axis=-1)[:used]
             out += _groups(pieces, slices)
@@ -33,7 +32,7 @@ def self_product(x: Array, slices: int) -> Array:
 
 
 def _groups(pieces: list[Array], slices: int) -> Array:
-    """Return the sum of the groups, smallest first."""
+    """Return the sum of the groups, smallest first. Every np.matmul here is exact."""
     total = np.zeros((*pieces[0].shape[:-1], pieces[0].shape[-2]))
     for g in range(slices, 0, -1):
         pairs = [(i, g - 1 - i) for i in range(g // 2) if g - 1 - i < len(pieces)]

@@ -70,8 +70,14 @@ def is_moderate(largest: Array) -> bool:
     return not bool(((largest > 0.0) & (largest <= 1.0 / LIMIT)).any())
 
 
+def row_shifter(x: Array, bits: int) -> Array | None:
+    """Return the `shifter` of the rows of `x`; None if they are not all finite and moderate."""
+    largest = magnitude(x).astype(np.float64, copy=False)
+    return shifter(largest, bits) if is_moderate(largest) else None
+
+
 def shifter(largest: Array, bits: int) -> Array:
-    """Return 1.5 * 2^(52 - b) * 2^e for rows with these largest entries."""
+    """Return 1.5 * 2^(52 - b) * 2^e for rows with these largest entries, in float64."""
     power = (largest.view(np.int64) & EXPONENT_FIELD).view(np.float64)  # 2^(e - 1)
     shift: Array = power * (1.5 * 2.0 ** (53 - bits))
     return shift
