@@ -1,9 +1,13 @@
 """How much memory a run will take, found out by a rehearsal on a few of its inputs.
 
 A run holds, besides weights and the calibration inputs themselves, the inputs of the unit that is
-due, as the float network and as the quantized one make them, and for the minibatch solver the
-unit's targets: these grow with the number of inputs. The rest does not: steps run on a batch,
-everything else on chunks of a fixed size.
+due, as the float network and as the quantized one make them; those of the next unit beside them
+while it goes on; edges that later units read, such as the way around a block; for the minibatch
+solver the unit's targets, and Fisher weights where a term has them. These grow with the number of
+inputs. The rest does not: steps run on a batch, everything else on chunks of a fixed size.
+
+Not counted: what joins the batches of an iterator, for a moment the inputs once more, and what the
+caller holds.
 
 So two short runs, one step a unit, on some and on twice as many of the inputs, give the slope of
 every stage, and a straight line leads to any number. Python's tracemalloc counts what NumPy takes;
