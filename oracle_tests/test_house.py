@@ -63,7 +63,7 @@ ALLOWED = {
     },
     "deploy/build.py": {"rows.sum(axis=1)": WHOLE},
     "deploy/integer_conv.py": {
-        "np.einsum('gor,grl->gol', filters, columns)": "the int32 accumulators",
+        "np.einsum('gor,grl->gol', filters, columns)": "int32 and int64 accumulators",
         "filters.sum(axis=2, keepdims=True)": WHOLE,
     },
     "deploy/integer_windows.py": {

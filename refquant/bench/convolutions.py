@@ -40,6 +40,7 @@ def _ours(inputs: Arrays) -> Work:
     keep_freed_memory()
 
     def results() -> dict[str, Array]:
+        """Return output and gradients."""
         y, cache = convolve(x, w, SAME3)
         return {"y": y, "d_x": pull_x(d_y, cache), "d_w": pull_w(d_y, cache)}
 

@@ -85,6 +85,7 @@ def product_alone(inputs: Arrays) -> Work:
     problem = problem_of(inputs)
     buffers = start(problem, inputs["alpha"].reshape(problem.linear.shape))
     c = np.ascontiguousarray(buffers.y)
+    # np.matmul, since what is measured is BLAS itself, without a wrapper around it.
     return Work(lambda: np.matmul(c, problem.gram, out=buffers.grad))
 
 

@@ -79,6 +79,7 @@ def integer_conv_accumulate(x_codes: Array, w: Array, zero_point: int, geometry:
     n, features, h_o, w_o = patches.shape
     columns = patches.swapaxes(0, 1).reshape(groups, features // groups, -1)
     filters = w.astype(np.int64).reshape(groups, len(w) // groups, -1)
+    # Integers again, which no BLAS takes and whose sums no order changes.
     products = np.einsum("gor,grl->gol", filters, columns)
     total = products - zero_point * filters.sum(axis=2, keepdims=True)
     return np.ascontiguousarray(total.reshape(len(w), n, h_o, w_o).swapaxes(0, 1))

@@ -37,6 +37,8 @@ from refquant.network.op import Backward, Op, Params, Pulled
 
 
 def _plain(forward: Callable[..., Any], backward: Callable[..., Any], *attrs: str) -> Op:
+    """Return the operation of a layer of one input, whose arguments are the named attributes."""
+
     def run(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Array, Any]:
         y, cache = forward(inputs[0], *(node.attr(name) for name in attrs))
         return y, cache
@@ -48,6 +50,8 @@ def _plain(forward: Callable[..., Any], backward: Callable[..., Any], *attrs: st
 
 
 def _join(forward: Callable[..., Any], backward: Callable[..., Any]) -> Op:
+    """Return the operation of a layer that takes all inputs."""
+
     def run(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Array, Any]:
         y, cache = forward(*inputs)
         return y, cache
@@ -65,6 +69,7 @@ def _pull(backward: Callable[..., Any], *params: str) -> Backward:
     """Return the backward that reads d_x and the named gradients off a grads NamedTuple."""
 
     def pull(node: Node, d_y: Array, cache: Any) -> Pulled:
+        """Leave out the gradients of parameters that are absent."""
         grads = backward(d_y, cache)
         own = {name: getattr(grads, name) for name in params}
         return (grads.x,), {name: d for name, d in own.items() if d is not None}

@@ -75,6 +75,7 @@ def multiplier(b: Array) -> Callable[[Array], Array]:
     times = pinned_multiplier.multiplier(b, now.slices)
 
     def product(a: Array) -> Array:
+        """Check, multiply, and round once."""
         _check_operands(a, b)
         return times(a).astype(np.result_type(a, b), copy=False)
 
