@@ -219,6 +219,22 @@ def test_a_program_that_fails_is_told_apart(program: str, says: str) -> None:
         oracle.verify(f"cmd:{program}", cases=LINEAR[:1])
 
 
+def test_a_program_that_stops_says_how_far_it_came(tmp_path: Path) -> None:
+    """The last case with results; the next one is where it crashed, or where it was stopped."""
+    program = tmp_path / "stops.py"
+    done = [f"linear/{item.case.id}" for item in LINEAR[:2]]
+    program.write_text(
+        "import pathlib, sys\n"
+        f"for case in {done}:\n    pathlib.Path(sys.argv[2], case).mkdir(parents=True)\n"
+        "sys.exit(124)\n"
+    )
+    reached = f"ended with code 124; the last case with results is {done[1]}"
+    with pytest.raises(ValueError, match=reached):
+        oracle.verify(f"cmd:{sys.executable} {program}", cases=LINEAR[:3])
+    with pytest.raises(ValueError, match="code 1; no case has results"):
+        oracle.verify(f"cmd:{sys.executable} -c 'exit(1)'", cases=LINEAR[:1])
+
+
 def test_a_program_prints_on_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
     """Its remarks are no part of a report."""
     oracle.verify(f"cmd:{sys.executable} -c 'print(8)'", cases=LINEAR[:1])

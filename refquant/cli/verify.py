@@ -26,6 +26,7 @@ examples:
   refquant verify mykernels:Backend
   refquant verify mykernels:Backend --only 'fake_quant*' --tier full
   refquant verify cmd:./kernel --html report.html --junit report.xml
+  refquant verify 'cmd:timeout 600 ./kernel'      one that may hang: the error says how far it came
   refquant verify dir:results --vectors vectors
 """
 

@@ -134,9 +134,10 @@ def format_of(backend: Any) -> Format:
 
 def _program(command: str, cases: Iterable[Built]) -> Recorded:
     """Run an external program on the cases and return what it wrote."""
+    given = list(cases)
     with tempfile.TemporaryDirectory(prefix="refquant-") as folder:
         vectors, results = Path(folder) / "vectors", Path(folder) / "results"
-        write_vectors(vectors, cases)
+        write_vectors(vectors, given)
         results.mkdir()
         try:  # what it prints is no part of a report on standard output
             words = [*shlex.split(command), str(vectors), str(results)]
@@ -146,7 +147,14 @@ def _program(command: str, cases: Iterable[Built]) -> Recorded:
             raise ValueError(complaint("verify", "backend", got, "a program")) from error
         if code:
             ended = f"by signal {-code}" if code < 0 else f"with code {code}"
-            got = f"'cmd:{command}', which ended {ended}"
+            got = f"'cmd:{command}', which ended {ended}; {_reached(results, given)}"
             fix = "It must exit with 0 once its results are written."
             raise ValueError(complaint("verify", "backend", got, "exit code 0", fix))
         return Recorded(f"cmd:{command}", *read_results(results))
+
+
+def _reached(results: Path, cases: list[Built]) -> str:
+    """Say how far a program came: it fails, or hangs, on a case after the one named."""
+    names = [f"{item.case.op}/{item.case.id}" for item in cases]
+    done = [name for name in names if (results / name).is_dir()]
+    return f"the last case with results is {done[-1]}" if done else "no case has results"
