@@ -8,14 +8,25 @@ from refquant.oracle import Unsupported
 from refquant.oracle.build import Built, build
 from refquant.oracle.families.rounding.cases import cases
 from refquant.oracle.families.rounding.plain import half_away as half_away
-from refquant.oracle.op import Arrays, Attrs, Inputs
+from refquant.oracle.op import Arrays, Attrs, Inputs, Op, Plain, Tensor
 from refquant.oracle.registry import ops
+
+Tensors = tuple[Tensor, ...]
+NO_PLAIN = Plain(lambda inputs, attrs, part: {})
 
 
 @cache
 def goldens() -> tuple[Built, ...]:
     """The cases of the rounding family, built anew."""
     return tuple(build(ops()[case.op], case) for case in cases())
+
+
+def sample(inputs: Tensors, outputs: Tensors, plain: Plain = NO_PLAIN, **more: Any) -> Op:
+    """Return an op that no registry has, with what a test says of it."""
+    return Op(
+        name="sample", says="", formula="", inputs=inputs, outputs=outputs, clauses=(),
+        reference=lambda i, a: {}, twin=lambda i, a: {}, plain=plain, **more,
+    )  # fmt: skip
 
 
 class Backend:

@@ -5,27 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from oracle_tests.oracle_cases import sample
 from refquant.oracle.build import Golden, bound
 from refquant.oracle.compare import BIAS_ELEMENTS, compare, wrong_elements
-from refquant.oracle.op import Op, Plain, Tensor
+from refquant.oracle.op import Tensor
 from refquant.oracle.tiers import FORMATS, significant_bits
 
 SINGLE, DOUBLE = FORMATS["float32"], FORMATS["float64"]
-OP = Op(
-    name="sample",
-    says="",
-    formula="",
-    inputs=(),
-    outputs=(
-        Tensor("y", "float", "any", ""),
-        Tensor("code", "int", "any", ""),
-        Tensor("on", "bool", "any", ""),
-    ),
-    clauses=(),
-    reference=lambda i, a: {},
-    twin=lambda i, a: {},
-    plain=Plain(lambda i, a, p: {}),
-)
+KINDS = {"y": "float", "code": "int", "on": "bool"}
+OP = sample((), tuple(Tensor(name, kind, "any", "") for name, kind in KINDS.items()))
 
 
 def one(output: str, golden: Golden, value: Any, form: Any = DOUBLE) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from oracle_tests.oracle_cases import sample
 from refquant._types import Array
 from refquant.oracle.legit import (
     LEGIT,
@@ -81,17 +82,8 @@ def test_fused_multiply_add_rounds_once() -> None:
 
 def machine_op(run: Any) -> Op:
     """Return an op of one input x that computes as told."""
-    return Op(
-        name="sample",
-        says="",
-        formula="",
-        inputs=(Tensor("x", "float", "any", ""),),
-        outputs=(Tensor("y", "float", "any", ""),),
-        clauses=(),
-        reference=lambda i, a: {},
-        twin=lambda i, a: {},
-        plain=Plain(lambda i, a, part: {"y": run(i["x"])}),
-    )
+    x, y = (Tensor(name, "float", "any", "") for name in "xy")
+    return sample((x,), (y,), Plain(lambda i, a, part: {"y": run(i["x"])}))
 
 
 def on(legit: Legit, run: Any, x: Array) -> Array:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oracle_tests.oracle_cases import goldens, half_away
+from oracle_tests.oracle_cases import goldens, half_away, sample
 from refquant.oracle import corpus, freeze, gallery, profiles, smoke
 from refquant.oracle.build import Built, Golden, build
 from refquant.oracle.case import Case
 from refquant.oracle.diagnose import Seen, diagnose
 from refquant.oracle.gallery import Candidate, Gallery, both, candidates_of, compatible
-from refquant.oracle.op import Attr, Op, Plain, Tensor, Variant
+from refquant.oracle.op import Attr, Plain, Tensor, Variant
 from refquant.oracle.pack import pack, unpack
 from refquant.oracle.registry import ops, variants
 from refquant.oracle.tiers import FORMATS
@@ -30,18 +30,8 @@ PLAIN = Plain(
     lambda i, a, part: {"y": part.shape(part.double(i["x"])) + (a["rule"] == "b")},
     {"double": lambda x: x, "shape": lambda x: x},
 )
-SAMPLE = Op(
-    name="sample",
-    says="",
-    formula="",
-    inputs=(Tensor("x", "float", "any", ""),),
-    outputs=(Tensor("y", "float", "any", ""),),
-    clauses=(),
-    reference=lambda i, a: {},
-    twin=lambda i, a: {},
-    plain=PLAIN,
-    attrs=(ATTR,),
-)
+X_TENSOR, Y_TENSOR = (Tensor(name, "float", "any", "") for name in "xy")
+SAMPLE = sample((X_TENSOR,), (Y_TENSOR,), PLAIN, attrs=(ATTR,))
 X = np.array([0.0, 1.0, 2.0, 3.0])
 BUILT = Built(Case("sample", "T8", "", {"x": X}), {"y": Golden(X)}, {})
 

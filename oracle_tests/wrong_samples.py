@@ -4,28 +4,22 @@ from typing import Any
 
 import numpy as np
 
+from oracle_tests.oracle_cases import sample
 from refquant._types import Array
 from refquant.oracle.build import Golden
 from refquant.oracle.case import Case
 from refquant.oracle.compare import Mismatch, compare
-from refquant.oracle.op import Op, Plain, Tensor
+from refquant.oracle.op import Tensor
 from refquant.oracle.tiers import FORMATS
 from refquant.oracle.wrong import Wrong, gather
 
-OP = Op(
-    name="sample",
-    says="",
-    formula="",
-    inputs=(Tensor("x", "float", "(n, c, h, w)", ""), Tensor("s", "float", "() or (c,)", "")),
-    outputs=(
+OP = sample(
+    (Tensor("x", "float", "(n, c, h, w)", ""), Tensor("s", "float", "() or (c,)", "")),
+    (
         Tensor("y", "float", "like x", ""),
         Tensor("code", "int", "(c_out, ...)", ""),
         Tensor("on", "bool", "any", ""),
     ),
-    clauses=(),
-    reference=lambda i, a: {},
-    twin=lambda i, a: {},
-    plain=Plain(lambda i, a, p: {}),
 )
 SHAPE = (2, 8, 3, 4)
 RIGHT = 1.0 + np.arange(192.0).reshape(SHAPE)
