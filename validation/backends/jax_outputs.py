@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from validation.backends.jax_tools import CODES, Given, clip, per_row
+from validation.backends.common import CODES, per_row
+from validation.backends.jax_tools import Given, clip
 
 
 def amixup(x: Given, a: Given) -> Given:

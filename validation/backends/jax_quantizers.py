@@ -4,16 +4,8 @@ import jax
 import jax.numpy as jnp
 from jax.lax import stop_gradient
 
-from validation.backends.jax_tools import (
-    CODES,
-    Given,
-    along,
-    clip,
-    finite,
-    nearest,
-    per_row,
-    straight,
-)
+from validation.backends.common import CODES, along, per_row
+from validation.backends.jax_tools import Given, clip, finite, nearest, straight
 
 
 def half_up(x: jax.Array) -> jax.Array:

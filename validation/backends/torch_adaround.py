@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from validation.backends.torch_tools import CODES, Given, Tensor, per_row
+from validation.backends.common import CODES, per_row
+from validation.backends.torch_tools import Given, Tensor
 
 
 def soft(x: Given, a: Given) -> Tensor:

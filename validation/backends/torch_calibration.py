@@ -4,7 +4,8 @@ import math
 
 import torch
 
-from validation.backends.torch_tools import CODES, Given, Tensor, per_axis, rows
+from validation.backends.common import CODES
+from validation.backends.torch_tools import Given, Tensor, per_axis, rows
 
 DEFAULT_P = {"shrink80": 2.4, "grid100_1d": 2.4, "grid100_2d": 2.4}
 EPS = 1e-8

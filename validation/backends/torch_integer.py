@@ -3,8 +3,9 @@
 import torch
 from torch.nn import functional as F
 
+from validation.backends.common import CODES, along
 from validation.backends.torch_layers import padded
-from validation.backends.torch_tools import CODES, Given, Tensor, along
+from validation.backends.torch_tools import Given, Tensor
 
 INT32 = -(2**31), 2**31 - 1
 

@@ -2,7 +2,8 @@
 
 import torch
 
-from validation.backends.torch_tools import CODES, Given, per_row
+from validation.backends.common import CODES, per_row
+from validation.backends.torch_tools import Given
 
 
 def qdrop_mix(x: Given, a: Given) -> Given:

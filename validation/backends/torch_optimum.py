@@ -2,7 +2,8 @@
 
 import torch
 
-from validation.backends.torch_tools import CODES, Given, Tensor
+from validation.backends.common import CODES
+from validation.backends.torch_tools import Given, Tensor
 
 
 def qubo_build(x: Given, a: Given) -> Given:

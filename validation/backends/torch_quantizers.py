@@ -2,16 +2,8 @@
 
 import torch
 
-from validation.backends.torch_tools import (
-    CODES,
-    Given,
-    Tensor,
-    along,
-    clip,
-    finite,
-    nearest,
-    straight,
-)
+from validation.backends.common import CODES, along
+from validation.backends.torch_tools import Given, Tensor, clip, finite, nearest, straight
 
 
 def half_up(x: Tensor) -> Tensor:

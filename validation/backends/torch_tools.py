@@ -1,19 +1,14 @@
-"""What the ops in PyTorch share: straight-through values, closed clips, grids and axes."""
+"""What the ops in PyTorch share: straight-through values, closed clips, rows."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
+from validation.backends.common import LARGE
+
 Tensor = torch.Tensor
 Given = Mapping[str, Any]
-LARGE = 1e30
-CODES = {
-    "unsigned": lambda bits: (0, 2**bits - 1),
-    "affine": lambda bits: (0, 2**bits - 1),
-    "signed": lambda bits: (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1),
-    "narrow": lambda bits: (1 - 2 ** (bits - 1), 2 ** (bits - 1) - 1),
-}
 
 
 def straight(hard: Tensor, soft: Tensor) -> Tensor:
@@ -35,18 +30,6 @@ def clip(t: Tensor, low: Any, high: Any, always: bool = False) -> Tensor:
 def finite(x: Tensor) -> Tensor:
     """NaN as 0 and infinities as huge numbers, so that autograd never multiplies one by a mask."""
     return torch.nan_to_num(x, 0.0, LARGE, -LARGE)
-
-
-def along(p: Tensor, axis: int | None, x: Tensor) -> Tensor:
-    """A parameter per index of an axis, to broadcast against x."""
-    if axis is None:
-        return p
-    return p.reshape([-1 if i == axis % x.ndim else 1 for i in range(x.ndim)])
-
-
-def per_row(p: Tensor, w: Tensor) -> Tensor:
-    """A parameter per output, or one for all of them, to broadcast against w."""
-    return along(p, 0 if p.ndim else None, w)
 
 
 def rows(x: Tensor, axis: int | None) -> Tensor:
