@@ -2,7 +2,8 @@
 
 Of the catalogue of wrong implementations only those count that ONNX's text forbids: those that fail
 a case of refquant's corpus which an ONNX node could ask. Everything else (other roundings, fused
-ReLU, NaN, ...) says nothing about ONNX. Only codes and sums are compared: these nodes give no more.
+ReLU, NaN, numbers that only float64 holds, ...) says nothing about ONNX. Only codes and sums are
+compared: these nodes give no more.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -59,10 +60,16 @@ def proofs(built: Sequence[Built]) -> list[Proof]:
 
 def proof(op: str, built: Sequence[Built]) -> Proof:
     """Return what the cases of an op prove of it."""
-    asked = [item for item in corpus.load(op) if ASKABLE[op](item)]
-    wrong = [v for v in variants() if v.op == op and not v.equivalent and not passes(v, asked)]
+    wrong = forbidden(op)
     passing = tuple(variant.says for variant in wrong if passes(variant, built))
     return Proof(op, len(built), len(wrong), passing)
+
+
+def forbidden(op: str) -> list[Variant]:
+    """Return the wrong implementations that fail what a node could ask; its scales are float32."""
+    single = [item for item in corpus.load(op) if item.case.tier != "T53"]
+    asked = [item for item in single if ASKABLE[op](item)]
+    return [v for v in variants() if v.op == op and not v.equivalent and not passes(v, asked)]
 
 
 def passes(variant: Variant, cases: Iterable[Built]) -> bool:
