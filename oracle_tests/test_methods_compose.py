@@ -31,6 +31,7 @@ from refquant.methods.prepare_redistribution import (
     OutlierSuppressionPlus,
     SmoothQuant,
 )
+from refquant.methods.prepare_repq import ScaleReparameterization
 from refquant.sweeps import Config
 from refquant.sweeps import run as run_config
 
@@ -108,6 +109,7 @@ def test_a_redistribution_adds_its_preparing_step():
     for name, step in (
         ("smoothquant", SmoothQuant()),
         ("os-plus", OutlierSuppressionPlus()),
+        ("repq", ScaleReparameterization()),
         ("cle", CrossLayerEqualization()),
     ):
         setting = resolve(f"adaqtransform+{name}")

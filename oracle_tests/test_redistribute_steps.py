@@ -16,6 +16,7 @@ from refquant.methods.prepare_redistribution import (
     SmoothQuant,
     report,
 )
+from refquant.methods.prepare_repq import ScaleReparameterization
 from refquant.network import Network, evaluate, fold, lower, replace_params
 from refquant.redistribute.channels import column_max, edge_max, row_max
 
@@ -26,6 +27,7 @@ STEPS = [
     SmoothQuant(alpha=0.75),
     CrossLayerEqualization(),
     CrossLayerEqualization(clip=(0.1, 10.0), passes=3),
+    ScaleReparameterization(),
 ]
 
 

@@ -50,7 +50,7 @@ from refquant.methods.real_weights import (
     QDROP_W32,
     with_real_weights,
 )
-from refquant.methods.redistribution import CLE, OS_PLUS, SMOOTHQUANT
+from refquant.methods.redistribution import CLE, OS_PLUS, REPQ, SMOOTHQUANT
 from refquant.methods.setting import Learn, Mix, Penalty, Phase, Setting, Term
 from refquant.methods.squant import SQUANT
 
@@ -105,6 +105,7 @@ ADDITIONS = {
     "normalized": NORMALIZED,
     "smoothquant": SMOOTHQUANT,
     "os-plus": OS_PLUS,
+    "repq": REPQ,
     "cle": CLE,
 }
 METHODS = Catalogue(CATALOGUE, ADDITIONS)

@@ -7,6 +7,8 @@ References: methods, section 16, and the modules of `refquant.redistribute`.
     OutlierSuppressionPlus        shift, and the best threshold      every junction; shift if legal
     CrossLayerEqualization        sqrt(r2 / r1)                      pairs of layers with weights
 
+RepQ-ViT's step is in `prepare_repq`.
+
 `apply` leaves the float function unchanged up to rounding, and bit for bit with
 `power_of_two=True` where nothing is shifted. `explain` lists the places it acts on; a network
 without any is returned as it is, and `report` says so. Put them behind FoldBatchNorm.

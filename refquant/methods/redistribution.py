@@ -1,9 +1,9 @@
 """Redistribution of ranges before quantization, as additions: ``nearest+smoothquant``.
 
 References: Xiao et al., "SmoothQuant", arXiv:2211.10438; Wei et al., "Outlier Suppression+",
-arXiv:2304.09145; Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias
-Correction", arXiv:1906.04721 (methods.md 16). Each adds one preparing step and nothing else; where
-its pattern is absent from a network it changes nothing.
+arXiv:2304.09145; Li et al., "RepQ-ViT", arXiv:2212.08254; Nagel et al., "Data-Free Quantization
+Through Weight Equalization and Bias Correction", arXiv:1906.04721 (methods.md 16). Each adds one
+preparing step and nothing else; where its pattern is absent from a network it changes nothing.
 """
 
 from refquant.methods.compose import Adds
@@ -12,6 +12,7 @@ from refquant.methods.prepare_redistribution import (
     OutlierSuppressionPlus,
     SmoothQuant,
 )
+from refquant.methods.prepare_repq import ScaleReparameterization
 
 SMOOTHQUANT = Adds(reference="SmoothQuant, arXiv:2211.10438", prepare=(SmoothQuant(),))
 OS_PLUS = Adds(
@@ -20,3 +21,4 @@ OS_PLUS = Adds(
 CLE = Adds(
     reference="cross-layer equalization, arXiv:1906.04721", prepare=(CrossLayerEqualization(),)
 )
+REPQ = Adds(reference="RepQ-ViT, arXiv:2212.08254", prepare=(ScaleReparameterization(),))
