@@ -1,9 +1,9 @@
 """Write the generated parts of the README: ``python validation/readme_tables.py``.
 
-They are the demo's output, the tables of methods and dialects, and what the oracle says of the
-example, between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``. ``--check`` compares them with
-the README instead of writing (exit code 1 if they differ), all but the demo, whose times differ
-from run to run. ``--methods`` writes all but the demo.
+They are the demo's output, the tables of methods and dialects, what the oracle says of the example,
+and the gains that the pages of the study give, between ``<!-- begin NAME -->`` and ``<!-- end NAME
+-->``. ``--check`` compares them with the README instead of writing (exit code 1 if they differ),
+all but the demo, whose times differ from run to run. ``--methods`` writes all but the demo.
 Needs the package installed, or the root of the repository in PYTHONPATH.
 """
 
@@ -20,7 +20,27 @@ from refquant.cli.methods import dialect_rows, own_rows
 from refquant.oracle import corpus
 from refquant.oracle.registry import variants
 
-README = Path(__file__).parent.parent / "README.md"
+HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
+STUDIES = {"digits": HERE / "study-digits.md", "ResNet-8": HERE / "study-resnet8.md"}
+GAINS = {  # in words: candidate, against
+    "AdaRound over nearest": ("adaround+equal-rounding", "nearest"),
+    "BRECQ over AdaRound": ("brecq+equal-rounding", "adaround+equal-rounding"),
+    "QDrop over BRECQ": ("qdrop+equal-rounding", "brecq+equal-rounding"),
+    "AQuant over QDrop": ("aquant", "qdrop+equal-rounding"),
+    "AQuant, recommended, over QDrop": ("aquant-recommended", "qdrop+equal-rounding"),
+    "... what moving the quantizers gives": (
+        "qdrop-input+equal-rounding",
+        "qdrop+equal-rounding",
+    ),
+    "... what the rounding schedule gives": ("aquant-fixed-border", "qdrop-input+equal-rounding"),
+    "... what the learnt border gives": ("aquant-recommended", "aquant-fixed-border"),
+    "AdaQTransform over QDrop": (
+        "adaqtransform+equal-rounding+normalized",
+        "qdrop+equal-rounding",
+    ),
+    "xi and eta without training, over nearest": ("nearest+ols", "nearest"),
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -34,6 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     dialects = markdown(["dialect", "released in", "differs from `adaround` in"], dialect_rows())
     current = replaced(replaced(text, "methods", methods), "dialects", dialects)
     current = replaced(replaced(current, "verify", verify_output(text)), "oracle", oracle_facts())
+    current = replaced(current, "study", gains("W2A2"))
     if arguments.check:
         same = current == text
         stale = "differ: run python validation/readme_tables.py"
@@ -82,6 +103,20 @@ def oracle_facts() -> str:
         "[validation/oracle-power.md](validation/oracle-power.md).",
     )
     return "\n".join(lines)
+
+
+def gains(bits: str) -> str:
+    """Return the gains in SQNR that the study's pages give, undecided ones in italics."""
+    found: dict[tuple[str, tuple[str, str]], str] = {}
+    for name, page in STUDIES.items():
+        for line in page.read_text(encoding="utf-8").splitlines():
+            cells = [cell.strip() for cell in line.split("|")]
+            if len(cells) == 10 and cells[5] == bits:  # source, claim, candidate, against, bits
+                gain = cells[6].partition(" ")[0]
+                shown = f"*{gain}*" if cells[8].startswith("undecided") else gain
+                found[name, (cells[3], cells[4])] = shown
+    rows = [[words, *(found[name, pair] for name in STUDIES)] for words, pair in GAINS.items()]
+    return markdown([f"gain in SQNR at {bits}, dB", *STUDIES], rows)
 
 
 def replaced(text: str, name: str, content: str) -> str:
