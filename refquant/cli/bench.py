@@ -25,7 +25,7 @@ A ratio is the peer's time (or memory) over ours, measured in turn: A B B A A B 
 rounds is the number to read; min and max say how far to trust it. "same algorithm" compares the
 same computation, gradients checked; "better algorithm" two ways to the same goal.
 
-Everything takes about eight minutes on an idle machine, --quick a minute and a half; a machine that
+Everything takes about four minutes on an idle machine, --quick about one; a machine that
 is busy makes both sides slower, and a number that is printed should come from an idle one. What is
 known to keep a ratio from its aim stands below the tables.
 
