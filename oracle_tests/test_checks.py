@@ -75,6 +75,28 @@ def test_a_near_name_is_suggested_and_a_far_one_is_not():
     assert "mean" not in message(lambda: check_in("f", "mode", "xyz", ("rint", "floor")))
 
 
+@pytest.mark.parametrize(
+    ("value", "allowed"), [(True, (0, 1)), (1.0, (0, 1)), (1, (False, True)), (1, (0.5, 1.0))]
+)
+def test_equal_numbers_of_another_kind_are_refused(value, allowed):
+    assert value in allowed  # as Python sees it
+    got = message(lambda: check_in("f", "first_step", value, allowed))
+    assert got.startswith(f"f(): first_step is {value!r}; expected one of {allowed[0]!r}, ")
+
+
+@pytest.mark.parametrize(
+    ("value", "allowed"),
+    [
+        (np.int64(1), (0, 1)),
+        (np.bool_(True), (False, True)),
+        (np.float32(0.5), (0.5,)),
+        (None, (0, None)),
+    ],
+)
+def test_numbers_of_the_same_kind_are_taken_whatever_their_width(value, allowed):
+    assert check_in("f", "axis", value, allowed) is value
+
+
 def test_operands_are_arrays_of_one_float_dtype_and_shape():
     x = np.ones((2, 3), np.float32)
     assert check_operand("f", "x", x, (2, 3), x.dtype) is x

@@ -14,6 +14,7 @@ from refquant._types import Array
 
 MIN_BITS, MAX_BITS = 2, 16
 MANY = 64  # more names than this are counted in a message, not listed
+NUMBERS = ((bool, np.bool_), (int, np.integer), (float, np.floating))  # the first that fits counts
 
 
 def complaint(function: str, argument: str, got: object, expected: str, fix: str = "") -> str:
@@ -112,6 +113,11 @@ def check_positive(function: str, argument: str, value: Any, fix: str = "") -> A
     return value
 
 
+def _kind(value: Any) -> Any:
+    """What numbers are told apart by; None for anything else."""
+    return next((kind for kind in NUMBERS if isinstance(value, kind)), None)
+
+
 def _first(value: Array, bad: Array) -> str:
     """The first bad entry, where it stands, and how many there are."""
     if not bad.ndim:
@@ -137,9 +143,13 @@ def check_bits(function: str, argument: str, value: Any) -> int:
 
 
 def check_in(function: str, argument: str, value: Any, allowed: Iterable[Any]) -> Any:
-    """Return `value` if it is one of `allowed`; else a ValueError naming the nearest one."""
+    """Return `value` if it is one of `allowed`; else a ValueError naming the nearest one.
+
+    A number has to be of the option's kind as well: to Python True is 1 and 1.0 is 1, but not in
+    the JSON that settings are hashed by.
+    """
     options = list(allowed)
-    if value in options:
+    if any(_kind(value) == _kind(option) and value == option for option in options):
         return value
     near = difflib.get_close_matches(str(value), [str(o) for o in options], n=1, cutoff=0.5)
     fix = f"Did you mean {near[0]!r}?" if near else ""
