@@ -81,11 +81,11 @@ def one_loss(term, z, t, task, edge, rows):
         whole = task.targets[edge]
         power = (np.abs(whole) ** term.p).sum() / (whole.size / whole.shape[1])
         return (d**term.p).sum() / places / (power if term.normalize == "power" else 1.0)
-    g = task.felt[edge][rows]
+    g = np.abs(task.felt[edge][rows]) + term.offset
     if term.kind == "fisher_diag":
         return (d * d * g * g).sum() / places
     dots = (d * g).reshape(len(d), -1).sum(axis=1)
-    return (dots * dots).sum() / d.size / 100.0
+    return (dots * dots).sum() / d.size / term.divisor
 
 
 def surrogate(task, own):

@@ -158,7 +158,7 @@ def test_fisher_by_hand():
     # 2 d g^2 / 4
     np.testing.assert_array_equal(d_z, [[[[1, 0]], [[-6, -1]]], [[[0, 4.5]], [[18, 0]]]])
     value, d_z = fisher_full_loss(Z, T, g)
-    assert value == 0.40625
+    assert (value, fisher_full_loss(Z, T, g, divisor=1.0)[0]) == (0.40625, 40.625)
     # sign(d) 2 S g / 800: 20 / 800, 40 / 800 and 90 / 800, and 0 on the kink
     expected = [[[[0.025, 0]], [[-0.05, -0.025]]], [[[0, 0.1125]], [[0.1125, 0]]]]
     np.testing.assert_array_equal(d_z, expected)
@@ -166,9 +166,9 @@ def test_fisher_by_hand():
 
 def test_fisher_weights_are_the_size_plus_one():
     d_z = np.array([[-2.0, 0.0, 0.5]], dtype=np.float32)
-    weights = fisher_weights(d_z)
-    assert weights.dtype == np.float32
-    np.testing.assert_array_equal(weights, [[3.0, 1.0, 1.5]])
+    assert fisher_weights(d_z).dtype == np.float32
+    both = [fisher_weights(d_z), fisher_weights(d_z, offset=0.0)]  # BRECQ's code, and its paper
+    np.testing.assert_array_equal(both, [[[3.0, 1.0, 1.5]], [[2.0, 0.0, 0.5]]])
 
 
 LOSSES = {

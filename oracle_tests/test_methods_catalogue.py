@@ -10,7 +10,7 @@ from refquant.calibrate.kl_amct import KlAmct
 from refquant.components import (
     AdaRoundWeights,
 )
-from refquant.methods import METHODS, describe, resolve
+from refquant.methods import METHODS, Learn, describe, resolve
 from refquant.methods.nearest import NEAREST
 
 catalogue = pytest.mark.parametrize("name", METHODS)
@@ -33,6 +33,22 @@ def test_names_describe_and_json(name):
     assert data["name"] == name
     assert all((data[r] or {}).get("is") == (p and type(p).__name__) for r, p in parts.items())
     assert setting.to_json() == replace(setting).to_json()
+
+
+def test_what_published_code_differs_on_is_described_with_who_has_what():
+    """methods.md 2.1, D34 and 5.2: off by default, and said; what is chosen is in the JSON too."""
+    text = describe("qdrop")
+    for line in ("reflect: False  # QDrop", "grad_scale: none  # LSQ", "offset: 1.0  # BRECQ"):
+        assert line in text
+    s_x = dict(METHODS["qdrop"].phases[0].learn)["s_x"]
+    as_released = replace(s_x, reflect=True, grad_scale="qdrop")
+    learn = (("alpha", Learn(lr=1e-3)), ("s_x", as_released))
+    phase = replace(METHODS["qdrop"].phases[0], learn=learn)
+    setting = replace(METHODS["qdrop"], phases=(phase,))
+    assert "reflect: True  # QDrop" in describe(setting)
+    told, silent = (json.loads(s.to_json()) for s in (setting, METHODS["qdrop"]))
+    assert told["phases"][0]["learn"][1][1]["grad_scale"] == "qdrop"
+    assert "grad_scale" not in silent["phases"][0]["learn"][1][1]  # rows keep their keys
 
 
 def test_the_catalogue_is_closed():

@@ -6,20 +6,21 @@ methods.md 5.2.
     paper    here     shape        meaning
     z, t     z, t     (n, c, ...)  quantized output of a unit, and the float one
     d        d        like z       z - t
-    g        g        like z       weights, |dL_KL/dz| + 1, made once by `fisher_weights`
+    g        g        like z       weights, |dL_KL/dz| + offset, of `fisher_weights`
     S_n      dots     (n, 1, ...)  sum over all axes but the first of |d| g
     Gz       d_z      like z       dL/dz
 
     diag   L = mean over all axes but the channels of ( sum over the channels of d^2 g^2 )
-    full   L = mean over all elements of ( S_n |d| g ) / 100
+    full   L = mean over all elements of ( S_n |d| g ) / divisor
 
 L_KL is the batch mean of KL(softmax(float logits) || softmax(logits with everything up to and
 including this unit quantized)).
 Kink: `full` at d = 0 takes sign(0) = 0; `diag` is smooth.
 Edge cases: NaN and infinities follow IEEE 754; empty arrays are refused; g is used as it stands,
 zero or negative weights included.
-Differs from: the paper, whose weights are the squared gradients alone; the 1 added to |dL/dz| and
-the divisor 100 are the code's. The code's `full` needs four axes, this one any number >= 1.
+Differs from: the paper, whose weights are the squared gradients alone: offset 0, and no divisor.
+The 1 added to |dL/dz| and the divisor 100 are the code's, and the defaults here. The code's `full`
+needs four axes, this one any number >= 1.
 """
 
 import numpy as np
@@ -29,23 +30,25 @@ from refquant._checks import check_array, check_operand
 from refquant._types import Array
 from refquant.losses.reconstruction import mean_places
 
-FULL_DIVISOR = 100.0  # BRECQ, layer_recon.py, class LossFunction
+OFFSET, DIVISOR = 1.0, 100.0  # BRECQ, layer_recon.py, class LossFunction
 
 
-def fisher_weights(d_z: Array) -> Array:
-    """Return |d_z| + 1, the weights of both losses (methods.md 5.2).
+def fisher_weights(d_z: Array, offset: float = OFFSET) -> Array:
+    """Return |d_z| + offset, the weights of both losses (methods.md 5.2).
 
     Parameters
     ----------
     d_z : float32 or float64 array
         Gradient of L_KL in the unit's output.
+    offset : float
+        1 in BRECQ's released code, 0 in its paper.
 
     Returns
     -------
     array
-        Shape and dtype of `d_z`, every entry at least 1.
+        Shape and dtype of `d_z`, every entry at least `offset`.
     """
-    return np.abs(check_array("fisher_weights", "d_z", d_z)) + 1.0
+    return np.abs(check_array("fisher_weights", "d_z", d_z)) + offset
 
 
 def fisher_diag_loss(z: Array, t: Array, g: Array, channel_axis: int = 1) -> tuple[float, Array]:
@@ -82,8 +85,8 @@ def fisher_diag_loss(z: Array, t: Array, g: Array, channel_axis: int = 1) -> tup
     return float(nx.sum(d * d * weight)) / places, 2.0 * d * weight / places
 
 
-def fisher_full_loss(z: Array, t: Array, g: Array) -> tuple[float, Array]:
-    """Return the full Fisher loss and its gradient sign(d) 2 S_n g / (100 numel).
+def fisher_full_loss(z: Array, t: Array, g: Array, divisor: float = DIVISOR) -> tuple[float, Array]:
+    """Return the full Fisher loss and its gradient sign(d) 2 S_n g / (divisor numel).
 
     Parameters
     ----------
@@ -91,6 +94,8 @@ def fisher_full_loss(z: Array, t: Array, g: Array) -> tuple[float, Array]:
         The output, samples on axis 0; not empty.
     t, g : arrays
         Target and weights, shape and dtype of `z`.
+    divisor : float
+        100 in BRECQ's released code; 1 leaves the mean as it is.
 
     Returns
     -------
@@ -111,6 +116,6 @@ def fisher_full_loss(z: Array, t: Array, g: Array) -> tuple[float, Array]:
     d = z - t
     felt = (np.abs(d) * g).reshape(z.shape[0], -1)
     dots = nx.sum(felt, axis=1, keepdims=True)
-    divisor = FULL_DIVISOR * z.size
+    shared = divisor * z.size
     d_felt = 2.0 * dots.reshape(-1, *(1,) * (z.ndim - 1))  # one number a sample
-    return float(nx.sum(dots * felt)) / divisor, np.sign(d) * d_felt * g / divisor
+    return float(nx.sum(dots * felt)) / shared, np.sign(d) * d_felt * g / shared

@@ -4,13 +4,19 @@ from dataclasses import Field, field, fields, is_dataclass
 from typing import Any
 
 
-def added(default: Any) -> Any:
+def added(default: Any, published: str = "") -> Any:
     """Return a dataclass field that came after settings had been hashed and their rows kept.
 
     Data leave it out where it has its default, which is what the code did before there was a
     choice: so a setting that makes no use of it keeps its hash, and the rows stay valid.
+
+    Parameters
+    ----------
+    default : Any
+    published : str
+        Which published implementation has which value; `describe` prints it beside the field.
     """
-    return field(default=default, metadata={"unsaid": True})
+    return field(default=default, metadata={"unsaid": True, "published": published})
 
 
 def as_data(value: Any) -> Any:

@@ -9,6 +9,8 @@ from refquant.methods.setting import Setting
 def describe(method: "Setting | str", steps: int | None = None) -> str:
     """Return every field of a setting, one a line, nested ones indented.
 
+    Behind a field on which published implementations differ stands what each of them has.
+
     Parameters
     ----------
     method : Setting or str
@@ -29,6 +31,8 @@ def _lines(value: Any, depth: int) -> list[str]:
         if isinstance(value, Setting) and field.name in ("name", "reference"):
             continue
         lines.extend(_entry(field.name, getattr(value, field.name), depth))
+        if published := field.metadata.get("published"):
+            lines[-1] += f"  # {published}"
     return lines
 
 

@@ -10,6 +10,7 @@ Frozen dataclasses of plain values; a contradiction is refused when one is made,
 from dataclasses import dataclass, replace
 
 from refquant._checks import check_in, complaint
+from refquant.losses.fisher import DIVISOR, OFFSET
 from refquant.losses.reconstruction import REDUCTIONS
 from refquant.methods.canonical import added
 from refquant.optim.schedules import BetaSchedule, check_milestones
@@ -28,6 +29,10 @@ NORMALIZERS = ("none", "power")
 MIX_SITES = ("input", "quantizers")
 MIX_RULES = ("bernoulli", "uniform", "anneal")
 RATE_CURVES = ("constant", "cosine", "steps")
+SCALES_SEEN = (
+    "LSQ's paper: lsq_weight, lsq_activation; QDrop's fake_quant.py: qdrop; "
+    "BRECQ, MQBench's QDrop, PD-Quant: none"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +73,8 @@ class Learn:
     project: tuple[float, float] | None = None
     milestones: tuple[float, ...] = ()
     factor: float = 0.1
-    reflect: bool = added(False)
-    grad_scale: str = added("none")
+    reflect: bool = added(False, "QDrop's fake_quant.py, MQBench: True")
+    grad_scale: str = added("none", SCALES_SEEN)
 
     def __post_init__(self) -> None:
         check_in("Learn", "schedule", self.schedule, RATE_CURVES)
@@ -119,6 +124,12 @@ class Term:
     normalize : {"none", "power"}
         "power" divides an "lp" loss by that of the output 0, which for p = 2 is the power of the
         float output: layers of different scale then count alike. No published method does it.
+    offset : float
+        Of the Fisher kinds: what is added to the size of the gradient that weighs an error.
+        BRECQ's released code adds 1; its paper has the gradient alone, 0 (methods.md 5.2).
+    divisor : float
+        Of "fisher_full": what the mean is divided by. 100 in BRECQ's released code, which nothing
+        in the paper explains (methods.md 5.2).
     """
 
     kind: str = "lp"
@@ -128,6 +139,8 @@ class Term:
     temperature: float = 1.0
     normalize: str = "none"
     reduction: str = "channels"
+    offset: float = added(OFFSET, "BRECQ's layer_recon.py: 1; its paper: 0")
+    divisor: float = added(DIVISOR, "BRECQ's layer_recon.py: 100; its paper has none")
 
     def __post_init__(self) -> None:
         check_in("Term", "kind", self.kind, LOSSES)
@@ -140,6 +153,10 @@ class Term:
             raise ValueError(complaint("Term", "weight", self.weight, "a factor of at least 0"))
         if not 0.0 < self.temperature < float("inf"):
             raise ValueError(complaint("Term", "temperature", self.temperature, "more than 0"))
+        if not 0.0 <= self.offset < float("inf"):
+            raise ValueError(complaint("Term", "offset", self.offset, "a weight of at least 0"))
+        if not 0.0 < self.divisor < float("inf"):
+            raise ValueError(complaint("Term", "divisor", self.divisor, "more than 0"))
         self._check_kind()
 
     def _check_kind(self) -> None:
@@ -162,7 +179,12 @@ class Term:
 
 
 # The kinds that read a field; with any other kind its value must be the default.
-READERS = {"p": ("lp",), "normalize": ("lp",), "reduction": ("lp",), "temperature": ("kl",)}
+READERS = {
+    **dict.fromkeys(("p", "normalize", "reduction"), ("lp",)),
+    "temperature": ("kl",),
+    "offset": ("fisher_diag", "fisher_full"),
+    "divisor": ("fisher_full",),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,13 +16,13 @@ from refquant.layers.softmax_cross_entropy import (
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
 )
-from refquant.losses.fisher import fisher_diag_loss, fisher_full_loss
+from refquant.losses.fisher import fisher_diag_loss, fisher_full_loss, fisher_weights
 from refquant.losses.kl_logits import kl_logits_loss
 from refquant.losses.reconstruction import reconstruction_loss
 from refquant.methods.setting import Term
 from refquant.network.units import Unit
 
-FISHER = {"fisher_diag": fisher_diag_loss, "fisher_full": fisher_full_loss}
+FISHER = ("fisher_diag", "fisher_full")
 
 
 class Goal(NamedTuple):
@@ -33,7 +33,7 @@ class Goal(NamedTuple):
     targets : mapping of edge name to array
         Float values at the sites.
     felt : mapping of edge name to array
-        Fisher weights at the unit's output; empty where no term reads them.
+        dL_KL/dz at the unit's output; empty where no term is weighted by it.
     powers : mapping of (edge name, term) to float
         What a normalised term divides by, of the whole calibration set.
     logits : str
@@ -92,7 +92,10 @@ def _measured(term: Term, edge: str, z: Array, goal: Goal) -> tuple[float, Array
     if term.kind == "kl":
         return kl_logits_loss(z, target, term.temperature)
     if term.kind in FISHER:
-        return FISHER[term.kind](z, target, goal.felt[edge])
+        g = fisher_weights(goal.felt[edge], term.offset)
+        if term.kind == "fisher_full":
+            return fisher_full_loss(z, target, g, term.divisor)
+        return fisher_diag_loss(z, target, g)
     loss, d_z = reconstruction_loss(z, target, term.p, reduction=term.reduction)
     if term.normalize == "none":
         return loss, d_z

@@ -4,7 +4,7 @@ Two methods look past the unit. PD-Quant pushes its output through the remaining
 compares predictions (methods.md 9.1). BRECQ weights the error at its output by how much such a
 comparison feels it, measured once (5.2):
 
-    g = |dKL/dz| + 1     z the unit's output, everything up to and including it quantized
+    g = |dKL/dz| + offset     z the unit's output, everything up to and including it quantized
 
 Decisions. The unit's weights are rounded as they stand when the phase starts; its inputs are those
 the phase learns from, unmixed. The mean over samples in KL is taken over batches of the phase's
@@ -18,7 +18,6 @@ from dataclasses import replace
 import numpy as np
 
 from refquant._types import Array
-from refquant.losses.fisher import fisher_weights
 from refquant.losses.kl_logits import kl_logits_loss
 from refquant.methods.setting import Term
 from refquant.network.graph import Key, Network
@@ -54,7 +53,7 @@ def edges_beside(network: Network, unit: Unit, rest: Sequence[str]) -> tuple[str
 
 
 def weighed(task: UnitTask, own: State) -> UnitTask:
-    """Return `task` with the Fisher weights its terms need, measured at the unit's start.
+    """Return `task` with the gradient that Fisher terms are weighted by, at the unit's start.
 
     Parameters
     ----------
@@ -76,10 +75,10 @@ def weighed(task: UnitTask, own: State) -> UnitTask:
 def _felt(
     task: UnitTask, params: Mapping[Key, Array], values: Mapping[str, Array], logits: Array
 ) -> Array:
-    """Return the weights of some samples."""
+    """Return dL_KL/dz of some samples."""
     edge = task.unit.output
     trace = forward(task.network, values, task.nodes, params)
     _, d_logits = kl_logits_loss(trace.values[task.logits], logits)
     d_logits = d_logits * (len(logits) / task.phase.batch)
     pulled = backward(task.network, trace, {task.logits: d_logits}, edges=(edge,), owners=())
-    return fisher_weights(pulled.values[edge])
+    return pulled.values[edge]

@@ -43,7 +43,7 @@ class UnitTask:
     beside : mapping of edge name to array
         What the rest reads besides the unit's output, as the unit's inputs come, never mixed.
     felt : mapping of edge name to array
-        Fisher weights at the unit's output, once `refquant.reconstruct.rest` has measured them.
+        dL_KL/dz at the unit's output, once `refquant.reconstruct.rest` has measured it.
     labels : mapping of edge name to array
         Classes of all samples, at the logits; empty where no term reads them.
     """
