@@ -43,6 +43,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--refquant-xfails", default=None, metavar="FILE", help="TOML: known failures, reasons"
     )
     group.addoption(
+        "--refquant-timeout",
+        default=None,
+        type=float,
+        metavar="SECONDS",
+        help="how long a cmd: program may go without results for another case (default: 60)",
+    )
+    group.addoption(
         "--refquant-html", default=None, metavar="FILE", help="write the report as one page"
     )
 
@@ -71,8 +78,10 @@ class Session:
 
             path = self.option("xfails")
             known = oracle.read_expected(Path(path)) if path else None
+            limit = self.option("timeout")
+            more = {} if limit is None else {"timeout": limit}
             self.reports[op] = oracle.verify(
-                self.option("backend"), self.option("tier"), op, xfails=known
+                self.option("backend"), self.option("tier"), op, xfails=known, **more
             )
         return self.reports[op]
 

@@ -8,6 +8,7 @@ from typing import Any
 from refquant import zoo
 from refquant._checks import MAX_BITS, MIN_BITS
 from refquant.methods import METHODS, resolve
+from refquant.oracle.program import TIMEOUT
 from refquant.zoo.catalogue import entry
 
 ARCHITECTURES = tuple(dict.fromkeys(name.partition(":")[0] for name in zoo.names()))
@@ -65,6 +66,29 @@ def add_seed(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="decides every random draw (default: %(default)s)",
     )
+
+
+def add_timeout(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says how long a program of somebody else's may keep silent."""
+    parser.add_argument(
+        "--timeout",
+        type=seconds,
+        default=TIMEOUT,
+        metavar="SECONDS",
+        help="how long a cmd: program may go without results for another case; it is then killed, "
+        "that case fails, and the others are judged (default: %(default)s)",
+    )
+
+
+def seconds(text: str) -> float:
+    """Return a time above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
 
 
 def integer(low: int, high: int | None = None) -> Callable[[str], int]:

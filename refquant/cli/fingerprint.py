@@ -5,7 +5,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from refquant.cli.arguments import add_command
+from refquant.cli.arguments import add_command, add_timeout
 from refquant.cli.output import facts, print_json, show
 
 EPILOG = """\
@@ -26,6 +26,7 @@ def add_parser(commands: Any) -> None:
         description="Tells the semantics of a backend from its outputs alone.",
         epilog=EPILOG,
     )
+    add_timeout(parser)
     parser.add_argument("backend", metavar="BACKEND", help="mod:attr, cmd:PROGRAM or dir:RESULTS")
     parser.set_defaults(run=run)
 
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     from refquant.oracle.fingerprint import fingerprint
 
     sys.path.insert(0, "")  # as `python -m` does: the user's module lies where the user stands
-    found = fingerprint(arguments.backend)
+    found = fingerprint(arguments.backend, arguments.timeout)
     if arguments.json:
         print_json([asdict(finding) | {"text": finding.text} for finding in found])
     else:

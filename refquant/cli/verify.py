@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from refquant._checks import complaint
-from refquant.cli.arguments import add_command, add_quiet
+from refquant.cli.arguments import add_command, add_quiet, add_timeout
 from refquant.cli.output import note, print_json, show
 
 EPILOG = """\
 backends:
   pkg.mod:attr    a Python object with name and run(op, inputs, attrs) -> {output: array};
                   dtype = "float32" says in which arithmetic, profile which dialect it speaks
-  cmd:./program   run once as `./program VECTORS RESULTS`; reads VECTORS as `refquant vectors`
+  cmd:./program   run as `./program VECTORS RESULTS`; reads VECTORS as `refquant vectors`
                   writes them, and writes RESULTS/OP/ID/OUTPUT.npy
   dir:RESULTS     the same results, written elsewhere from `refquant vectors DIR`
   Programs and directories may say RESULTS/backend.json: {"name", "dtype", "profile"}.
+  A program that hangs or dies is run again on fewer cases, until the case is found; only what
+  a run with exit code 0 wrote is read.
 
 exit codes:
   0 right   1 something is wrong   4 usage   5 nothing ran
@@ -26,7 +28,7 @@ examples:
   refquant verify mykernels:Backend
   refquant verify mykernels:Backend --only 'fake_quant*' --tier full
   refquant verify cmd:./kernel --html report.html --junit report.xml
-  refquant verify 'cmd:timeout 600 ./kernel'      one that may hang: the error says how far it came
+  refquant verify cmd:./emulator --timeout 3600   a slow one: an hour for a case
   refquant verify dir:results --vectors vectors
 """
 
@@ -41,6 +43,7 @@ def add_parser(commands: Any) -> None:
         epilog=EPILOG,
     )
     add_quiet(parser)
+    add_timeout(parser)
     parser.add_argument("backend", nargs="?", metavar="BACKEND", help="see below")
     parser.add_argument(
         "--only",
@@ -86,6 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
             cases=_cases(arguments.vectors),
             xfails=xfails,
             progress=None if arguments.quiet or not sys.stderr.isatty() else _tick,
+            timeout=arguments.timeout,
         )
     for path, text in ((arguments.html, report.to_html), (arguments.junit, report.to_junit)):
         if path:
@@ -135,7 +139,7 @@ def _repro(arguments: argparse.Namespace) -> int:
     item = corpus.find(arguments.repro)
     try:
         with redirect_stdout(sys.stderr):
-            found = reproduce(arguments.backend, item)
+            found = reproduce(arguments.backend, item, arguments.timeout)
     except oracle.Unsupported as reason:
         note(f"{arguments.repro}: not supported: {reason}".removesuffix(": "))
         return NOTHING

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from refquant._types import Array
-from refquant.oracle.backend import Unsupported
+from refquant.oracle.backend import Stopped, Unsupported
 from refquant.oracle.build import Built
 from refquant.oracle.compare import Mismatch, compare
 from refquant.oracle.judge import handed
@@ -40,6 +40,8 @@ def ask(backend: Any, op: Op, item: Built, form: Format, layout: str) -> Answer:
             )
     except Unsupported:
         raise
+    except Stopped as reason:
+        return {}, [Mismatch("", "raised", str(reason))]
     except KeyboardInterrupt as stop:
         stop.add_note(f"while the backend ran {op.name}/{item.case.id}")
         raise

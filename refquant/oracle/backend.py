@@ -1,14 +1,11 @@
 """Other people's implementations: a Python object, an external program, a directory of results.
 
 mod:attr    a Python object (or a class without arguments): see `Backend`
-cmd:PROG    a program: run once as ``PROG VECTORS RESULTS``, reads and writes .npy files
+cmd:PROG    a program: run as ``PROG VECTORS RESULTS``, reads and writes .npy files
 dir:PATH    results that were computed elsewhere, as a program would have written them
 """
 
 import importlib
-import shlex
-import subprocess
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -18,11 +15,10 @@ from refquant._types import Array
 from refquant.oracle.build import Built
 from refquant.oracle.op import Attrs, Inputs
 from refquant.oracle.profiles import resolve
+from refquant.oracle.program import TIMEOUT, ask_program
 from refquant.oracle.results import read_results
 from refquant.oracle.tiers import FORMATS, Format
-from refquant.oracle.vectors import write_vectors
 
-STDERR = 2
 SHORT = {"fp64": "float64", "fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 
 
@@ -54,21 +50,36 @@ class Backend(Protocol):
         ...
 
 
-class Recorded:
-    """A backend whose outputs were computed before: {case id: outputs}."""
+class Stopped(Exception):
+    """A program gave no answer to a case, and did not mean to leave it out; the text says why."""
 
-    def __init__(self, name: str, found: Mapping[str, Mapping[str, Array]], about: Attrs) -> None:
-        self.name, self.found = name, found
+
+class Recorded:
+    """A backend whose outputs were computed before: {case id: outputs}.
+
+    `stopped` are cases on which that failed: {case id: what happened}.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        found: Mapping[str, Mapping[str, Array]],
+        about: Attrs,
+        stopped: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name, self.found, self.stopped = name, found, stopped or {}
         self.profile, self.dtype = about.get("profile", "any"), about.get("dtype", "float64")
 
     def outputs(self, case: str) -> Mapping[str, Array]:
-        """Return the outputs for one case; Unsupported if there are none."""
+        """Return the outputs for one case; Unsupported if there are none, or Stopped."""
+        if case in self.stopped:
+            raise Stopped(self.stopped[case])
         if case not in self.found:
             raise Unsupported("no results for this case")
         return self.found[case]
 
 
-def open_backend(spec: Any, cases: Iterable[Built]) -> Any:
+def open_backend(spec: Any, cases: Iterable[Built], timeout: float = TIMEOUT) -> Any:
     """Return the backend that a specification names; objects are returned as they are.
 
     Parameters
@@ -77,6 +88,8 @@ def open_backend(spec: Any, cases: Iterable[Built]) -> Any:
         ``module:attribute``, ``cmd:PROGRAM``, ``dir:PATH``, or something with a `run`.
     cases : iterable of Built
         What an external program is given.
+    timeout : float
+        Seconds that it may spend without results for another case.
 
     Raises
     ------
@@ -91,7 +104,10 @@ def open_backend(spec: Any, cases: Iterable[Built]) -> Any:
         raise ValueError(complaint("verify", "backend", repr(spec), expected))
     if kind == "dir":
         return Recorded(spec, *read_results(Path(rest)))
-    return _program(rest, cases) if kind == "cmd" else _imported(spec, kind, rest)
+    if kind == "cmd":
+        answers = ask_program(rest, cases, timeout)
+        return Recorded(spec, answers.found, answers.about, answers.stopped)
+    return _imported(spec, kind, rest)
 
 
 def _imported(spec: str, module: str, attribute: str) -> Any:
@@ -130,31 +146,3 @@ def format_of(backend: Any) -> Format:
     declared = getattr(backend, "dtype", "float64")
     name = declared if isinstance(declared, str) else getattr(declared, "__name__", str(declared))
     return FORMATS[check_in("verify", "backend.dtype", SHORT.get(name, name), FORMATS)]
-
-
-def _program(command: str, cases: Iterable[Built]) -> Recorded:
-    """Run an external program on the cases and return what it wrote."""
-    given = list(cases)
-    with tempfile.TemporaryDirectory(prefix="refquant-") as folder:
-        vectors, results = Path(folder) / "vectors", Path(folder) / "results"
-        write_vectors(vectors, given)
-        results.mkdir()
-        try:  # what it prints is no part of a report on standard output
-            words = [*shlex.split(command), str(vectors), str(results)]
-            code = subprocess.run(words, stdout=STDERR, check=False).returncode
-        except OSError as error:
-            got = f"'cmd:{command}' ({error.strerror})"
-            raise ValueError(complaint("verify", "backend", got, "a program")) from error
-        if code:
-            ended = f"by signal {-code}" if code < 0 else f"with code {code}"
-            got = f"'cmd:{command}', which ended {ended}; {_reached(results, given)}"
-            fix = "It must exit with 0 once its results are written."
-            raise ValueError(complaint("verify", "backend", got, "exit code 0", fix))
-        return Recorded(f"cmd:{command}", *read_results(results))
-
-
-def _reached(results: Path, cases: list[Built]) -> str:
-    """Say how far a program came: it fails, or hangs, on a case after the one named."""
-    names = [f"{item.case.op}/{item.case.id}" for item in cases]
-    done = [name for name in names if (results / name).is_dir()]
-    return f"the last case with results is {done[-1]}" if done else "no case has results"

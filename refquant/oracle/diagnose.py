@@ -27,7 +27,7 @@ from refquant.oracle.tiers import FORMATS, Format
 PAIRED = 14  # the best single candidates are paired
 LIKELY = 0.5
 INCOMPARABLE = ("dtype", "name")
-NO_ANSWER = "It raised an exception, or returned nothing to compare, wherever it failed."
+NO_ANSWER = "It gave no answer to compare wherever it failed: it raised, or was stopped."
 SINGLE = (
     'Right in single precision, and double is declared: does the backend lack dtype = "float32"?'
 )

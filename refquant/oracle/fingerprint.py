@@ -18,6 +18,7 @@ from refquant.oracle.build import Built
 from refquant.oracle.gallery import Candidate, Gallery
 from refquant.oracle.judge import handed
 from refquant.oracle.op import Op
+from refquant.oracle.program import TIMEOUT
 from refquant.oracle.registry import ops, variants
 from refquant.oracle.tiers import Format
 from refquant.oracle.traits import RIGHT, TRAITS, Trait
@@ -59,17 +60,18 @@ class Finding:
         return f"something else (nearest: {label}, {100 * share:.0f} %)"
 
 
-def fingerprint(backend: Any) -> list[Finding]:
+def fingerprint(backend: Any, timeout: float = TIMEOUT) -> list[Finding]:
     """Return what each trait of a backend is.
 
     Parameters
     ----------
     backend : Backend or str
-        As `verify` takes it.
+    timeout : float
+        Both as `verify` takes them.
     """
     names = dict.fromkeys(trait.op for trait in TRAITS)
     cases = {name: corpus.load(name) for name in names if name in ops()}
-    opened = open_backend(backend, [item for items in cases.values() for item in items])
+    opened = open_backend(backend, [item for items in cases.values() for item in items], timeout)
     form, answered = format_of(opened), {}
     for name, items in cases.items():
         answered[name] = [(item, found) for item in items if (found := _ask(opened, item, form))]

@@ -22,6 +22,7 @@ from refquant.oracle.compare import Mismatch
 from refquant.oracle.diagnose import Diagnosis, Seen, diagnose
 from refquant.oracle.layouts import LAYOUTS, turn
 from refquant.oracle.op import Op
+from refquant.oracle.program import TIMEOUT
 from refquant.oracle.registry import ops
 
 ATTEMPTS = 400
@@ -82,15 +83,15 @@ class Reproduction:
         return "\n".join([*lines, *(f"  {problem}" for problem in found["problems"])])
 
 
-def reproduce(backend: Any, built: Built) -> Reproduction:
-    """Run one case again and, if it fails, shrink it.
+def reproduce(backend: Any, built: Built, timeout: float = TIMEOUT) -> Reproduction:
+    """Run one case again and, if it fails, shrink it; `timeout` is that of `verify`.
 
     Raises
     ------
     Unsupported
         If the backend does not have it.
     """
-    opened = open_backend(backend, [built])
+    opened = open_backend(backend, [built], timeout)
     op, form = ops()[built.case.op], format_of(opened)
     for layout in (turn(built.case.id), *LAYOUTS):
         if wrong := ask(opened, op, built, form, layout)[1]:

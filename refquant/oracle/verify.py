@@ -17,6 +17,7 @@ from refquant.oracle.expected import Expected
 from refquant.oracle.layouts import LAYOUTS, turn
 from refquant.oracle.op import Op
 from refquant.oracle.profiles import resolve, speaks
+from refquant.oracle.program import TIMEOUT
 from refquant.oracle.registry import ops as all_ops
 from refquant.oracle.report import Coverage, Failure, Report
 from refquant.oracle.tiers import Format
@@ -32,6 +33,7 @@ def verify(
     cases: Iterable[Built] | None = None,
     xfails: Expected | None = None,
     progress: Tick | None = None,
+    timeout: float = TIMEOUT,
 ) -> Report:
     """Run a backend on the corpus and say what is wrong, by name.
 
@@ -50,6 +52,9 @@ def verify(
         Failures that are known, with reasons; one that is missing fails the report.
     progress : function (op name), optional
         Called as each op begins.
+    timeout : float
+        Seconds that a ``cmd:`` program may spend without results for another case. The case on
+        which it hangs fails; the others are judged.
 
     Returns
     -------
@@ -63,7 +68,7 @@ def verify(
     """
     began = time.perf_counter()
     picked = chosen(ops, tier, cases)
-    opened = open_backend(backend, [item for items in picked.values() for item in items])
+    opened = open_backend(backend, [item for items in picked.values() for item in items], timeout)
     form, fields = format_of(opened), resolve(getattr(opened, "profile", "any"))
     coverage, failures = {}, []
     for name, items in picked.items():
