@@ -6,7 +6,7 @@ import pytest
 import refquant as rq
 from oracle_tests.network_samples import POINT, SAME, conv, plain
 from oracle_tests.redistribute_cases import check_unchanged, sample
-from refquant.methods.prepare_redistribution import report
+from refquant.methods.notes import report
 from refquant.methods.prepare_repq import ScaleReparameterization
 from refquant.network import Network, evaluate
 

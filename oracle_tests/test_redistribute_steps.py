@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from oracle_tests.network_samples import conv, everything, images, plain, real
 from oracle_tests.redistribute_cases import check_unchanged, sample
 from refquant.methods.canonical import as_data
+from refquant.methods.notes import report
 from refquant.methods.prepare_redistribution import (
     CrossLayerEqualization,
     OutlierSuppressionPlus,
     SmoothQuant,
-    report,
 )
 from refquant.methods.prepare_repq import ScaleReparameterization
 from refquant.network import Network, evaluate, fold, lower, replace_params

@@ -245,6 +245,7 @@ def _result(
         reference=model.float_network,
         plan=deploy(prepared, {n: _hard(own[n], s) for n, s in steps.items()}) if steps else None,
         run_id=run_id,
+        notes=model.notes,
     )
 
 

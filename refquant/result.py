@@ -95,6 +95,8 @@ class Result:
         The deployed network, overflow proof included; None where the weights are real.
     run_id : str
         SHA-256 of everything that decided this result.
+    notes : tuple of str
+        Where the steps that look for a pattern acted; that they changed nothing where it is absent.
     """
 
     setting: Setting
@@ -108,6 +110,7 @@ class Result:
     reference: Network
     plan: Plan | None
     run_id: str
+    notes: tuple[str, ...] = ()
 
     def network(self, x: Array) -> Array:
         """Return the logits of the hardened fake-quantized network for inputs `x`, in float64."""
@@ -248,6 +251,7 @@ class Result:
             "seed": self.seed,
             "steps": self.steps,
             "arithmetic": asdict(self.arithmetic),
+            "notes": list(self.notes),
             "history": [record_to_data(record) for record in self.history],
         }
 

@@ -45,6 +45,7 @@ examples:
   refquant quantize digits-resnet --checkpoint units --out result      (interrupt it, run it
                                                                 again: it goes on)
 """
+APART = ("border", "gaps", "notes")  # shown below the facts, or spread over several
 
 
 def add_parser(commands: Any) -> None:
@@ -113,6 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
         seconds = round(time.perf_counter() - began, 2)
         report = {"network": a.network.name, **measure(subject, result), "seconds": seconds}
         report["border"] = borders(result, subject.test.x)
+        report["notes"] = list(result.notes)
         if a.gaps:
             report["gaps"] = gaps(result, subject.calib.x)
         surroundings = environment()
@@ -176,11 +178,11 @@ def readable(report: dict[str, Any], history: tuple[Record, ...]) -> str:
         shown["integer_equals_fake"] = "no integer network: some operands are real numbers"
     shown["first_last_bits"] = report["first_last_bits"] or "like the others"
     shown |= {key: percent(report[key]) for key in ("fp32_accuracy", "accuracy")}
-    shown = {key: value for key, value in shown.items() if key not in ("border", "gaps")}
+    shown = {key: value for key, value in shown.items() if key not in APART}
     shown["sqnr_db"], shown["kl"] = f"{report['sqnr_db']:.2f}", f"{report['kl']:.4f}"
     if report["border"] is not None:
         shown |= _border_lines(report["border"])
-    parts = [facts(shown)]
+    parts = [facts(shown), *(["\n".join(report["notes"])] if report["notes"] else [])]
     if "gaps" in report:
         parts.append(_gap_table(report["gaps"]))
     if not history:

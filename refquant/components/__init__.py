@@ -27,6 +27,9 @@ An *activation component* does the same for the value on an edge:
     offset(params)           -> real value of the level 0, where it is not 0; optional
     bounds                   -> {parameter: (low, high)} kept while learning; optional
     placements               -> where its quantizers may stand, if not anywhere; optional
+    uniform                  -> False: levels no integer times a step, hence no integer products,
+                                and neither step nor zero point; optional
+    behind                   -> the operations behind which it may stand; optional
 
 An *output component* has only ``start(place)``: what is learnt behind the product, as scale `xi`
 and shift `eta`, which the network's nodes read by these names.
@@ -44,6 +47,7 @@ from refquant.components.adaround_weights import AdaRoundWeights
 from refquant.components.asoftmax_weights import ASoftmaxWeights
 from refquant.components.border_activations import BorderActivations
 from refquant.components.decoupled_weights import DecoupledWeights
+from refquant.components.log_sqrt2_activations import LogSqrt2Activations
 from refquant.components.lsq_plus_activations import LsqPlusActivations
 from refquant.components.lsq_plus_weights import LsqPlusWeights
 from refquant.components.output_transform import FreeBias, NormAffine, XiEta
@@ -61,6 +65,7 @@ __all__ = [
     "BorderActivations",
     "DecoupledWeights",
     "FreeBias",
+    "LogSqrt2Activations",
     "LsqPlusActivations",
     "LsqPlusWeights",
     "NearestActivations",

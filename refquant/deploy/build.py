@@ -5,7 +5,8 @@ Reference: methods 15.3 (folding), 17.1 and 17.2 (codes, overflow).
 `network` is folded and lowered, with quantize nodes inserted. A quantize node's component offers
 ``codes(x, params)``, ``step(params)``, ``zero_point(params)`` and the fields ``grid`` (a kind of
 `refquant.quantizers.grid.Grid`) and ``bits``; one step per tensor. A linear layer reads codes if
-nothing but patches, max pools, flattenings and identities stand between it and a quantize node.
+nothing but patches, max pools, flattenings and identities stand between it and a quantize node
+whose levels are integers times a step; those of any other (log-sqrt2) are read as real numbers.
 
 Everything is checked here, so that a plan that exists can run: shapes, dtypes, steps, names, and
 that no accumulator can leave int32.
@@ -53,7 +54,7 @@ def deploy(network: Network, layers: Mapping[str, HardLayer]) -> Plan:
         not fit, or an accumulator might not fit int32; every message names the node.
     """
     _check_names(network, layers)
-    quantizers = [node for node in network.nodes if node.op == "quantize"]
+    quantizers = [node for node in network.nodes if node.op == "quantize" and is_uniform(node)]
     coders = {node.name: _coder(network, node) for node in quantizers}
     integer = {name: _layer(network, name, layers[name], coders) for name in linear_nodes(network)}
     gone = {*integer, *(product_of(network, name).name for name in integer)}
@@ -71,11 +72,19 @@ def source_of(network: Network, edge: str) -> str | None:
     while edge != INPUT:
         node = network.node(edge)
         if node.op == "quantize":
-            return edge
+            return edge if is_uniform(node) else None
         if node.op not in CARRY_CODES:
             return None
         edge = node.inputs[0]
     return None
+
+
+def is_uniform(node: Node) -> bool:
+    """Return whether the levels of a quantize node are integers times a step.
+
+    The values of one whose levels are not are real numbers to everything behind it.
+    """
+    return bool(getattr(node.attr("component"), "uniform", True))
 
 
 def _check_names(network: Network, layers: Mapping[str, HardLayer]) -> None:

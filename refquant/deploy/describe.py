@@ -62,7 +62,7 @@ def _next_coder(plan: Plan, edge: str) -> str | None:
         readers = consumers(plan.network, edge)
         if len(readers) != 1:
             return None
-        if readers[0].op == "quantize":
+        if readers[0].name in plan.coders:
             return readers[0].name
         edge = readers[0].name
 

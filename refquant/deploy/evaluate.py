@@ -90,7 +90,7 @@ def evaluate(plan: Plan, x: Array, rules: Rules, forced: Forced | None = None) -
     accumulators: dict[str, Array] = {}
     for node in plan.network.nodes:
         value = _step(plan, node, tuple(edges[edge] for edge in node.inputs), rules)
-        if node.op == "quantize":
+        if node.name in plan.coders:
             codes[node.name] = value.codes
             value = _forced(node.name, value, forced or {})
         elif node.op == "output":
@@ -105,7 +105,7 @@ def evaluate(plan: Plan, x: Array, rules: Rules, forced: Forced | None = None) -
 
 def _step(plan: Plan, node: Node, operands: tuple[Value, ...], rules: Rules) -> Value:
     """The value of one node."""
-    if node.op == "quantize":
+    if node.name in plan.coders:
         return rules.quantize(node.name, plan.coders[node.name], operands[0])
     if node.op == "product":  # the layer's last node knows weights and scales, and multiplies
         return operands[0]

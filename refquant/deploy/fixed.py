@@ -40,6 +40,7 @@ POOLS = ("average_pool", "global_average_pool")
 REASONS = {
     "patches": "quantized as patches (input placement), so its feature map has no step",
     **dict.fromkeys(POOLS, "an average of values that were not quantized"),
+    "quantize": "on levels that are no integers times a step",
 }
 
 
@@ -118,7 +119,7 @@ def _reach(plan: Plan, bias: Mapping[str, Biased], edge: str, step: float) -> fl
     if edge == INPUT:
         raise _refusal("input", "real numbers beside codes")
     node = plan.network.node(edge)
-    if node.op == "quantize":
+    if edge in plan.coders:
         coder = plan.coders[edge]
         return _scaled(coder.largest, coder.step, 0.0, step)
     if node.op == "output":

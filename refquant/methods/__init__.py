@@ -50,7 +50,7 @@ from refquant.methods.real_weights import (
     QDROP_W32,
     with_real_weights,
 )
-from refquant.methods.redistribution import CLE, OS_PLUS, REPQ, SMOOTHQUANT
+from refquant.methods.redistribution import CLE, LOG_SQRT2, OS_PLUS, REPQ, SMOOTHQUANT
 from refquant.methods.setting import Learn, Mix, Penalty, Phase, Setting, Term
 from refquant.methods.squant import SQUANT
 
@@ -106,6 +106,7 @@ ADDITIONS = {
     "smoothquant": SMOOTHQUANT,
     "os-plus": OS_PLUS,
     "repq": REPQ,
+    "log-sqrt2": LOG_SQRT2,
     "cle": CLE,
 }
 METHODS = Catalogue(CATALOGUE, ADDITIONS)

@@ -4,7 +4,7 @@
     from b    only what its file lists in an `Adds`: AdaQTransform its xi and eta, a closed form
               its finishing step, a redistribution of ranges its preparing step, the border in
               closed form the step that starts each unit, an equal footing for a comparison its
-              penalty and rates
+              penalty and rates, log-sqrt2 its quantizer of probabilities
 
 Learnt additions join *every* phase of a. A phase learns weights, or the steps of activations, or
 both; xi and eta stand behind the product of both, so there is no phase that has nothing to do with
@@ -47,6 +47,8 @@ class Adds:
         Takes the place of how a phase learns the parameter, in every phase that learns it.
     normalize : {"none", "power"} or None
         Takes the place of what every "lp" term is divided by (`Term`).
+    probabilities : component or None
+        Quantizes the edges behind a softmax (`Setting`).
     """
 
     reference: str
@@ -58,6 +60,7 @@ class Adds:
     penalty: Penalty | None = None
     relearn: tuple[tuple[str, Learn], ...] = ()
     normalize: Literal["none", "power"] | None = None
+    probabilities: Any = None
 
     @property
     def in_phases(self) -> tuple[str, ...]:
@@ -98,6 +101,7 @@ def compose(base: Setting, name: str, adds: Adds) -> Setting:
         output=base.output if adds.output is None else adds.output,
         prepare=(*base.prepare, *adds.prepare),
         finish=(*base.finish, *adds.finish),
+        probabilities=base.probabilities or adds.probabilities,
         phases=tuple(_joined(phase, adds) for phase in base.phases),
     )
 
@@ -146,6 +150,8 @@ def _check_overlap(whole: str, base: Setting, adds: Adds) -> None:
     both: list[str] = []
     if base.output is not None and adds.output is not None:
         both.append("the output component")
+    if base.probabilities is not None and adds.probabilities is not None:
+        both.append("the component of probabilities")
     taken = {name for phase in base.phases for name, _ in (*phase.learn, *phase.drive)}
     both += [name for name, _ in adds.learn if name in taken]
     steps = (*base.prepare, *base.finish, *(s for phase in base.phases for s in phase.begin))

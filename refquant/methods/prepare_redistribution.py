@@ -11,7 +11,8 @@ RepQ-ViT's step is in `prepare_repq`.
 
 `apply` leaves the float function unchanged up to rounding, and bit for bit with
 `power_of_two=True` where nothing is shifted. `explain` lists the places it acts on; a network
-without any is returned as it is, and `report` says so. Put them behind FoldBatchNorm.
+without any is returned as it is, and the notes of the result say so (`refquant.methods.notes`).
+Put them behind FoldBatchNorm.
 
 Ranges of activations are taken from all of x, on the network as it is given: moving one scale
 does not change the values at the other junctions. Ranges of weights are taken as they stand when
@@ -24,7 +25,6 @@ by the other, and column ranges change with the rows:
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -195,14 +195,6 @@ class OutlierSuppressionPlus:
         top = row_max(w).reshape(-1, *[1] * (w.ndim - 1))
         grid = Grid("signed", self.weight_bits)
         return fake_quant_forward(w, range_to_qparams(-top, top, grid, "p"))[0]
-
-
-def report(step: Any, network: Network) -> str:
-    """One line that says where a redistribution acts, or that it changes nothing."""
-    name, found = type(step).__name__, step.explain(network)
-    if not found:
-        return f"{name}: its pattern is absent from {network.name!r}, which stays as it is"
-    return f"{name}: {len(found)} of {network.name!r}: " + "; ".join(map(str, found))
 
 
 def _product(node: Node, x: Array, w: Array) -> Array:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from refquant._checks import check_in, complaint
-from refquant.methods.canonical import as_data
+from refquant.methods.canonical import added, as_data
 from refquant.methods.gram import Gram
 from refquant.methods.parts import Learn, Mix, Penalty, Term
 from refquant.methods.phase import ROLES, Phase
@@ -54,6 +54,9 @@ class Setting:
         Empty for a method that learns nothing.
     order : {"unit-first", "phase-first"}
         All phases on a unit before the next unit, or all units in a phase before the next phase.
+    probabilities : component or None
+        How activations behind a softmax, or what is like one, are quantized instead; None like
+        the others.
     """
 
     name: str
@@ -67,6 +70,7 @@ class Setting:
     finish: tuple[Any, ...] = ()
     phases: tuple[Phase, ...] = ()
     order: str = "unit-first"
+    probabilities: Any = added(None, "RepQ-ViT: log-sqrt2")
 
     def __post_init__(self) -> None:
         check_in("Setting", "placement", self.placement, PLACEMENTS)
@@ -78,6 +82,7 @@ class Setting:
             for step in phase.begin:
                 self._check_step("begin", step)
         self._check_finish()
+        self._check_probabilities()
         units = {(phase.unit, phase.merge) for phase in self.phases}
         if self.order == "unit-first" and len(units) > 1:
             got = "phases over different units in unit-first order"
@@ -99,6 +104,24 @@ class Setting:
             expected, fix = f"{allowed[0]!r}", f"Use placement={allowed[0]!r}."
             message = complaint(f"Setting {self.name!r}", "placement", got, expected, fix)
             raise ValueError(message)
+
+    def _check_probabilities(self) -> None:
+        """Refuse levels for probabilities where activations are real, or all have borders."""
+        if self.probabilities is None:
+            return
+        where, kind = f"Setting {self.name!r}", type(self.probabilities).__name__
+        steps = (*self.finish, *(step for phase in self.phases for step in phase.begin))
+        if self.activations is None:
+            got, fix = f"{kind} beside real activations", "Give activations a component too."
+            raise ValueError(complaint(where, "probabilities", got, "None", fix))
+        if not hasattr(self.probabilities, "behind"):
+            got, fix = f"{kind}, which does not say behind what", "Use LogSqrt2Activations()."
+            expected = "a component for probabilities"
+            raise ValueError(complaint(where, "probabilities", got, expected, fix))
+        if any(getattr(step, "at", "") == "patches" for step in steps):
+            got = f"{kind} beside a closed form of every border"
+            fix = "Leave one of them out."
+            raise ValueError(complaint(where, "probabilities", got, "one of them", fix))
 
     def _check_names(self, phase: Phase) -> None:
         where, what = f"Setting {self.name!r}", "a learnt parameter"

@@ -29,6 +29,7 @@ from refquant.layers.max_pool import max_pool_backward, max_pool_forward
 from refquant.layers.relu import relu_backward, relu_forward
 from refquant.layers.relu6 import relu6_backward, relu6_forward
 from refquant.layers.sigmoid import sigmoid_backward, sigmoid_forward
+from refquant.layers.softmax import softmax_backward, softmax_forward
 from refquant.network.linear_parts import PARTS
 from refquant.network.node import Node
 from refquant.network.op import Backward, Op, Params, Pulled
@@ -112,6 +113,7 @@ OPS: Mapping[str, Op] = {
     "relu6": _plain(relu6_forward, relu6_backward),
     "leaky_relu": _plain(leaky_relu_forward, leaky_relu_backward, "slope"),
     "sigmoid": _plain(sigmoid_forward, sigmoid_backward),
+    "softmax": _plain(softmax_forward, softmax_backward),
     "max_pool": _plain(max_pool_forward, max_pool_backward, "geometry"),
     "average_pool": _plain(
         average_pool_forward, average_pool_backward, "geometry", "count_include_pad"

@@ -6,6 +6,7 @@
     batch_norm            1          eps                            gamma beta mean var
     batch_norm_train      1          eps                            gamma beta
     relu relu6 sigmoid    1          --                             --
+    softmax               1          --                             --
     leaky_relu            1          slope                          --
     max_pool              1          geometry                       --
     average_pool          1          geometry, count_include_pad    --
@@ -45,6 +46,7 @@ SIGNATURES: Mapping[str, Signature] = {
     "relu6": Signature(),
     "leaky_relu": Signature(("slope",)),
     "sigmoid": Signature(),
+    "softmax": Signature(),
     "max_pool": Signature(("geometry",)),
     "average_pool": Signature(("geometry", "count_include_pad")),
     "global_average_pool": Signature(),

@@ -19,7 +19,10 @@ from refquant.network.graph import Network, consumers
 from refquant.network.lower import linear_nodes, norm_behind
 
 GRANULARITIES = ("layer", "block", "network")
-FOLLOWERS = ("batch_norm", "relu", "relu6", "leaky_relu", "sigmoid", "quantize", "identity")
+FOLLOWERS = (
+    *("batch_norm", "relu", "relu6", "leaky_relu", "sigmoid", "softmax"),
+    *("quantize", "identity"),
+)
 
 
 @dataclass(frozen=True)

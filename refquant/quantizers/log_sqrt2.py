@@ -16,6 +16,11 @@ does not tell it from the smallest level, the mask does. x above d takes code 0,
 gives 0 like zeros. Negative x is refused. The true -2 log2(x / d) is never a tie for floats x
 and d, but may round to one: within a few ulp of a border either code can come out.
 
+Gradient: the paper trains nothing and defines none. `log_sqrt2_slope` is what automatic
+differentiation finds if rounding is taken for the identity, as in the uniform quantizers: with
+the residual r = q_raw + 2 log2(x / d) frozen, y = x 2^(-r/2), so dy/dx = y / x. The mask is that of
+the rounded code, 0 <= q_raw <= 2^b - 1 (D2); d is not learnt.
+
 Differs from: released code writes y as 2^(-ceil(q/2)) (1 + (q mod 2) (sqrt2 - 1)) d, the same
 number (P64). Here 2^(-q/2) is sqrt2 times a whole power of two where q is odd: one rounding.
 """
@@ -65,11 +70,29 @@ def log_sqrt2(x: Array, scale: Array, bits: int) -> LogSqrt2:
     top = (1 << check_bits("log_sqrt2", "bits", bits)) - 1
     _check("log_sqrt2", x)
     _check_scale(x, scale)
-    with np.errstate(divide="ignore", over="ignore", under="ignore"):
-        raw = np.rint(-2.0 * nx.log2(np.asarray(x / scale)))
+    raw = _raw(x, scale)
     zero = ~(raw <= top)  # NaN is not <= anything
     codes = np.clip(np.where(zero, top, raw), 0, top).astype(np.int64)
     return LogSqrt2(np.where(zero, 0.0, decode(codes, scale)).astype(x.dtype), codes, zero)
+
+
+def log_sqrt2_slope(x: Array, scale: Array, bits: int) -> Array:
+    """Return dy/dx, rounding taken for the identity; see the module.
+
+    Parameters
+    ----------
+    x, scale, bits
+        As for `log_sqrt2`.
+
+    Returns
+    -------
+    Array
+        Like `x`: y / x where the rounded code is on the grid, 0 elsewhere and at 0.
+    """
+    raw = _raw(x, scale)
+    inside = (raw >= 0.0) & (raw <= (1 << bits) - 1)
+    y = log_sqrt2(x, scale, bits).y
+    return np.asarray(np.where(inside, y / np.where(inside, x, 1.0), 0.0).astype(x.dtype))
 
 
 def decode(codes: Array, scale: Array) -> Array:
@@ -103,8 +126,7 @@ def choose_scale(x: Array, bits: int, shares: tuple[float, ...] = SHARES) -> Arr
     """
     check_bits("choose_scale", "bits", bits)
     check_finite("choose_scale", "x", _check("choose_scale", x))
-    if not all(0.0 <= share <= 1.0 for share in shares):
-        raise ValueError(complaint("choose_scale", "shares", shares, "shares in [0, 1]"))
+    check_shares("choose_scale", shares)
     ordered = np.sort(x, axis=None)
     tried = [_between(ordered, share) for share in shares] if x.size else []
     usable = [scale for scale in tried if scale >= np.finfo(x.dtype).tiny]
@@ -112,6 +134,18 @@ def choose_scale(x: Array, bits: int, shares: tuple[float, ...] = SHARES) -> Arr
         fix = "Leave a tensor of zeros alone."
         raise ValueError(complaint("choose_scale", "x", "0 at every share", "a positive one", fix))
     return min(usable, key=lambda scale: _squared_error(x, scale, bits))
+
+
+def check_shares(function: str, shares: tuple[float, ...]) -> None:
+    """Refuse quantiles outside [0, 1]."""
+    if not all(0.0 <= share <= 1.0 for share in shares):
+        raise ValueError(complaint(function, "shares", shares, "shares in [0, 1]"))
+
+
+def _raw(x: Array, scale: Array) -> Array:
+    """rint(-2 log2(x / d)), inf at 0."""
+    with np.errstate(divide="ignore", over="ignore", under="ignore"):
+        return np.rint(-2.0 * nx.log2(np.asarray(x / scale)))
 
 
 def _squared_error(x: Array, scale: Array, bits: int) -> float:

@@ -20,6 +20,7 @@ from refquant._checks import complaint
 from refquant._types import Array
 from refquant.components.output_transform import Place, rounded_bias
 from refquant.components.weights import dequantized
+from refquant.methods.notes import note, report
 from refquant.methods.setting import Setting
 from refquant.network import bypass, insert_quantizers, linear_nodes, lower, quantized_edges
 from refquant.network.graph import INPUT, Key, Network
@@ -53,12 +54,15 @@ class Model:
     start : state before any learning
     bias_bits : mapping of layer name to int
         With how many bits networks add the bias, where an output component rounds it.
+    notes : tuple of str
+        Where steps and components with a pattern act, or that they do not.
     """
 
     network: Network
     weights: Mapping[str, Any]
     start: State
     bias_bits: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def quantizers(self) -> frozenset[str]:
@@ -81,9 +85,8 @@ def build_model(network: Network, x: Array, setting: Setting, bits: Bits) -> Mod
     ValueError
         If the network has no linear layer.
     """
-    for step in setting.prepare:
-        network = step.apply(network, x)
-    lowered = lower(network)
+    prepared, notes = _prepared(network, x, setting)
+    lowered = lower(prepared)
     layers = linear_nodes(lowered)
     if not layers:
         got = f"{network.name!r} without a convolution or fully connected layer"
@@ -96,7 +99,19 @@ def build_model(network: Network, x: Array, setting: Setting, bits: Bits) -> Mod
         start |= _outputs(lowered, x, layers, setting.output)
     start |= _calibrated(lowered, x, activations)
     widths = _bias_bits(lowered, setting, weights, activations)
-    return Model(insert_quantizers(lowered, activations), weights, start, widths)
+    if setting.probabilities is not None:
+        notes += (note(setting.probabilities, network, probability_edges(lowered, setting)),)
+    return Model(insert_quantizers(lowered, activations), weights, start, widths, notes)
+
+
+def _prepared(network: Network, x: Array, setting: Setting) -> tuple[Network, tuple[str, ...]]:
+    """Return the network after the setting's preparing steps, and what they say they found."""
+    notes = []
+    for step in setting.prepare:
+        if hasattr(step, "explain"):
+            notes.append(report(step, network))
+        network = step.apply(network, x)
+    return network, tuple(notes)
 
 
 def _outputs(network: Network, x: Array, layers: tuple[str, ...], component: Any) -> State:
@@ -202,7 +217,18 @@ def _activations(network: Network, setting: Setting, bits: Bits) -> dict[str, An
         return {}
     edges, ends = quantized_edges(network, setting.placement), _end_edges(network, setting)
     widths = {edge: _bits_of(edge in ends, bits.activations, bits) for edge in edges}
-    return {edge: replace(setting.activations, bits=width) for edge, width in widths.items()}
+    kinds = dict.fromkeys(edges, setting.activations)
+    kinds |= dict.fromkeys(probability_edges(network, setting), setting.probabilities)
+    return {edge: replace(kinds[edge], bits=width) for edge, width in widths.items()}
+
+
+def probability_edges(network: Network, setting: Setting) -> tuple[str, ...]:
+    """Return the quantized edges of a lowered network that carry probabilities, if it matters."""
+    if setting.probabilities is None:
+        return ()
+    writers = {edge: _source(network, edge) for edge in quantized_edges(network, setting.placement)}
+    behind = setting.probabilities.behind
+    return tuple(e for e, w in writers.items() if w != INPUT and network.node(w).op in behind)
 
 
 def _bias_bits(
@@ -243,8 +269,8 @@ def _input_edge(network: Network, setting: Setting, layer: str) -> str:
 
 
 def _source(network: Network, edge: str) -> str:
-    """Return the edge whose values `edge` carries through pooling and reshaping."""
-    while edge != INPUT and network.node(edge).op in TRANSPARENT:
+    """Return the edge whose values `edge` carries through pooling, patches and reshaping."""
+    while edge != INPUT and network.node(edge).op in (*TRANSPARENT, "patches"):
         edge = network.node(edge).inputs[0]
     return edge
 
