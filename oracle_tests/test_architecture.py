@@ -28,7 +28,7 @@ FLOORS = (
     ("calibrate", "losses", "optimal", "optim", "redistribute"),
     ("zoo",),
     ("network",),
-    ("_bundle",),
+    ("_bundle", "storage"),
     ("kernels",),
     ("layers", "quantizers"),
     ("numerics",),

@@ -229,3 +229,16 @@ def test_an_interrupted_run_keeps_finished_units_and_goes_on(
     whole = json.loads(capsys.readouterr().out)
     for key in ("run_id", "accuracy", "sqnr_db", "kl", "units"):
         assert resumed[key] == whole[key]
+
+
+def test_the_cache_is_passed_on(tmp_path: Path, capsys: Capture) -> None:
+    """The same run by name, planned with files; a place that is none is a usage error."""
+    found = []
+    for options in ([], ["--memory", "--cache", "disk"], ["--cache", str(tmp_path)]):
+        assert main([*LINE, "--json", *options]) == 0
+        printed = capsys.readouterr()
+        found.append(json.loads(printed.out)["run_id"])
+        assert ("MB of files" in printed.err) == ("disk" in options)
+    assert len({*found}) == 1 and not any(tmp_path.iterdir())
+    assert main([*LINE, "--cache", str(tmp_path / "none")]) == 4
+    assert "No such file or directory" in capsys.readouterr().err

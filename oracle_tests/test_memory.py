@@ -1,4 +1,4 @@
-"""Memory plans against what runs take; inputs from files and iterators; nothing copied."""
+"""Memory plans against what runs take; what grows; inputs from files and iterators."""
 
 import tracemalloc
 from dataclasses import replace
@@ -8,11 +8,13 @@ import pytest
 
 import refquant as rq
 from oracle_tests.gram_cases import gram_setting, joint
-from oracle_tests.reconstruct_cases import adaround, conv, dense, images, plain, residual
+from oracle_tests.reconstruct_cases import CASE_112, adaround, conv, dense, images, plain, residual
 from oracle_tests.test_methods import bits_of
 from refquant.memory import MemoryPlan, Stage, memory_plan
+from refquant.methods import Mix
 from refquant.network import Network
 from refquant.pipeline import quantize
+from refquant.storage import Disk
 
 
 def wide():
@@ -26,12 +28,12 @@ def wide():
     return Network("wide", (3, 8, 8), nodes, params)
 
 
-def taken(network, x, setting, steps):
+def taken(network, x, setting, steps, **options):
     """Peak of a real run, as tracemalloc sees it."""
-    quantize(network, x[:8], adaround(), steps=1)  # what is imported late is not the run's
+    quantize(network, images(network, 8), adaround(), steps=1)  # to import what is imported late
     tracemalloc.start()
     try:
-        quantize(network, x, setting, steps=steps)
+        quantize(network, x, setting, steps=steps, **options)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -46,18 +48,35 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_a_plan_is_right_within_a_fifth(name):
+GROWING = {
+    "layer": adaround(),
+    "block": CASE_112,
+    "drop": adaround(mix=(Mix(at="input"),)),
+    "gram": gram_setting(),
+}
+
+
+ON_DISK = ("minibatch, convolutions", "gram, convolutions", "dense")
+PLANS = [*((name, "memory") for name in CASES), *((name, "disk") for name in ON_DISK)]
+
+
+@pytest.mark.parametrize(("name", "cache"), PLANS)
+def test_a_plan_is_right_within_a_fifth(name, cache):
     """On more inputs, and with more steps, than the rehearsal had."""
     network, setting, n = CASES[name]
-    network = network()
+    network, where = network(), Disk() if cache == "disk" else cache
     x = images(network, n)
-    plan, peak = memory_plan(network, x, setting), taken(network, x, setting, 5)
+    plan = memory_plan(network, x, setting, cache=cache)
+    peak = taken(network, x, setting, 5, cache=where)
     assert plan.inputs == x.nbytes
+    files = where.peak() if cache == "disk" else 0
+    assert 0.99 * files <= plan.disk <= 1.01 * files and (plan.disk > 0) == (cache == "disk")
     assert 0.8 * peak <= plan.peak <= 1.2 * peak
     names, peaks = zip(*((stage.name, stage.peak) for stage in plan.stages), strict=True)
     assert max(peaks) == plan.peak == plan.largest.peak
-    assert name != "dense" or peaks[-1] < plan.peak  # every stage has a peak of its own
+    assert (
+        cache == "disk" or name != "dense" or peaks[-1] < plan.peak
+    )  # every stage has a peak of its own
     assert names[0] == "calibration" and len(names) > 1
 
 
@@ -65,7 +84,22 @@ def test_a_plan_says_where_the_peak_is():
     """In one line."""
     plan = MemoryPlan(2_000_000, (Stage("calibration", 1e6), Stage("conv", 5e6)))
     assert str(plan) == "at most 5.0 MB, at conv, on 2.0 MB of inputs"
-    assert plan.peak == 5e6 and rq.memory_plan is memory_plan
+    assert plan.peak == 5e6 and plan.disk == 0.0 and rq.memory_plan is memory_plan
+    stages = (Stage("calibration", 1e6, 0.0), Stage("conv", 5e6, 3e6))
+    plan = MemoryPlan(2_000_000, stages, spooled=2_000_000)
+    assert str(plan) == "at most 5.0 MB, at conv, and 5.0 MB of files, on 2.0 MB of inputs"
+
+
+def test_a_plan_counts_the_file_of_an_iterator():
+    """Once, as the dtype of the run, whether or not anything else is on disk."""
+    network = residual()
+    x = images(network, 40).astype(np.float32)
+    plans = [memory_plan(network, iter([x]), adaround(), cache=c) for c in ("memory", "disk")]
+    double = 2 * x.nbytes
+    disk = Disk()
+    quantize(network, iter([x]), adaround(), steps=1, cache=disk)
+    assert [plan.inputs for plan in plans] == [double, double]
+    assert [plan.disk for plan in plans] == [double, disk.peak()]
 
 
 def test_what_quantize_refuses_a_plan_refuses():
@@ -99,8 +133,20 @@ def test_inputs_in_the_dtype_of_the_run_are_not_copied():
     assert taken(network, x, setting, 2) < 0.5 * x.nbytes
 
 
-def test_batches_are_joined():
-    """An iterator gives the bits of the array; one that is used up is refused."""
+@pytest.mark.parametrize("name", GROWING)
+def test_nothing_grows_but_labels_and_numbers(name):
+    """On disk, and from batches: 24 bytes an input at most, of which one takes 256."""
+    network, setting = residual(), GROWING[name]
+    quantize(network, images(network, 8), adaround(), steps=1)
+    peaks = [
+        taken(network, (images(network, 64, k) for k in range(n)), setting, 1, cache="disk")
+        for n in (8, 18)
+    ]
+    assert peaks[1] - peaks[0] <= 10 * 64 * 24
+
+
+def test_batches_are_checked_one_by_one():
+    """An iterator gives the name of the array; one that is used up is refused."""
     network = residual()
     x = images(network, 23)
     batches = iter([x[:10], x[10:11], x[11:]])

@@ -22,7 +22,7 @@ from refquant._checks import (
 )
 from refquant._types import Array
 from refquant.deploy import HardLayer, absorb_norms, deploy
-from refquant.inputs import as_dtype, check_inputs, check_labels, update_digest
+from refquant.inputs import as_dtype, check_labels, inputs_of, update_digest
 from refquant.methods import Setting, resolve
 from refquant.network import Network
 from refquant.network.graph import Key, replace_params
@@ -35,6 +35,7 @@ from refquant.reconstruct.history import Record
 from refquant.reconstruct.loop import Run, reconstruct
 from refquant.reconstruct.model import Bits, Model, build_model, rounded_biases
 from refquant.result import Layer, Result, border_of
+from refquant.storage import Storage, storage_for
 
 DTYPES = ("float32", "float64")
 MAX_SEED = 2**64 - 1  # of the counter generator
@@ -63,6 +64,7 @@ def quantize(
     dtype: str | None = None,
     checkpoint: str | Path | None = None,
     progress: bool | Callable[..., Any] | None = None,
+    cache: str | Path | Storage = "memory",
 ) -> Result:
     """Quantize a network after training.
 
@@ -72,7 +74,7 @@ def quantize(
         Float network; it is not changed.
     x : array (n, *input_shape), np.memmap, or iterator of such arrays
         Calibration inputs, finite. A mapped file in the dtype of the run is not copied;
-        the batches of an iterator are joined.
+        the batches of an iterator go to a temporary file as they come.
     method : str or Setting
         A name of `refquant.METHODS`, a composition ``a+b``, or a setting of your own.
     weight_bits, act_bits : int
@@ -94,6 +96,10 @@ def quantize(
         Directory in which finished units are kept; a repeated call resumes from it.
     progress : bool, callable or None
         True shows a bar per unit; a callable ``(label, steps) -> tick`` is called instead.
+    cache : {"memory", "disk"} or path
+        Where what the units read and are measured against is kept, for all calibration inputs:
+        in arrays, or in mapped temporary files, in a folder if one is named and else where
+        `tempfile` puts them (TMPDIR). A result and its `run_id` do not depend on it.
 
     Returns
     -------
@@ -113,6 +119,8 @@ def quantize(
         For a bad argument; the message says what was expected. Nothing has been written then.
     BundleError
         A ValueError too: what `checkpoint` holds is damaged.
+    OSError
+        If the disk of `cache` is full.
     """
     job = Job(
         setting=check_built(resolve(method)),
@@ -121,13 +129,15 @@ def quantize(
         steps=None if steps is None else check_int("quantize", "steps", steps, 1),
     )
     show, folder = choose(progress), _check_path(checkpoint)
-    inputs = check_inputs("quantize", _check_network(network), x)
-    network, inputs = _as_dtype(network, inputs, dtype)
+    storage = storage_for("quantize", cache)
+    kind = run_dtype(check_network("quantize", network), dtype)
+    inputs = as_dtype(inputs_of("quantize", network, x, kind, storage), kind, storage)
+    network = _as_dtype(network, kind)
     classes = _check_labels(job.setting, network, inputs, labels)
     run_id = identify(network, inputs, job, classes)
     model = build_model(network, inputs, job.setting, job.bits)
     store = None if folder is None else _open(folder, run_id)
-    run = Run(job.seed, job.steps, show, store, classes)
+    run = Run(job.seed, job.steps, show, store, classes, storage)
     state, history = reconstruct(model, inputs, job.setting, run)
     return _result(model, state, history, job, run_id)
 
@@ -156,13 +166,14 @@ def _check_bits_of(weights: int, activations: int, first_last: int | None) -> Bi
     )
 
 
-def _check_network(network: Any) -> Network:
+def check_network(function: str, network: Any) -> Network:
+    """Return `network` if it is one whose parameters are finite; an error if not."""
     if not isinstance(network, Network):
         got, fix = type(network).__name__, "Load one with refquant.zoo.load."
-        raise TypeError(complaint("quantize", "network", got, "a refquant Network", fix))
+        raise TypeError(complaint(function, "network", got, "a refquant Network", fix))
     for (node, name), value in network.params.items():
         if value.dtype.kind == "f":
-            check_finite("quantize", f"parameter {name!r} of node {node!r}", value)
+            check_finite(function, f"parameter {name!r} of node {node!r}", value)
     return network
 
 
@@ -184,14 +195,18 @@ def _check_labels(setting: Setting, network: Network, x: Array, labels: Any) -> 
     return classes
 
 
-def _as_dtype(network: Network, x: Array, dtype: str | None) -> tuple[Network, Array]:
-    """Return network and images in the dtype of the run."""
+def run_dtype(network: Network, dtype: str | None) -> "np.dtype[Any]":
+    """Return the dtype of a run: what is asked for, or the network's."""
     if dtype is not None and dtype not in DTYPES:
         raise ValueError(complaint("quantize", "dtype", repr(dtype), f"one of {DTYPES} or None"))
-    floats = {k: v for k, v in network.params.items() if v.dtype.kind == "f"}
-    kind = np.dtype(dtype) if dtype else np.result_type(np.float32, *floats.values())
-    cast = {key: value.astype(kind) for key, value in floats.items() if value.dtype != kind}
-    return (replace_params(network, cast) if cast else network), as_dtype(x, kind)
+    floats = (v.dtype for v in network.params.values() if v.dtype.kind == "f")
+    return np.dtype(dtype) if dtype else np.result_type(np.float32, *floats)
+
+
+def _as_dtype(network: Network, kind: "np.dtype[Any]") -> Network:
+    """Return the network in the dtype of the run."""
+    other = {k: v for k, v in network.params.items() if v.dtype.kind == "f" and v.dtype != kind}
+    return replace_params(network, {k: v.astype(kind) for k, v in other.items()})
 
 
 def _check_path(checkpoint: Any) -> Path | None:

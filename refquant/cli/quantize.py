@@ -44,6 +44,7 @@ examples:
   refquant quantize digits-mobilenet --method nearest --first-last-bits none --json
   refquant quantize digits-resnet --checkpoint units --out result      (interrupt it, run it
                                                                 again: it goes on)
+  refquant quantize FOLDER --memory --cache disk
 """
 APART = ("border", "gaps", "notes")  # shown below the facts, or spread over several
 
@@ -81,7 +82,16 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--out", metavar="DIR", help="save codes, steps and history there")
     parser.add_argument(
-        "--memory", action="store_true", help="rehearse first, and say how much memory it will take"
+        "--memory",
+        action="store_true",
+        help="rehearse first, and say how much memory and disk it will take",
+    )
+    parser.add_argument(
+        "--cache",
+        default="memory",
+        metavar="WHERE",
+        help="values of all calibration images: 'memory', 'disk' (temporary files in TMPDIR) or a "
+        "folder for the files; the same bits (default: %(default)s)",
     )
     add_quiet(parser)
     parser.set_defaults(run=run)
@@ -223,7 +233,8 @@ def _quantize(subject: Subject, arguments: argparse.Namespace) -> Result:
     words = ("weight_bits", "act_bits", "first_last_bits")
     widths = {word: getattr(a, word) for word in words}
     if a.memory:
-        note(f"memory: {memory_plan(subject.network, x, a.method, labels=y, **widths)}")
+        plan = memory_plan(subject.network, x, a.method, labels=y, cache=a.cache, **widths)
+        note(f"memory: {plan}")
     try:
         return quantize(
             subject.network,
@@ -235,6 +246,7 @@ def _quantize(subject: Subject, arguments: argparse.Namespace) -> Result:
             steps=a.steps,
             checkpoint=a.checkpoint,
             progress=not a.quiet,
+            cache=a.cache,
         )
     except KeyboardInterrupt:
         if a.checkpoint:

@@ -19,6 +19,7 @@ from refquant.network.run import group_by_node
 from refquant.reconstruct.model import Model, State, hard_params, weight_of
 from refquant.reconstruct.prefix import Prefix, advance, start, values_at
 from refquant.reconstruct.task import UnitTask
+from refquant.storage import MEMORY, Storage
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,9 @@ class Walk:
         return replace(self, quantized=ends[0], real=ends[1])
 
 
-def finished(model: Model, x: Array, steps: Sequence[Any], state: State) -> dict[Key, Array]:
+def finished(
+    model: Model, x: Array, steps: Sequence[Any], state: State, storage: Storage = MEMORY
+) -> dict[Key, Array]:
     """Return the hardened `state` after all `steps`, one after the other.
 
     Parameters
@@ -65,16 +68,19 @@ def finished(model: Model, x: Array, steps: Sequence[Any], state: State) -> dict
     steps : sequence of finishing steps
     state : mapping
         With codes for every layer whose weights are quantized.
+    storage : Storage
+        Where the values of all samples are kept.
     """
-    layers = linear_nodes(model.network)
-    walk = Walk(model, model.network, layers, tuple(model.weights), start(x), start(x))
+    layers, first = linear_nodes(model.network), start(x, storage)
+    walk = Walk(model, model.network, layers, tuple(model.weights), first, first)
     return fitted(walk, steps, state)
 
 
 def begun(task: UnitTask, own: State) -> dict[Key, Array]:
     """Return the unit's state after the steps that start it, its weights as they round now."""
     outside = {node.name for node in task.network.nodes} - {*task.unit.nodes}
-    ends = [Prefix(given, frozenset(outside)) for given in (task.inputs, task.float_inputs)]
+    given = (task.inputs, task.float_inputs)
+    ends = [Prefix(values, frozenset(outside), task.storage) for values in given]
     walk = Walk(task.model, task.network, task.unit.layers, task.quantized_layers, *ends)
     return fitted(walk, task.phase.begin, own)
 

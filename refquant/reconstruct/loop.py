@@ -21,6 +21,7 @@ from refquant.reconstruct.objective import sites
 from refquant.reconstruct.prefix import Prefix, advance, start, values_at
 from refquant.reconstruct.rest import edges_beside, looks_past, rest_of
 from refquant.reconstruct.task import UnitTask
+from refquant.storage import MEMORY, Storage
 
 Tick = Callable[[], None]
 Progress = Callable[[str, int], Tick]  # (label, steps) -> tick
@@ -40,6 +41,8 @@ class Run:
     checkpoint : Store or None
     labels : int array (n,) or None
         Classes of the calibration inputs, where a term reads them.
+    storage : Storage
+        Where the values of all samples are kept.
     """
 
     seed: int
@@ -47,6 +50,7 @@ class Run:
     progress: Progress
     checkpoint: Store | None = None
     labels: Array | None = None
+    storage: Storage = MEMORY
 
 
 def reconstruct(
@@ -70,7 +74,7 @@ def reconstruct(
         place = f"phase{number}-unit{index:03d}"
         done = run.checkpoint.find(place, part_of(state, unit)) if run.checkpoint else None
         if done is None:
-            supply = supplies.get(number) or Supply.begin(model, phase, x)
+            supply = supplies.get(number) or Supply.begin(model, phase, x, run.storage)
             supplies[number] = supply.to(unit, model, state)
             task = supplies[number].task(model, unit, run, (run.seed, number, index))
             done = learn_unit(task, state, run.progress(unit.name, task.phase.steps))
@@ -80,7 +84,7 @@ def reconstruct(
         state = with_part(state, unit, own)
         records.append(record)
     hardened = harden(model, state, tuple(model.weights))
-    return finished(model, x, setting.finish, hardened), tuple(records)
+    return finished(model, x, setting.finish, hardened, run.storage), tuple(records)
 
 
 def jobs(network: Network, setting: Setting) -> Iterator[tuple[int, Phase, int, Unit]]:
@@ -115,11 +119,12 @@ class Supply:
     real: Prefix
 
     @staticmethod
-    def begin(model: Model, phase: Phase, x: Array) -> "Supply":
+    def begin(model: Model, phase: Phase, x: Array, storage: Storage = MEMORY) -> "Supply":
         """Return the start of a phase: nothing has run."""
         hidden = frozenset[str]() if "activations" in phase.quantize else model.quantizers
         network = bypass(model.network, hidden)
-        return Supply(phase, network, model.float_network, start(x), start(x))
+        here = start(x, storage)
+        return Supply(phase, network, model.float_network, here, here)
 
     def to(self, unit: Unit, model: Model, state: State) -> "Supply":
         """Return both prefixes moved on to the inputs of `unit`.
@@ -152,6 +157,7 @@ class Supply:
             rest=rest,
             beside={edge: source[edge] for edge in passing},
             labels={} if run.labels is None else {network.nodes[-1].name: run.labels},
+            storage=run.storage,
         )
 
     def _way(self, unit: Unit) -> tuple[Network, tuple[str, ...], tuple[str, ...]]:
@@ -173,4 +179,4 @@ class Supply:
         edges = sites(unit, self.phase.terms, logits)
         if looks_past(self.phase.terms):
             edges = tuple(dict.fromkeys((*edges, logits)))
-        return values_at(self.float_network, real, edges)
+        return values_at(self.float_network, real, edges, storage=self.real.storage)

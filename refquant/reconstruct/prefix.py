@@ -9,13 +9,12 @@ arithmetic and where sums are exact; elsewhere BLAS may round a last bit differe
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from refquant._types import Array
 from refquant.network.graph import INPUT, Key, Network
 from refquant.network.run import evaluate
+from refquant.storage import MEMORY, Storage
 
 CHUNK = 128  # samples in one pass, at most
 ROOM = 2**20  # bytes of the widest edge that a pass starts from; its patches take a few times that
@@ -24,15 +23,16 @@ NO_PARAMS: Mapping[Key, Array] = {}
 
 @dataclass(frozen=True)
 class Prefix:
-    """Values on the live edges, and the names of the nodes that have run."""
+    """Values on the live edges, the names of the nodes that have run, and where values are kept."""
 
     values: Mapping[str, Array]
     done: frozenset[str] = frozenset()
+    storage: Storage = MEMORY
 
 
-def start(x: Array) -> Prefix:
+def start(x: Array, storage: Storage = MEMORY) -> Prefix:
     """Return the prefix in which nothing has run: only the input is known."""
-    return Prefix({INPUT: x})
+    return Prefix({INPUT: x}, storage=storage)
 
 
 def advance(
@@ -60,7 +60,8 @@ def advance(
     live = [edge for edge in known if edge in unread or edge in edges]
     kept = {edge: prefix.values[edge] for edge in live if edge in prefix.values}
     fresh = [edge for edge in live if edge not in kept]
-    return Prefix(kept | values_at(network, prefix.values, fresh, params), done)
+    found = values_at(network, prefix.values, fresh, params, prefix.storage)
+    return replace(prefix, values=kept | found, done=done)
 
 
 def values_at(
@@ -68,15 +69,11 @@ def values_at(
     inputs: Mapping[str, Array],
     edges: Collection[str],
     params: Mapping[Key, Array] = NO_PARAMS,
+    storage: Storage = MEMORY,
 ) -> dict[str, Array]:
     """Return the values of `edges` for all samples, computed from those of `inputs`."""
-    found, n = dict[str, Array](), count(inputs)
-    for rows, chunk in zip(slices(inputs), chunks(inputs), strict=True):
-        for edge, value in evaluate(network, chunk, edges, params).items():
-            if edge not in found:
-                found[edge] = np.empty((n, *value.shape[1:]), value.dtype)
-            found[edge][rows] = value
-    return found
+    parts = (evaluate(network, chunk, edges, params) for chunk in chunks(inputs))
+    return storage.keep(parts, count(inputs))
 
 
 def chunks(values: Mapping[str, Array]) -> Iterator[dict[str, Array]]:

@@ -15,8 +15,6 @@ the skip connection around a single layer, carry what the unit's inputs carry.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from refquant._types import Array
 from refquant.losses.kl_logits import kl_logits_loss
 from refquant.methods.setting import Term
@@ -25,7 +23,7 @@ from refquant.network.run import backward, forward
 from refquant.network.units import Unit
 from refquant.reconstruct.model import State, hard_params
 from refquant.reconstruct.objective import FISHER
-from refquant.reconstruct.prefix import slices
+from refquant.reconstruct.prefix import count, slices
 from refquant.reconstruct.task import UnitTask
 
 
@@ -64,19 +62,17 @@ def weighed(task: UnitTask, own: State) -> UnitTask:
     if not any(term.kind in FISHER for term in task.phase.terms):
         return task
     params = {**own, **hard_params(task.model, own, task.quantized_layers)}
-    inputs = {**task.inputs, **task.beside}
-    parts = []
-    for rows in slices(inputs):
-        values = {edge: value[rows] for edge, value in inputs.items()}
-        parts.append(_felt(task, params, values, task.targets[task.logits][rows]))
-    return replace(task, felt={task.unit.output: np.concatenate(parts)})
+    inputs, edge = {**task.inputs, **task.beside}, task.unit.output
+    parts = ({edge: _felt(task, params, inputs, rows)} for rows in slices(inputs))
+    return replace(task, felt=task.storage.keep(parts, count(inputs)))
 
 
 def _felt(
-    task: UnitTask, params: Mapping[Key, Array], values: Mapping[str, Array], logits: Array
+    task: UnitTask, params: Mapping[Key, Array], inputs: Mapping[str, Array], rows: slice
 ) -> Array:
     """Return dL_KL/dz of some samples."""
-    edge = task.unit.output
+    edge, values = task.unit.output, {name: value[rows] for name, value in inputs.items()}
+    logits = task.targets[task.logits][rows]
     trace = forward(task.network, values, task.nodes, params)
     _, d_logits = kl_logits_loss(trace.values[task.logits], logits)
     d_logits = d_logits * (len(logits) / task.phase.batch)

@@ -16,6 +16,7 @@ from refquant.network.run import evaluate, forward
 from refquant.network.units import Unit
 from refquant.reconstruct.model import Model
 from refquant.reconstruct.objective import Goal, sites
+from refquant.storage import MEMORY, Storage
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class UnitTask:
         dL_KL/dz at the unit's output, once `refquant.reconstruct.rest` has measured it.
     labels : mapping of edge name to array
         Classes of all samples, at the logits; empty where no term reads them.
+    storage : Storage
+        Where values of all samples are kept.
     """
 
     model: Model
@@ -60,6 +63,7 @@ class UnitTask:
     beside: Mapping[str, Array] = field(default_factory=dict)
     felt: Mapping[str, Array] = field(default_factory=dict)
     labels: Mapping[str, Array] = field(default_factory=dict)
+    storage: Storage = MEMORY
 
     @property
     def nodes(self) -> tuple[str, ...]:
