@@ -12,7 +12,6 @@ from oracle_tests.reconstruct_cases import images, residual
 from refquant.cli.main import main
 from refquant.components import LogSqrt2Activations, NearestActivations
 from refquant.methods import METHODS, describe
-from refquant.methods.finish import FitBorder
 from refquant.network import Network, Node
 from refquant.quantizers.log_sqrt2 import log_sqrt2, log_sqrt2_slope
 from refquant.sweeps import integer_equals_fake
@@ -84,11 +83,13 @@ def test_a_network_without_probabilities_stays_as_it_is(method):
     np.testing.assert_array_equal(found.network(images(network)), parent.network(images(network)))
 
 
-@pytest.mark.parametrize("method", ["adaround", "brecq", "qdrop", "aquant", "adaqtransform"])
+@pytest.mark.parametrize(
+    "method", ["adaround", "brecq", "qdrop", "aquant+closed-form", "adaqtransform"]
+)
 def test_methods_learn_around_it(method):
     """On feature maps and on patches; the step that is not there is not learnt."""
     found = rq.quantize(mixture(), X, f"{method}+log-sqrt2", **BITS)
-    edge = "fc2.patches" if METHODS[method].placement == "input" else "p"
+    edge = "fc2.patches" if found.setting.placement == "input" else "p"
     assert found.notes[-1] == f"LogSqrt2Activations: 1 of 'mixture': {edge}"
     assert set(found.prepared.params_of(f"{edge}.q")) == {"scale"}
     assert np.isfinite(found.network(X)).all() and integer_equals_fake(found, X) is None
@@ -145,8 +146,6 @@ def test_contradictions_are_refused_when_the_setting_is_made():
         replace(METHODS["nearest"], activations=None, probabilities=probabilities)
     with pytest.raises(ValueError, match=r"Use LogSqrt2Activations\(\)"):
         replace(METHODS["nearest"], probabilities=NearestActivations())
-    with pytest.raises(ValueError, match="closed form of every border"):
-        replace(METHODS["nearest-border"], finish=(FitBorder(),), probabilities=probabilities)
     with pytest.raises(ValueError, match="both sides of the last plus set the component of prob"):
         rq.METHODS.find("nearest+log-sqrt2+log-sqrt2")
     with pytest.raises(ValueError, match=r"bits is 1; expected .*in 2\.\.16"):

@@ -48,23 +48,25 @@ def test_mean_error_of_real_values_is_rounding():
     assert losses.shift < losses.none == pytest.approx(np.square(y - y_hat).mean(), rel=1e-13)
 
 
-def integral(beta, gamma):
-    """E max(N(beta, gamma^2), 0) by quadrature."""
+def integral(beta, gamma, top=np.inf):
+    """E min(max(N(beta, gamma^2), 0), top) by quadrature."""
     with mpmath.workdps(30):
-        b, g = mpmath.mpf(beta), mpmath.mpf(gamma)
+        b, g, t = mpmath.mpf(beta), mpmath.mpf(gamma), mpmath.mpf(top)
         low = max(mpmath.mpf(0), b - 12 * g)
-        ends = sorted({low, max(low, b), max(low, b) + 12 * g})
-        return float(mpmath.quad(lambda v: v * mpmath.npdf(v, b, g), ends))
+        last = max(low, b) + 12 * g
+        ends = sorted({low, max(low, b), last, *([t] if low < t < last else [])})
+        return float(mpmath.quad(lambda v: min(v, t) * mpmath.npdf(v, b, g), ends))
 
 
 @pytest.mark.parametrize("gamma", [0.3, 2.0])
-def test_expected_input_is_the_mean_of_a_rectified_normal(gamma):
+@pytest.mark.parametrize(("kind", "top"), [("relu", np.inf), ("relu6", 6.0)])
+def test_expected_input_is_the_mean_of_a_rectified_normal(kind, top, gamma):
     """Section 8, from the definition as an integral; bound as for the distribution function."""
-    beta = np.array([-3.0, -1.0, -0.2, 0.0, 0.5, 1.7, 4.0])
-    got = expected_input(beta, np.full(7, gamma))
-    expected = [integral(b, gamma) for b in beta]
-    assert np.abs(got - expected).max() <= 3e-15 * (4.0 + gamma)
-    np.testing.assert_array_equal(expected_input(beta, np.full(7, -gamma)), got)
+    beta = np.array([-3.0, -1.0, -0.2, 0.0, 0.5, 1.7, 4.0, 6.0, 7.5])
+    got = expected_input(beta, np.full(9, gamma), kind)
+    expected = [integral(b, gamma, top) for b in beta]
+    assert np.abs(got - expected).max() <= 3e-15 * (7.5 + gamma) * (1 if kind == "relu" else 3)
+    np.testing.assert_array_equal(expected_input(beta, np.full(9, -gamma), kind), got)
 
 
 def test_normal_distribution_against_many_digits():
@@ -130,8 +132,8 @@ def test_bad_input_is_refused():
             correct_bias(bad, bad, one)
     with pytest.raises(ValueError, match="y_hat is nan"):
         correct_bias(y, y * np.nan, one)
-    with pytest.raises(ValueError, match="kind is 'relu6'"):
-        expected_input(one, one, "relu6")
+    with pytest.raises(ValueError, match="kind is 'gelu'"):
+        expected_input(one, one, "gelu")
     with pytest.raises(ValueError, match="gamma is inf"):
         expected_input(one, one * np.inf)
     with pytest.raises(ValueError, match="gamma is of shape"):

@@ -16,7 +16,8 @@ class Seen(NamedTuple):
     ----------
     wanted, given : Array
         The same edge in the float and in the quantized network: the patches before they are
-        quantized, or the layer's output and the product of codes and quantized input.
+        quantized, or the layer's output and the product of codes and quantized input. For a step
+        that looks at no data: the expected input (c_in,), twice.
     own : mapping of str to array
         Parameters of the node the closed form writes to: the layer, or its quantizer.
     w, w_hat : Array

@@ -68,4 +68,5 @@ def softmax_backward(d_y: Array, cache: SoftmaxCache) -> Array:
     """
     y = cache.y
     check_operand("softmax_backward", "d_y", d_y, y.shape, y.dtype)
-    return y * (d_y - nx.sum(d_y * y, axis=1, keepdims=True))
+    d_x: Array = y * (d_y - nx.sum(d_y * y, axis=1, keepdims=True))
+    return d_x

@@ -23,6 +23,7 @@ from refquant.methods.brecq import BRECQ, BRECQ_FISHER_DIAG, BRECQ_FISHER_FULL
 from refquant.methods.catalogue import Catalogue
 from refquant.methods.closed_border import NEAREST_BORDER
 from refquant.methods.closed_form import (
+    ANALYTIC_BIAS_CORRECTION,
     BIAS_CORRECTION,
     NEAREST_BIAS_CORRECTION,
     NEAREST_OLS,
@@ -100,6 +101,7 @@ ADDITIONS = {
     "adaqtransform": XI_ETA,
     "ols": OLS,
     "bias-correction": BIAS_CORRECTION,
+    "analytic-bias-correction": ANALYTIC_BIAS_CORRECTION,
     "closed-form": CLOSED_FORM,
     "equal-rounding": EQUAL_ROUNDING,
     "normalized": NORMALIZED,

@@ -1,24 +1,30 @@
 """Nearest rounding repaired by a closed form: best xi and eta, or bias correction.
 
 References: methods.md 15.3, P44, for least squares; Nagel et al., "Data-Free Quantization Through
-Weight Equalization and Bias Correction", arXiv:1906.04721, section 4.2, for the bias (its
-empirical form; methods.md 8, P50).
+Weight Equalization and Bias Correction", arXiv:1906.04721, section 4.2, for the bias, in its
+empirical and its analytic form (methods.md 8, P50).
 
-    addition          sets        so that on the calibration set, layer by layer
-    ols               xi, eta     the squared error of each channel is the smallest possible
-    bias-correction   bias        the mean error of each channel is 0
+    addition                   sets      so that, layer by layer
+    ols                        xi, eta   the squared error of each channel is the smallest possible
+                                         on the calibration set
+    bias-correction            bias      the mean error of each channel is 0 on the calibration set
+    analytic-bias-correction   bias      it is 0 for an input as the batch norm before it says
 
-Both follow any method, ``brecq+bias-correction``; behind one that learnt its rounding a layerwise
-fit may undo what the reconstruction had balanced across layers.
+The last looks at no data; ``nearest+cle+analytic-bias-correction`` is the paper's whole method but
+for its absorption of high biases. All follow any method, ``brecq+bias-correction``; behind one that
+learnt its rounding a layerwise fit may undo what the reconstruction had balanced across layers.
 """
 
 from refquant.components import XiEta
 from refquant.methods.compose import Adds, compose
-from refquant.methods.finish import CorrectBias, FitTransform
+from refquant.methods.finish import CorrectBias, CorrectBiasAnalytic, FitTransform
 from refquant.methods.nearest import NEAREST
 
 OLS = Adds(reference="least squares, P44", output=XiEta(), finish=(FitTransform(),))
 BIAS_CORRECTION = Adds(reference="bias correction, arXiv:1906.04721", finish=(CorrectBias(),))
+ANALYTIC_BIAS_CORRECTION = Adds(
+    reference="analytic bias correction, arXiv:1906.04721", finish=(CorrectBiasAnalytic(),)
+)
 
 NEAREST_OLS = compose(NEAREST, "ols", OLS)
 NEAREST_BIAS_CORRECTION = compose(NEAREST, "bias-correction", BIAS_CORRECTION)

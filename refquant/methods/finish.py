@@ -2,11 +2,12 @@
 
 Each is a frozen dataclass with
 
-    at                    -> "product", "patches" or "inputs", where it looks
+    at                    -> "product", "patches", "inputs" or "expected", where it looks
     writes                -> names of the parameters it sets
     needs, hint           -> those of them that a component must declare, and which one does
     fit(seen)             -> {parameter: array} of one layer
     keep                  -> "always", or "better": where the error of the block falls; optional
+    explain(network)      -> the layers it acts on, where it looks for a pattern; optional
 
 and stands in a setting's `finish`, to run once everything is rounded for good, or in a phase's
 `begin`, to start a unit. The loop walks the layers in running order, with those before already
@@ -16,21 +17,25 @@ fitted, so a fit also answers what reaches the layer (`refquant.reconstruct.fit`
     product   y0, product of codes and quantized input        y, float output     the layer
     patches   x', input of the layer before it is quantized   x, float patches    its quantizer
     inputs    xh, quantized input of the product              x, float patches    the layer
+    expected  E, the mean of the input by its batch norm      E                   the layer
 
 Codes and steps stay as they are. Like `prepare`, a step is printed, hashed and compared with its
 setting.
 
-References: methods.md 15.3 (P44), 8 (P50) and 13.2 (the border).
+References: methods.md 15.3 (P44), 8 (P50; Nagel et al., arXiv:1906.04721) and 13.2 (the border).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from refquant import numerics as nx
 from refquant._checks import check_in, check_int
 from refquant._types import Array
 from refquant.components.seen import Seen
-from refquant.optimal.bias_correction import correct_bias
+from refquant.network import Network, linear_nodes
+from refquant.network.normals import normal_behind
+from refquant.optimal.bias_correction import correct_bias, correct_bias_analytic
 from refquant.optimal.least_squares import fit_transform
 from refquant.quantizers.transform import output_transform_forward
 
@@ -107,6 +112,54 @@ class CorrectBias:
         eta = own.get("eta", np.zeros(channels, y0.dtype))
         y_hat, _ = output_transform_forward(y0, bias, xi, eta)
         return {"bias": correct_bias(seen.wanted, y_hat, bias)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorrectBiasAnalytic:
+    """Analytic bias correction: b <- b - (What - W) E, E the mean input by the batch norm before.
+
+    It looks at no data. Where no batch norm says what the input is, or more than a ReLU, averages
+    and reshaping stand between, the layer stays as it is (`refquant.network.normals`); the notes of
+    the result list the others. Behind an xi and an eta the mean of ``xi What E + b + eta`` counts.
+
+    Differs from: AIMET, which corrects the layers without a batch norm empirically; write
+    ``nearest+bias-correction`` for that. Clipped and quantized inputs are taken to have the mean of
+    real ones, and padding is not counted.
+    """
+
+    at = "expected"
+    hint = ""
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Names of the parameters it sets."""
+        return ("bias",)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names a component must declare: none, every layer may have a bias."""
+        return ()
+
+    def explain(self, network: Network) -> tuple[str, ...]:
+        """Return the layers of a lowered network whose expected input is known."""
+        return tuple(n for n in linear_nodes(network) if normal_behind(network, n) is not None)
+
+    def fit(self, seen: Seen) -> dict[str, Array]:
+        """Return the corrected bias (methods.md 8); a layer without one gets one."""
+        own, w, channels = seen.own, seen.w, len(seen.w)
+        bias = own.get("bias", np.zeros(channels, w.dtype))
+        xi, eta = (_one_a_channel(own[k], channels) if k in own else None for k in ("xi", "eta"))
+        w_hat = seen.w_hat if xi is None else seen.w_hat * xi.reshape(-1, *[1] * (w.ndim - 1))
+        bias = bias if eta is None else bias - eta
+        mean = seen.wanted
+        return {"bias": correct_bias_analytic(bias, w, w_hat, mean, seen.groups)}
+
+
+def _one_a_channel(value: Array, channels: int) -> Array:
+    """The mean over positions of a value of the layer, its channels or its pixels."""
+    if value.ndim > 1:
+        value = nx.mean(value.reshape(channels, -1), axis=1)
+    return np.array(np.broadcast_to(value, (channels,)))
 
 
 @dataclass(frozen=True, kw_only=True)

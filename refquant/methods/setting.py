@@ -106,11 +106,10 @@ class Setting:
             raise ValueError(message)
 
     def _check_probabilities(self) -> None:
-        """Refuse levels for probabilities where activations are real, or all have borders."""
+        """Refuse levels for probabilities where activations are real."""
         if self.probabilities is None:
             return
         where, kind = f"Setting {self.name!r}", type(self.probabilities).__name__
-        steps = (*self.finish, *(step for phase in self.phases for step in phase.begin))
         if self.activations is None:
             got, fix = f"{kind} beside real activations", "Give activations a component too."
             raise ValueError(complaint(where, "probabilities", got, "None", fix))
@@ -118,10 +117,6 @@ class Setting:
             got, fix = f"{kind}, which does not say behind what", "Use LogSqrt2Activations()."
             expected = "a component for probabilities"
             raise ValueError(complaint(where, "probabilities", got, expected, fix))
-        if any(getattr(step, "at", "") == "patches" for step in steps):
-            got = f"{kind} beside a closed form of every border"
-            fix = "Leave one of them out."
-            raise ValueError(complaint(where, "probabilities", got, "one of them", fix))
 
     def _check_names(self, phase: Phase) -> None:
         where, what = f"Setting {self.name!r}", "a learnt parameter"

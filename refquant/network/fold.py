@@ -29,7 +29,7 @@ def fold(network: Network) -> Network:
     The layer keeps its name and takes over the batch norm's consumers; a bias appears where
     there was none. Batch norms that follow anything else stay.
     """
-    pairs = _foldable(network)
+    pairs = foldable(network)
     if not pairs:
         return network
     params = {key: value for key, value in network.params.items() if key[0] not in pairs}
@@ -51,7 +51,7 @@ def unfold(folded: Network, original: Network) -> Network:
     ValueError
         If some gamma is zero: folding then lost the weights of that channel.
     """
-    pairs = _foldable(original)
+    pairs = foldable(original)
     kept = {key: value for key, value in folded.params.items() if key[0] not in pairs.values()}
     params = {**original.params, **kept}
     for norm, linear in pairs.items():
@@ -74,8 +74,8 @@ def rewire(network: Network, merged: Mapping[str, str], params: Mapping[Key, Arr
     return replace(network, nodes=nodes, params=params, blocks=blocks)
 
 
-def _foldable(network: Network) -> dict[str, str]:
-    """Return {batch norm: the linear layer that absorbs it}."""
+def foldable(network: Network) -> dict[str, str]:
+    """Return {batch norm: the linear layer that absorbs it}, for every batch norm that folds."""
     pairs = {}
     for norm in network.nodes:
         if norm.op == "batch_norm" and norm.inputs[0] != INPUT:

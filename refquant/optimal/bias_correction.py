@@ -16,7 +16,8 @@ Equalization and Bias Correction", ICCV 2019, arXiv:1906.04721, section 4.2 and 
 
     empirical   b <- b + mean over samples and positions of (y - yhat)
     analytic    b <- b - sum over c_in/g and kernel of (What - W) E
-                E = gam phi(bet/gam) + bet Phi(bet/gam) under a ReLU, E = bet without
+                E = gam phi(bet/gam) + bet Phi(bet/gam) under a ReLU, E = bet without;
+                under a ReLU6 that of a ReLU less that of one with bet - 6 (appendix C)
 
 The empirical form is the optimum over shifts with xi = 1, so the mean error afterwards is 0: up
 to rounding in floats, exactly in exact arithmetic. The analytic form needs no data, assumes a
@@ -45,7 +46,7 @@ from refquant._checks import (
 from refquant._types import Array
 from refquant.quantizers.transform import shared_axes
 
-INPUTS = ("relu", "linear")
+INPUTS = ("relu", "relu6", "linear")
 ROOT_TWO_PI = math.sqrt(2.0 * math.pi)
 FAR = 9.0  # beyond, the distribution function is 0 or 1 to the last bit of 1
 TERMS = 160  # the series below has settled to the last bit at |t| = FAR
@@ -91,13 +92,14 @@ def expected_input(beta: Array, gamma: Array, kind: str = "relu") -> Array:
     ----------
     beta, gamma : (c_in,) arrays, float32 or float64
         Mean and standard deviation; the sign of gamma does not matter.
-    kind : {"relu", "linear"}
+    kind : {"relu", "relu6", "linear"}
         What stands between the batch norm and the layer.
 
     Returns
     -------
     (c_in,) array in the dtype of `beta`
-        Computed in float64, within 3e-15 (|beta| + |gamma|); at least 0 under a ReLU.
+        Computed in float64, within 3e-15 (|beta| + |gamma|), under a ReLU6 of twice that and 6; at
+        least 0 under both.
 
     Raises
     ------
@@ -112,13 +114,20 @@ def expected_input(beta: Array, gamma: Array, kind: str = "relu") -> Array:
     if kind == "linear":
         return beta.copy()
     middle, width = beta.astype(np.float64), np.abs(gamma.astype(np.float64))
+    mean = _rectified(middle, width)
+    if kind == "relu6":  # min(max(x, 0), 6) = max(x, 0) - max(x - 6, 0)
+        mean = np.maximum(mean - _rectified(middle - 6.0, width), 0.0)
+    return np.asarray(mean.astype(beta.dtype))
+
+
+def _rectified(middle: Array, width: Array) -> Array:
+    """The mean of max(x, 0) for x from N(middle, width^2)."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         t = np.where(width == 0.0, FAR, middle / width)
     t = np.clip(t, -FAR, FAR)
     density = nx.exp(-0.5 * t * t) / ROOT_TWO_PI
     mean = width * density + middle * normal_distribution(t)
-    settled = np.where(np.abs(t) == FAR, np.maximum(middle, 0.0), np.maximum(mean, 0.0))
-    return np.asarray(settled.astype(beta.dtype))
+    return np.where(np.abs(t) == FAR, np.maximum(middle, 0.0), np.maximum(mean, 0.0))
 
 
 def correct_bias_analytic(

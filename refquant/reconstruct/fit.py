@@ -10,12 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from refquant._types import Array
 from refquant.components.seen import Seen
 from refquant.losses.reconstruction import reconstruction_loss
 from refquant.network import cut, linear_nodes
 from refquant.network.graph import Key, Network
+from refquant.network.normals import normal_behind
 from refquant.network.run import group_by_node
+from refquant.optimal.bias_correction import expected_input
 from refquant.reconstruct.model import Model, State, hard_params, weight_of
 from refquant.reconstruct.prefix import Prefix, advance, start, values_at
 from refquant.reconstruct.task import UnitTask
@@ -96,17 +100,19 @@ def fitted(walk: Walk, steps: Sequence[Any], state: State) -> dict[Key, Array]:
 
 def _fitted(walk: Walk, step: Any, state: State) -> dict[Key, Array]:
     """Return `state` with what `step` fits to each layer behind those already fitted."""
-    current, quantized, real = dict(state), walk.quantized, walk.real
-    network, whole = walk.network, walk.model.float_network
+    current, network = dict(state), walk.network
     weights = hard_params(walk.model, state, walk.rounded)
     for layer in walk.layers:
-        given, wanted, node = sites(step, layer, network)
-        quantized = advance(quantized, network, (given,), {**current, **weights})
-        real = advance(real, whole, (wanted,))
+        node = f"{layer}.patches.q" if step.at == "patches" else layer
+        if not _fits(step, network, node):
+            continue
+        params = {**current, **weights}
+        walk, values = looked_at(walk, step, layer, params)
+        if values is None:
+            continue
         w, product = weight_of(network, layer), f"{layer}.product"
         seen = Seen(
-            wanted=real.values[wanted],
-            given=quantized.values[given],
+            *values,
             own=group_by_node(network.params, current).get(node, {}),
             w=w,
             w_hat=weights.get((product, "w"), w),
@@ -114,14 +120,47 @@ def _fitted(walk: Walk, step: Any, state: State) -> dict[Key, Array]:
             quantizer=network.node(node).attr("component") if node != layer else None,
         )
         found = {(node, name): value for name, value in step.fit(seen).items()}
-        ends = replace(walk, quantized=quantized, real=real)
-        before = {**current, **weights}
-        if getattr(step, "keep", "always") == "better" and not falls(ends, layer, before, found):
+        if getattr(step, "keep", "always") == "better" and not falls(walk, layer, params, found):
             continue
         current |= found
         if step.at == "inputs":  # the weight itself has moved
             weights |= moved_weight(walk, current, layer)
     return current
+
+
+def looked_at(
+    walk: Walk, step: Any, layer: str, params: State
+) -> tuple[Walk, tuple[Array, Array] | None]:
+    """Return the walk moved on to where `step` looks, and what is wanted and given there.
+
+    None for a layer at which there is nothing to be seen: its expected input is not known.
+    """
+    whole = walk.model.float_network
+    if step.at == "expected":
+        mean = mean_input(whole, layer)
+        return walk, None if mean is None else (mean, mean)
+    given, wanted = sites(step, layer, walk.network)
+    quantized = advance(walk.quantized, walk.network, (given,), params)
+    real = advance(walk.real, whole, (wanted,))
+    values = real.values[wanted], quantized.values[given]
+    return replace(walk, quantized=quantized, real=real), values
+
+
+def mean_input(network: Network, layer: str) -> Array | None:
+    """Return the mean of what a layer reads, (c_in,), as the batch norm before it says; or None."""
+    normal = normal_behind(network, layer)
+    if normal is None:
+        return None
+    product = network.node(f"{layer}.product")
+    columns = weight_of(network, layer).shape[1] * product.attr("groups")
+    mean = expected_input(normal.mean, normal.std, normal.kind)
+    return np.repeat(mean, columns // len(mean))  # flattening repeats a channel
+
+
+def _fits(step: Any, network: Network, node: str) -> bool:
+    """Return whether a quantizer has what a step writes to it; layers may have anything."""
+    op = network.node(node)
+    return op.op != "quantize" or {*step.needs} <= {*op.attr("component").learnable}
 
 
 def falls(walk: Walk, layer: str, before: State, found: State) -> bool:
@@ -146,12 +185,11 @@ def moved_weight(walk: Walk, state: dict[Key, Array], layer: str) -> dict[Key, A
     return hard_params(walk.model, state, (layer,))
 
 
-def sites(step: Any, layer: str, network: Network) -> tuple[str, str, str]:
-    """Return what `step` looks at, in the quantized and the float network, and where it writes."""
-    patches = f"{layer}.patches"
+def sites(step: Any, layer: str, network: Network) -> tuple[str, str]:
+    """Return the edges `step` looks at, in the quantized and in the float network."""
     if step.at == "patches":
-        return patches, patches, f"{patches}.q"
+        return (f"{layer}.patches",) * 2
     if step.at == "inputs":
         (edge,) = network.node(f"{layer}.product").inputs
-        return edge, edge, layer
-    return f"{layer}.product", layer, layer
+        return edge, edge
+    return f"{layer}.product", layer

@@ -25,6 +25,7 @@ from refquant.methods.setting import Setting
 from refquant.network import bypass, insert_quantizers, linear_nodes, lower, quantized_edges
 from refquant.network.graph import INPUT, Key, Network
 from refquant.network.lower import TRANSPARENT, norm_behind
+from refquant.network.normals import with_normals
 from refquant.network.run import group_by_node
 from refquant.network.units import Unit
 from refquant.reconstruct.prefix import advance, values_at
@@ -99,6 +100,7 @@ def build_model(network: Network, x: Array, setting: Setting, bits: Bits) -> Mod
         start |= _outputs(lowered, x, layers, setting.output)
     start |= _calibrated(lowered, x, activations)
     widths = _bias_bits(lowered, setting, weights, activations)
+    notes += tuple(note(s, network, s.explain(lowered)) for s in setting.finish if _explains(s))
     if setting.probabilities is not None:
         notes += (note(setting.probabilities, network, probability_edges(lowered, setting)),)
     return Model(insert_quantizers(lowered, activations), weights, start, widths, notes)
@@ -107,11 +109,18 @@ def build_model(network: Network, x: Array, setting: Setting, bits: Bits) -> Mod
 def _prepared(network: Network, x: Array, setting: Setting) -> tuple[Network, tuple[str, ...]]:
     """Return the network after the setting's preparing steps, and what they say they found."""
     notes = []
+    if any(step.at == "expected" for step in setting.finish):
+        network = with_normals(network)
     for step in setting.prepare:
-        if hasattr(step, "explain"):
+        if _explains(step):
             notes.append(report(step, network))
         network = step.apply(network, x)
     return network, tuple(notes)
+
+
+def _explains(step: Any) -> bool:
+    """Return whether a step looks for a pattern."""
+    return hasattr(step, "explain")
 
 
 def _outputs(network: Network, x: Array, layers: tuple[str, ...], component: Any) -> State:

@@ -3,6 +3,8 @@
     writer    weights or gamma divided by sc, bias or beta moved by -z and divided
     readers   columns multiplied by sc, bias moved by W z
 
+and, where a step asked for it, the normal distribution that the writer's batch norm had.
+
 The arithmetic stands in `absorb` and, for CLE's reversed convention, in `cle`.
 """
 
@@ -10,6 +12,7 @@ import numpy as np
 
 from refquant._types import Array
 from refquant.network import Network, Node, replace_params
+from refquant.network.normals import moved
 from refquant.redistribute.absorb import absorb_in_reader, absorb_in_writer
 from refquant.redistribute.channels import column_max
 from refquant.redistribute.cle import cle_apply
@@ -54,7 +57,7 @@ def rescale(network: Network, junction: Junction, scale: Array, shift: Array) ->
         groups = groups_of(network.node(name))
         own = (network.params[keys[0]], network.params.get(keys[1]))
         params |= zip(keys, absorb_in_reader(*own, scale, shift, groups), strict=False)
-    return replace_params(network, params)
+    return replace_params(network, params | moved(network, junction.writer, scale, shift))
 
 
 def equalize(network: Network, pair: Junction, scale: Array) -> Network:
@@ -69,6 +72,7 @@ def equalize(network: Network, pair: Junction, scale: Array) -> Network:
         groups_of(reader),
     )
     params = {(pair.writer, "w"): w1, (reader.name, "w"): w2}
+    params |= moved(network, pair.writer, 1.0 / scale, np.zeros_like(scale))
     return replace_params(network, params if bias1 is None else params | {bias_key: bias1})
 
 
