@@ -52,7 +52,7 @@ def test_a_wrong_backend_fails_by_name(tmp_path: Path) -> None:
         tmp_path, "--refquant-backend=mine:Backend", "--refquant-html=report.html", "-rs"
     )
     assert run.returncode == 1
-    assert "Ties go away from zero instead of to the even neighbour." in run.stdout
+    assert "taken as 'half_away' whatever it says. 1/2 is added and the sum rounded" in run.stdout
     assert "--repro round/" in run.stdout and "only rint" in run.stdout
     assert "half_away" in (tmp_path / "report.html").read_text()
 

@@ -108,7 +108,8 @@ class GoldenCase:
 
 
 def _message(failure: Any, spec: str) -> str:
-    lines = [f"{failure.op}: {failure.diagnosis.text}"]
+    first, *others = failure.diagnosis.lines
+    lines = [f"{failure.op}: {first}", *(f"  {line}" for line in others)]
     lines += [f"  {m.output}: {m.says}" for m in failure.mismatches]
     return "\n".join([*lines, f"  {failure.reproduce(spec)}"])
 

@@ -7,27 +7,28 @@ and the backend has not. Its share is
     explained / (wrong elements of the backend + contradictions)
 
 and 1 means that the backend does exactly this, on everything that was run. If no single variant
-reaches 1, pairs of variants that exchange different parts are tried: two bugs at once. Reading an
-attribute as another of its values (a dialect) is a variant too.
+reaches 1, pairs of variants that exchange different parts are tried: two bugs at once, see `pairs`.
+Reading an attribute as another of its values (a dialect) is a variant too.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
 from refquant._types import Array
 from refquant.oracle.build import Built
-from refquant.oracle.compare import compare
-from refquant.oracle.gallery import Gallery, both, compatible
+from refquant.oracle.compare import Mismatch, compare
+from refquant.oracle.gallery import Candidate, Gallery
 from refquant.oracle.op import Op
+from refquant.oracle.pairs import best_pair
 from refquant.oracle.tiers import FORMATS, Format
 
-PAIRED = 14  # the best single candidates are paired
-LIKELY = 0.5
+LIKELY, NEAR = 0.5, 0.05  # shares: above, a name; below, none
 INCOMPARABLE = ("dtype", "name")
-NO_ANSWER = "It gave no answer to compare wherever it failed: it raised, or was stopped."
+NO_ANSWER = (
+    "It raised an exception, was stopped, or returned nothing to compare, wherever it failed."
+)
 SINGLE = (
     'Right in single precision, and double is declared: does the backend lack dtype = "float32"?'
 )
@@ -35,10 +36,22 @@ SINGLE = (
 
 @dataclass(frozen=True)
 class Seen:
-    """A case and what the backend gave for it."""
+    """A case and what the backend gave for it.
+
+    Attributes
+    ----------
+    built : Built
+    outputs : mapping of output to array
+    layout : str
+        Of the inputs in memory; "" where all were tried.
+    mismatches : tuple of Mismatch
+        What was found wrong when it ran.
+    """
 
     built: Built
     outputs: Mapping[str, Array]
+    layout: str = ""
+    mismatches: tuple[Mismatch, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,8 @@ class Diagnosis:
         1 if everything that was run is explained.
     clauses : tuple of str
         Of the specification, those that the failing cases test.
+    common : tuple of str
+        What holds in all failing cases together, see `common`.
     """
 
     variants: tuple[str, ...]
@@ -64,13 +79,25 @@ class Diagnosis:
     source: str
     share: float
     clauses: tuple[str, ...]
+    common: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> bool:
+        """Whether the catalogue explains everything."""
+        return bool(self.variants) and self.share >= 1.0
 
     @property
     def text(self) -> str:
         """The sentence, with how sure it is."""
-        if not self.variants or self.share >= 1.0:
+        if not self.variants or self.known:
             return self.says
         return f"{self.says} (explains {100 * self.share:.0f} %)"
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All sentences: the name first if it explains everything, or else what is common."""
+        found = tuple(f"In common: {text}." for text in self.common)
+        return (self.text, *found) if self.known else (*found, self.text)
 
 
 def diagnose(op: Op, seen: list[Seen], form: Format, gallery: Gallery | None = None) -> Diagnosis:
@@ -95,10 +122,14 @@ def diagnose(op: Op, seen: list[Seen], form: Format, gallery: Gallery | None = N
     if all(m.problem in INCOMPARABLE for m in problems):
         says = f"The answers cannot be compared: {problems[0].output}: {problems[0].says}."
         return Diagnosis((), says, "", 0.0, clauses)
-    best = _best(gallery or Gallery(op, form), seen)
-    if best.share < 1.0 and form.name == "float64" and _right_in_single(op, failing):
-        return Diagnosis((), SINGLE, "", 0.0, clauses)
-    if best.share <= 0.0:
+    gallery = gallery or Gallery(op, form)
+    best = _single(gallery, seen)
+    if best.share < 1.0:
+        if form.name == "float64" and _right_in_single(op, failing):
+            return Diagnosis((), SINGLE, "", 0.0, clauses)
+        two = _double(gallery, seen, failing)
+        best = two if two and two.share > best.share else best
+    if best.share < NEAR:
         says = f"Unknown: no variant of {op.name} gives these outputs."
         return Diagnosis((), says, "", 0.0, clauses)
     near = "" if best.share >= LIKELY else "Unknown; the nearest known bug: "
@@ -114,19 +145,19 @@ def _right_in_single(op: Op, failing: list[Seen]) -> bool:
     )
 
 
-def _best(gallery: Gallery, seen: list[Seen]) -> Diagnosis:
-    """Return the best candidate; of equals, the first of the catalogue, and one before two."""
-    pairs = [(item.built, item.outputs) for item in seen]
-    shares = gallery.shares(pairs)
-    first = int(np.argmax(shares))
-    found, share = gallery.candidates[first], float(shares[first])
-    if 0.0 < share < 1.0:
-        ranked = np.argsort(-shares, kind="stable")[:PAIRED]
-        near = [gallery.candidates[i] for i in ranked if shares[i] > 0.0]
-        two = [both(a, b) for a, b in combinations(near, 2) if compatible(a, b)]
-        if two:
-            together = Gallery(gallery.op, gallery.form, two)
-            paired = together.shares(pairs)
-            if paired.max() > share:
-                found, share = two[int(np.argmax(paired))], float(paired.max())
+def _single(gallery: Gallery, seen: list[Seen]) -> Diagnosis:
+    """Return the best single candidate; of equals, the first of the catalogue."""
+    shares = gallery.shares([(item.built, item.outputs) for item in seen])
+    best = int(np.argmax(shares))
+    return _named(gallery.candidates[best], float(shares[best]))
+
+
+def _double(gallery: Gallery, seen: list[Seen], failing: list[Seen]) -> Diagnosis | None:
+    """Return the best pair of candidates, if there is one."""
+    given, wrong = ([(item.built, item.outputs) for item in items] for items in (seen, failing))
+    pair, share = best_pair(gallery, given, wrong)
+    return _named(pair, share) if pair else None
+
+
+def _named(found: Candidate, share: float) -> Diagnosis:
     return Diagnosis(found.ids, found.says, found.source, share, ())

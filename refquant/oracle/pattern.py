@@ -16,8 +16,9 @@ from refquant._types import Array
 from refquant.oracle.axes import axis_label, axis_names
 from refquant.oracle.case import Case
 from refquant.oracle.compare import Mismatch
+from refquant.oracle.how import how
 from refquant.oracle.op import Op
-from refquant.oracle.wrong import Wrong
+from refquant.oracle.places import tie
 
 RARE = 100
 Place = tuple[str, Array]  # what it is called, and its elements
@@ -126,7 +127,7 @@ def _values(wrong: Array, inputs: Mapping[str, Array]) -> Iterator[Place]:
             continue
         yield from _numbers(name, value)
         if name == "x" and step is not None and step.size == 1 and step.item():
-            yield "where x / s is a tie", _tie(value / step.item())
+            yield "where x / s is a tie", tie(value / step.item())
         yield from _beyond(name, value, wrong)
 
 
@@ -149,39 +150,4 @@ def _numbers(name: str, value: Array) -> Iterator[Place]:
     yield f"where {name} is 0", value == 0
     yield f"where {name} < 0", value < 0
     yield f"where {name} > 0", value > 0
-    yield f"where {name} is a tie", _tie(value)
-
-
-def _tie(value: Array) -> Array:
-    """Return where numbers lie halfway between whole ones."""
-    return np.asarray(np.isfinite(value) & (np.abs(value - np.rint(value)) == 0.5))
-
-
-def how(wrong: Wrong) -> str:
-    """Return what was done to each wrong element, "" if it is not the same everywhere."""
-    if wrong.expected.dtype.kind == "b":
-        return ""
-    actual, expected = wrong.actual.astype(np.float64), wrong.expected.astype(np.float64)
-    if np.isnan(actual).all():
-        return "each is NaN"
-    if np.all(actual == actual[0]) and not np.all(expected == expected[0]):
-        return f"each is {actual[0]:.6g}"
-    if not (np.isfinite(actual).all() and np.isfinite(expected).all()):
-        return ""
-    apart = actual - expected
-    if np.all(apart == apart[0]):
-        return f"each is {abs(apart[0]):.6g} too {'high' if apart[0] > 0 else 'low'}"
-    return _factor(actual, expected, wrong.limit)
-
-
-def _factor(actual: Array, expected: Array, limit: Array) -> str:
-    if not expected.all():
-        return ""
-    factor = float(actual[0] / expected[0])
-    room = limit * (1 + abs(factor)) + 2 * np.spacing(np.abs(actual))
-    if not np.all(np.abs(actual - factor * expected) <= room) or np.all(room >= np.abs(actual)):
-        return ""
-    if factor == -1:
-        return "each has the wrong sign"
-    times = f"{factor:.6g}"
-    return "" if times == "1" else f"each is {times} times the right one"
+    yield f"where {name} is a tie", tie(value)

@@ -94,7 +94,8 @@ def _op(report: Report, op: str, failures: list[Failure]) -> str:
     lines = [
         f'<h2><code>{escape(op)}</code> <span class="bad">{len(failures)} of '
         f"{report.coverage[op].ran} cases</span></h2>",
-        f'<p class="says">{escape(found.text)}</p>',
+        f'<p class="says">{escape(found.lines[0])}</p>',
+        *(f"<p>{escape(line)}</p>" for line in found.lines[1:]),
         f'<p class="dim">{known}{source}</p>' if known else "",
         f'<p class="dim">clauses {escape(", ".join(found.clauses))}</p>' if found.clauses else "",
         *(_case(report, failure, rank) for rank, failure in enumerate(failures[:SHOWN])),

@@ -30,7 +30,7 @@ def _failure(suite: Tree.Element, failure: Failure, report: Report) -> None:
     case = Tree.SubElement(suite, "testcase", classname=failure.op, name=_clean(name))
     known = failure in report.known
     entry = Tree.SubElement(case, "skipped" if known else "failure", message=_clean(failure.says))
-    lines = [failure.diagnosis.text, f"clauses {', '.join(failure.diagnosis.clauses)}"]
+    lines = [*failure.diagnosis.lines, f"clauses {', '.join(failure.diagnosis.clauses)}"]
     lines += [f"{m.output}: {m.says}" for m in failure.mismatches]
     entry.text = _clean("\n".join([*lines, failure.reproduce(report.spec)]))
 

@@ -24,7 +24,7 @@ def _op(report: Report, op: str, failures: list[Failure]) -> str:
     found = failures[0].diagnosis
     lines = [
         f"{op}: {len(failures)} of {report.coverage[op].ran} cases are wrong",
-        f"  {found.text}",
+        *(f"  {line}" for line in found.lines),
     ]
     if found.variants:
         lines.append(

@@ -4,6 +4,7 @@ import difflib
 import fnmatch
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from refquant._checks import complaint
@@ -11,6 +12,7 @@ from refquant.oracle import corpus
 from refquant.oracle.ask import ask
 from refquant.oracle.backend import Unsupported, format_of, open_backend
 from refquant.oracle.build import Built
+from refquant.oracle.common import common
 from refquant.oracle.compare import Mismatch
 from refquant.oracle.diagnose import Seen, diagnose
 from refquant.oracle.expected import Expected
@@ -158,7 +160,8 @@ class _Judge:
                 break
         answered = not any(m.problem in ("raised", "returned") for m in mismatches)
         self.coverage.count(item, outputs if answered else None, bool(mismatches))
-        self.seen.append(Seen(item, outputs))
+        known = layout if mismatches or not self.every else ""
+        self.seen.append(Seen(item, outputs, known, tuple(mismatches)))
         if mismatches:
             self.wrong.append((item, layout, mismatches))
 
@@ -166,7 +169,7 @@ class _Judge:
         """Return the failures of the op, each with the diagnosis of all of them together."""
         if not self.wrong:
             return []
-        found = diagnose(self.op, self.seen, self.form)
+        found = replace(diagnose(self.op, self.seen, self.form), common=common(self.op, self.seen))
         return [
             Failure(self.op.name, item.case, layout, tuple(mismatches), found)
             for item, layout, mismatches in self.wrong
