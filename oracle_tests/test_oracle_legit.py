@@ -8,6 +8,8 @@ import pytest
 
 from oracle_tests.oracle_cases import sample
 from refquant._types import Array
+from refquant.oracle import corpus
+from refquant.oracle.judge import held
 from refquant.oracle.legit import (
     LEGIT,
     Legit,
@@ -18,6 +20,7 @@ from refquant.oracle.legit import (
     pairwise,
 )
 from refquant.oracle.op import Op, Plain, Tensor
+from refquant.oracle.registry import ops
 from refquant.oracle.tiers import FORMATS
 
 
@@ -112,6 +115,33 @@ def test_a_machine_changes_sums_products_and_quotients() -> None:
     assert on(turned, lambda x: x / ten, x).tolist() == (x * tenth).tolist()
     assert on(turned, lambda x: x / ten, x).tolist() != (x / ten).tolist()
     assert on(sums, lambda x: x / ten, x).tolist() == (x / ten).tolist()
+
+
+def test_tensor_cores_round_the_matrices_that_they_multiply() -> None:
+    """To 11 digits or 8, ties to even, and nothing else; sums stay in float32."""
+    short = Legit("TF32", "tf32", sum_of=forwards, digits=11)
+    x = np.array([1 + 2.0**-11, 1 + 3 * 2.0**-11, -(2.0**30) - 2.0**18, 2.0**-140], np.float32)
+    tall = np.eye(4, dtype=np.float32)
+    expected = [1.0, 1 + 2.0**-9, -(2.0**30), 2.0**-140]
+    assert on(short, lambda x: x @ tall, x).tolist() == expected
+    assert on(short, lambda x: tall @ x, x).tolist() == expected
+    assert on(short, lambda x: x * 1, x).tolist() == x.tolist()
+    ones = np.ones(4, np.float32)
+    brief = Legit("bfloat16", "bfloat16", sum_of=forwards, digits=8)
+    assert on(brief, lambda x: x @ ones, np.array([1, 2**-7, 2**-8, 2**-9], np.float32)) == (
+        1 + 2**-7 + 2**-8 + 2**-9
+    )
+
+
+def test_narrow_arithmetic_is_not_held_to_products_of_products() -> None:
+    """What an op computed itself has more digits than its inputs: nothing bounds the rounding."""
+    op, case = ops()["adaqt"], corpus.load("adaqt")[0].case
+    assert op.composite and case.tier == "T8"
+    assert [name for name, form in FORMATS.items() if held(op, case, form)] == [
+        "float64", "float32",
+    ]  # fmt: skip
+    linear = corpus.load("linear")[0].case
+    assert all(held(ops()["linear"], linear, form) for form in FORMATS.values())
 
 
 def test_the_right_implementations_cover_what_is_promised() -> None:

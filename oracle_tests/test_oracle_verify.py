@@ -13,6 +13,7 @@ from refquant import oracle
 from refquant.oracle.build import Golden
 from refquant.oracle.layouts import LAYOUTS
 from refquant.oracle.report import Report
+from refquant.oracle.tiers import narrowed
 
 HERE = "oracle_tests.oracle_cases"
 
@@ -30,6 +31,16 @@ def test_a_right_backend_passes(dtype: str) -> None:
     assert report.ran == sum(b.case.tier in oracle.FORMATS[dtype].tiers for b in goldens())
     skipped = sum(count.other_tier for count in report.coverage.values())
     assert report.ran + skipped == len(goldens())
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [(2**31 - 1, np.int32), (-(2**31), np.int32), (2**31, np.int64), (-(2**31) - 1, np.int64)],
+)
+def test_whole_numbers_are_handed_over_as_int32_where_they_fit(value: int, dtype: Any) -> None:
+    """-2^31 is one that does."""
+    found = narrowed(np.array([0, value]))
+    assert found.dtype == dtype and found.tolist() == [0, value]
 
 
 @pytest.mark.parametrize("mode", ["FAST", "PINNED"])

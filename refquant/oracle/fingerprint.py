@@ -16,7 +16,7 @@ from refquant.oracle import corpus
 from refquant.oracle.backend import Recorded, Unsupported, format_of, open_backend
 from refquant.oracle.build import Built
 from refquant.oracle.gallery import Candidate, Gallery
-from refquant.oracle.judge import handed
+from refquant.oracle.judge import handed, held
 from refquant.oracle.op import Op
 from refquant.oracle.program import TIMEOUT
 from refquant.oracle.registry import ops, variants
@@ -80,9 +80,10 @@ def fingerprint(backend: Any, timeout: float = TIMEOUT) -> list[Finding]:
 
 def _ask(backend: Any, item: Built, form: Format) -> Mapping[str, Array] | None:
     """Return the backend's outputs; None if it has none for this case, whatever the reason."""
-    if item.case.tier not in form.tiers:
+    op = ops()[item.case.op]
+    if not held(op, item.case, form):
         return None
-    attrs = ops()[item.case.op].resolve(item.case.attrs)
+    attrs = op.resolve(item.case.attrs)
     try:
         if isinstance(backend, Recorded):
             return backend.outputs(item.case.id)

@@ -10,7 +10,7 @@ from refquant.oracle.build import Built
 from refquant.oracle.case import Case
 from refquant.oracle.compare import Mismatch, compare
 from refquant.oracle.op import Arrays, Attrs, Inputs, Op
-from refquant.oracle.tiers import Format
+from refquant.oracle.tiers import Format, narrowed
 
 Run = Callable[[Inputs, Attrs], Mapping[str, Any]]
 
@@ -23,8 +23,12 @@ def handed(case: Case, form: Format) -> Arrays:
 def _handed(value: Array, form: Format) -> Array:
     if value.dtype.kind == "f":
         return value.astype(form.dtype)
-    fits = value.dtype.kind == "i" and np.all(np.abs(value) < 2**31)
-    return value.astype(np.int32) if fits else value.copy()
+    return narrowed(value) if value.dtype.kind == "i" else value.copy()
+
+
+def held(op: Op, case: Case, form: Format) -> bool:
+    """Return whether an arithmetic is held to a case at all."""
+    return case.tier in form.tiers and not (form.narrow and op.composite)
 
 
 def judge(op: Op, built: Built, run: Run, form: Format) -> list[Mismatch]:
@@ -41,7 +45,7 @@ def first_failure(op: Op, cases: Iterable[Built], run: Run, form: Format) -> Bui
     An exception is wrong too.
     """
     for built in cases:
-        if built.case.tier in form.tiers:
+        if held(op, built.case, form):
             try:
                 failed = bool(judge(op, built, run, form))
             except Exception:

@@ -2,7 +2,7 @@
 
 Each runs the plain NumPy ops on arrays that carry out sums, products and quotients in another way,
 as other machines do: other orders of summation, the reciprocal in place of a division, fused
-multiply-add, and inputs rounded to the formats of accelerators (products accumulated in float32).
+multiply-add, and matrices rounded to the formats of tensor cores, accumulated in float32.
 """
 
 from collections.abc import Callable
@@ -52,12 +52,14 @@ class Machine(np.ndarray[Any, Any]):
     sum_of: Sum | None
     fused: bool
     reciprocal: bool
+    digits: int | None
 
     def __array_finalize__(self, source: Any) -> None:
         """Inherit the ways of the array this one was made of."""
         self.sum_of = getattr(source, "sum_of", None)
         self.fused = getattr(source, "fused", False)
         self.reciprocal = getattr(source, "reciprocal", False)
+        self.digits = getattr(source, "digits", None)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         """Compute on plain arrays, sums and quotients in this machine's way."""
@@ -74,7 +76,7 @@ class Machine(np.ndarray[Any, Any]):
         if "out" in options or not floats:
             return getattr(ufunc, method)(*x, **options)
         if ufunc is np.matmul and (self.sum_of or self.fused):
-            return self._matmul(*(np.asarray(item) for item in x))
+            return self._matmul(*(shortened(np.asarray(item), self.digits) for item in x))
         if ufunc is np.add and method == "reduce" and self.sum_of:
             return self._reduce(x[0], options.get("axis", 0), options.get("keepdims", False))
         if ufunc is np.divide and method == "__call__" and self.reciprocal:
@@ -116,6 +118,15 @@ def fused_matmul(a: Array, b: Array) -> Array:
     return np.asarray(total.astype(np.float32))
 
 
+def shortened(x: Array, digits: int | None) -> Array:
+    """Return x to so many significant bits, ties to even; as it is if none are given."""
+    if digits is None:
+        return x
+    mantissa, exponent = np.frexp(x)
+    short: Array = np.ldexp(np.rint(np.ldexp(mantissa, digits)), exponent - digits)
+    return short
+
+
 def plain_array(x: Any) -> Any:
     """Return an array without the machine; other things as they are."""
     return x.view(np.ndarray) if isinstance(x, Machine) else x
@@ -124,7 +135,7 @@ def plain_array(x: Any) -> Any:
 def like(x: Array, machine: Machine) -> Machine:
     """Return an array on the machine of another."""
     made = np.asarray(x).view(Machine)
-    made.sum_of, made.fused, made.reciprocal = machine.sum_of, machine.fused, machine.reciprocal
+    made.__array_finalize__(machine)
     return made
 
 
@@ -138,6 +149,8 @@ class Legit:
     sum_of : function or None
         How sums are carried out.
     fused, reciprocal : bool
+    digits : int or None
+        Significant bits of the matrices that are multiplied, their entries rounded to them.
     excused : tuple of (op, tier)
         Where it is not expected to be right, with the reason in the name's comment.
     """
@@ -147,12 +160,14 @@ class Legit:
     sum_of: Sum | None = None
     fused: bool = False
     reciprocal: bool = False
+    digits: int | None = None
     excused: tuple[tuple[str, str], ...] = ()
 
     def run(self, op: Op, inputs: Inputs, attrs: Attrs) -> Arrays:
         """Return the outputs of the plain op on this machine."""
         start = np.zeros(0).view(Machine)
         start.sum_of, start.fused, start.reciprocal = self.sum_of, self.fused, self.reciprocal
+        start.digits = self.digits
         given = {name: like(np.array(value), start) for name, value in inputs.items()}
         return {k: np.asarray(plain_array(v)) for k, v in op.plain(given, attrs).items()}
 
@@ -168,7 +183,7 @@ LEGIT = (
     float32("float32, fused multiply-add", sum_of=forwards, fused=True),
     float32("float32, reciprocal in place of division", reciprocal=True),
     Legit("float64, sums backwards, reciprocal", "float64", sum_of=backwards, reciprocal=True),
-    Legit("TF32 inputs", "tf32", sum_of=pairwise),
-    Legit("float16 inputs", "float16", sum_of=blocked),
-    Legit("bfloat16 inputs", "bfloat16", sum_of=backwards),
+    Legit("TF32 products", "tf32", sum_of=pairwise, digits=11),
+    Legit("float16 products", "float16", sum_of=blocked, digits=11),
+    Legit("bfloat16 products", "bfloat16", sum_of=backwards, digits=8),
 )

@@ -115,6 +115,9 @@ class Op:
     doubtful : bool
         Elementwise ops, where a value may lie within its error of a decision: the golden then holds
         both answers. Other ops refuse such a case.
+    composite : bool
+        Multiplies matrices that it computed itself: an arithmetic whose products take fewer digits
+        than their sums rounds there, by an amount that nothing bounds, and is not held to the op.
     """
 
     name: str
@@ -128,6 +131,7 @@ class Op:
     plain: Plain
     attrs: tuple[Attr, ...] = ()
     doubtful: bool = False
+    composite: bool = False
 
     def resolve(self, attrs: Attrs) -> dict[str, Any]:
         """Return `attrs` with the defaults filled in.

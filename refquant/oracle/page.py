@@ -56,6 +56,8 @@ def _attrs(attrs: tuple[Attr, ...]) -> list[str]:
 def _judged(op: Op) -> list[str]:
     """Return how outputs are compared, as the frozen cases have it."""
     lines = ["## Comparison", ""]
+    if op.composite:
+        lines += ["Float32 and wider: it multiplies matrices that it computed itself.", ""]
     cases = corpus.load(op.name)
     for tensor in op.outputs:
         goldens = [item.outputs[tensor.name] for item in cases if tensor.name in item.outputs]

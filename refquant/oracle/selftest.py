@@ -19,7 +19,7 @@ from refquant.oracle import corpus
 from refquant.oracle.build import Built
 from refquant.oracle.diagnose import Seen, diagnose
 from refquant.oracle.gallery import Gallery
-from refquant.oracle.judge import handed, judge
+from refquant.oracle.judge import handed, held, judge
 from refquant.oracle.legit import LEGIT, Legit
 from refquant.oracle.op import Op, Variant
 from refquant.oracle.registry import ops, variants
@@ -132,7 +132,7 @@ def _alarms(legit: Legit) -> tuple[list[str], int]:
     form, found, count = FORMATS[legit.dtype], [], 0
     for op in ops().values():
         for item in corpus.load(op.name):
-            if item.case.tier not in form.tiers or (op.name, item.case.tier) in legit.excused:
+            if not held(op, item.case, form) or (op.name, item.case.tier) in legit.excused:
                 continue
             count += 1
             wrong = judge(op, item, partial(legit.run, op), form)

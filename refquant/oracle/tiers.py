@@ -9,8 +9,9 @@
 
 In the T tiers products and sums of a case fit float32 (T53: float64) in any order, so that any
 correct arithmetic gives the same bits; where a function rounds all the same (a division by three,
-an exponential), the element has a bound. An arithmetic narrower than float32 means its inputs are
-rounded to it and products are accumulated in float32, as tensor cores do.
+an exponential), the element has a bound. An arithmetic narrower than float32 means the
+matrices that are multiplied are rounded to it and products are accumulated in float32, as tensor
+cores do; it is not held to ops that multiply what they computed themselves.
 """
 
 import math
@@ -66,6 +67,11 @@ class Format:
         return math.ldexp(1.0, -self.precision)
 
     @property
+    def narrow(self) -> bool:
+        """Whether products take fewer digits than float32 has."""
+        return "T24" not in self.tiers
+
+    @property
     def dtype(self) -> np.dtype[np.floating]:
         """Of the arrays that a backend is handed."""
         return np.dtype(np.float64 if self.name == "float64" else np.float32)
@@ -81,6 +87,13 @@ FORMATS = {
         Format("bfloat16", 24, ("T8",)),
     )
 }
+
+
+def narrowed(value: Array) -> Array:
+    """Return whole numbers as int32, as kernels take them, where all of them fit."""
+    info = np.iinfo(np.int32)
+    fits = bool(np.all((value >= info.min) & (value <= info.max)))
+    return value.astype(np.int32) if fits else value.copy()
 
 
 def significant_bits(x: Array) -> Array:

@@ -29,8 +29,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from refquant._bundle.error import refusal
 from refquant._bundle.npy import npy_bytes
 from refquant._types import Array
@@ -38,6 +36,7 @@ from refquant.oracle import corpus
 from refquant.oracle.build import Built
 from refquant.oracle.pack import ROLES
 from refquant.oracle.registry import ops
+from refquant.oracle.tiers import narrowed
 
 FORMAT = "refquant-vectors"
 
@@ -124,9 +123,8 @@ def _tensors(item: Built) -> Iterable[tuple[str, str, Array]]:
 
 def expanded(value: Array) -> Array:
     """Return an array in the dtype of the directory: float64, int32 or int64, bool."""
-    if value.dtype.kind == "i" and np.all(np.abs(value) < 2**31):
-        return value.astype("<i4")
-    return value.astype({"f": "<f8", "i": "<i8", "b": "|b1"}[value.dtype.kind])
+    whole = narrowed(value) if value.dtype.kind == "i" else value
+    return whole.astype(whole.dtype.newbyteorder("<"))
 
 
 def _tensor(name: str, role: str, array: Array) -> dict[str, Any]:

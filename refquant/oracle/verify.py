@@ -16,6 +16,7 @@ from refquant.oracle.common import common
 from refquant.oracle.compare import Mismatch
 from refquant.oracle.diagnose import Seen, diagnose
 from refquant.oracle.expected import Expected
+from refquant.oracle.judge import held
 from refquant.oracle.layouts import LAYOUTS, turn
 from refquant.oracle.op import Op
 from refquant.oracle.profiles import resolve, speaks
@@ -143,8 +144,9 @@ class _Judge:
     def run(self, item: Built) -> None:
         """Run one case in its layouts and note what is wrong."""
         attrs = self.op.resolve(item.case.attrs)
-        if item.case.tier not in self.form.tiers:
-            reason = f"tier {item.case.tier} is not for {self.form.name}"
+        if not held(self.op, item.case, self.form):
+            what = "this op" if self.op.composite else f"tier {item.case.tier}"
+            reason = f"{what} is not for {self.form.name}"
             self.coverage.skip(item.case.id, "other_tier", reason)
             return
         if not speaks(self.fields, self.op, attrs):

@@ -58,15 +58,18 @@ class Torch:
 
     profile = "any"
 
-    def __init__(self, dtype: str = "float64", compiled: bool = False) -> None:
+    def __init__(self, dtype: str = "float64", compiled: bool = False, device: str = "cpu") -> None:
         version = torch.__version__.split("+")[0]
-        self.name = f"PyTorch {version}, {'compiled, ' * compiled}{dtype}"
-        self.dtype, self.compiled = dtype, compiled
+        where = "" if device == "cpu" else f"{device.upper()}, "
+        self.name = f"PyTorch {version}, {where}{'compiled, ' * compiled}{dtype}"
+        self.dtype, self.compiled, self.device = dtype, compiled, device
 
     def run(self, op: str, inputs: Given, attrs: Given) -> dict[str, Any]:
         """Run an op forwards, or forwards and backwards, or through a step of Adam."""
-        x = {k: torch.from_numpy(v.copy()) for k, v in inputs.items()}
-        return {k: v.detach().numpy() for k, v in self.found(op, x, dict(attrs)).items()}
+        x = {k: torch.from_numpy(v.copy()).to(self.device) for k, v in inputs.items()}
+        with torch.device(self.device):  # for what an op makes
+            found = self.found(op, x, dict(attrs))
+        return {k: v.detach().cpu().numpy() for k, v in found.items()}
 
     def found(self, op: str, x: dict[str, Tensor], attrs: Given) -> Mapping[str, Tensor]:
         """The outputs as tensors."""

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from validation.backends.common import CODES, along
+from validation.backends.common import CODES, along, only
 from validation.backends.torch_layers import padded
 from validation.backends.torch_tools import Given, Tensor
 
@@ -12,6 +12,7 @@ INT32 = -(2**31), 2**31 - 1
 
 def int_conv_acc(x: Given, a: Given) -> Given:
     """F.conv2d of 64-bit integers, less the zero point."""
+    only(not x["w"].is_cuda, "no convolution of integers on GPUs")
     codes = x["x_codes"].to(torch.int64) - x["zero_point"]
     options = (tuple(a["stride"]), 0, tuple(a["dilation"]), a["groups"])
     return {"acc": F.conv2d(padded(codes, a), x["w"].to(torch.int64), None, *options)}

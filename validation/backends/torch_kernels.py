@@ -3,8 +3,6 @@
 refquant verify validation.backends.torch_kernels:PyTorch
 """
 
-from typing import Any
-
 import numpy as np
 import torch
 
@@ -15,60 +13,59 @@ from validation.backends.common import Arrays, dispatch, only
 class PyTorch:
     """`torch.round`, `torch.fake_quantize_*` and its learnable kernels, `conv2d`."""
 
-    name, profile, dtype = (
-        f"PyTorch {torch.__version__.split('+')[0]}, its kernels",
-        "any",
-        "float32",
-    )
+    profile, dtype = "any", "float32"
+
+    def __init__(self, device: str = "cpu") -> None:
+        version, where = (
+            torch.__version__.split("+")[0],
+            f" on {device.upper()}" * (device != "cpu"),
+        )
+        self.name, self.device = f"PyTorch {version}, its kernels{where}", device
 
     def run(self, op: str, inputs: Arrays, attrs: Arrays) -> Arrays:
         """Dispatch by name."""
-        return dispatch(
-            op, inputs, attrs, round=self.round, fake_quant=self.fake_quant,
+        x = {k: torch.tensor(np.array(v), device=self.device) for k, v in inputs.items()}
+        found = dispatch(
+            op, x, attrs, round=self.round, fake_quant=self.fake_quant,
             fake_quant_backward=self.fake_quant_backward, conv2d=self.conv2d,
         )  # fmt: skip
+        return {k: v.cpu().numpy() for k, v in found.items()}
 
     def round(self, inputs: Arrays, attrs: Arrays) -> Arrays:
         """`torch.round`, `floor` and `ceil`."""
         modes = {"rint": torch.round, "floor": torch.floor, "ceil": torch.ceil}
         only(attrs["mode"] in modes, f"no {attrs['mode']}")
-        return {"y": modes[attrs["mode"]](tensor(inputs["x"])).numpy()}
+        return {"y": modes[attrs["mode"]](inputs["x"])}
 
     def fake_quant(self, inputs: Arrays, attrs: Arrays) -> Arrays:
         """`torch.fake_quantize_per_tensor_affine` and `_per_channel_affine`: values alone."""
         only(attrs["rounding"] == "rint", "ties to even only")
         grid, axis = Grid(attrs["grid"], attrs["bits"]), attrs["axis"]
-        s, z = tensor(inputs["s"]), tensor(inputs["zero_point"]).int()
+        s, z = inputs["s"], inputs["zero_point"].int()
         quantize = torch.fake_quantize_per_tensor_affine
         where: tuple[int, ...] = ()
         if axis is not None:
             quantize, where = torch.fake_quantize_per_channel_affine, (axis,)
-        y = quantize(tensor(inputs["x"]), s, z, *where, grid.code_min, grid.code_max)
-        return {"y": y.numpy()}
+        y = quantize(inputs["x"], s, z, *where, grid.code_min, grid.code_max)
+        return {"y": y}
 
     def fake_quant_backward(self, inputs: Arrays, attrs: Arrays) -> Arrays:
         """The learnable kernels behind LSQ in `torch.ao.quantization`."""
         only(attrs["rounding"] == "rint" and attrs["mask"] == "rounded", "one convention only")
         grid, axis = Grid(attrs["grid"], attrs["bits"]), attrs["axis"]
-        x, s = tensor(inputs["x"]).requires_grad_(), tensor(inputs["s"]).reshape(-1)
-        s, z = s.requires_grad_(), tensor(inputs["zero_point"]).reshape(-1).float()
+        x, s = inputs["x"].requires_grad_(), inputs["s"].reshape(-1)
+        s, z = s.requires_grad_(), inputs["zero_point"].reshape(-1).float()
         quantize = torch._fake_quantize_learnable_per_tensor_affine
         where: tuple[int, ...] = ()
         if axis is not None:
             quantize, where = torch._fake_quantize_learnable_per_channel_affine, (axis,)
         ends = grid.code_min, grid.code_max
-        quantize(x, s, z, *where, *ends, attrs["grad_scale"]).backward(tensor(inputs["d_y"]))
-        return {"d_x": x.grad.numpy(), "d_s": s.grad.numpy().reshape(np.shape(inputs["s"]))}
+        quantize(x, s, z, *where, *ends, attrs["grad_scale"]).backward(inputs["d_y"])
+        return {"d_x": x.grad, "d_s": s.grad.reshape(inputs["s"].shape)}
 
     def conv2d(self, inputs: Arrays, attrs: Arrays) -> Arrays:
         """`torch.nn.functional.conv2d` on a padded map."""
         top, left, bottom, right = attrs["padding"]
-        x = torch.nn.functional.pad(tensor(inputs["x"]), (left, right, top, bottom))
-        bias = tensor(inputs["bias"]) if "bias" in inputs else None
+        x = torch.nn.functional.pad(inputs["x"], (left, right, top, bottom))
         window = attrs["stride"], 0, attrs["dilation"], attrs["groups"]
-        return {"y": torch.nn.functional.conv2d(x, tensor(inputs["w"]), bias, *window).numpy()}
-
-
-def tensor(value: Any) -> Any:
-    """An array as a tensor of its own."""
-    return torch.tensor(np.array(value))
+        return {"y": torch.nn.functional.conv2d(x, inputs["w"], inputs.get("bias"), *window)}

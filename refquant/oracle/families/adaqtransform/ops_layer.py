@@ -141,6 +141,7 @@ OPS = (
         clauses=("15.1", "15.4", "15.6", "D20", "D32", "D33", "P40", "P47", "1.4"),
         reference=_layer,
         twin=_layer_twin,
+        composite=True,
         plain=plain.LAYER,
     ),
     Op(
@@ -171,6 +172,7 @@ OPS = (
         clauses=("15.2", "15.6", "D2", "D32", "D37", "P40", "1.4"),
         reference=_back,
         twin=_back_twin,
+        composite=True,
         plain=plain.BACKWARD,
     ),
 )

@@ -100,6 +100,7 @@ STEP = Op(
     clauses=("15.1", "15.2", "15.5", "5.1", "5.7", "D11", "P41"),
     reference=_step,
     twin=_step_twin,
+    composite=True,
     plain=plain.STEP,
 )
 OPS = (STEP,)

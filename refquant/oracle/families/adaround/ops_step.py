@@ -142,6 +142,7 @@ STEP = Op(
     clauses=("6.1", "6.2", "6.4", "5.1", "5.4", "5.5", "5.7"),
     reference=_step,
     twin=_step_twin,
+    composite=True,
     plain=plain.STEP,
 )
 OPS = (STEP,)

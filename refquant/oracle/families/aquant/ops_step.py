@@ -124,6 +124,7 @@ STEP = Op(
     clauses=("13.3", "13.4", "13.5", "5.1", "5.7", "D10"),
     reference=_step,
     twin=_step_twin,
+    composite=True,
     plain=plain.STEP,
 )
 OPS = (STEP,)

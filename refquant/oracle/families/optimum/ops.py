@@ -133,6 +133,7 @@ OPS = (
         clauses=("7", "P32"),
         reference=_build,
         twin=_build_twin,
+        composite=True,
         plain=plain.BUILD,
     ),
     Op(

@@ -1,0 +1,1 @@
+"""Kernels for NVIDIA GPUs, held against the oracle: CUDA C++ through CuPy, Triton, PyTorch, JAX."""
