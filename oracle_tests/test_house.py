@@ -58,9 +58,7 @@ ALLOWED = {
         "groups.sum(axis=2, keepdims=True)": WHOLE,
         "(groups != 0).sum(axis=2, keepdims=True)": "counts bins",
     },
-    "calibrate/lsq_init.py": {
-        "2 ** (grid.bits - 1 if divisor == 'paper' else grid.bits)": WHOLE,
-    },
+    "calibrate/lsq_init.py": {"2 ** (grid.bits - 1 if divisor == 'paper' else grid.bits)": WHOLE},
     "deploy/build.py": {"rows.sum(axis=1)": WHOLE},
     "deploy/integer_conv.py": {
         "np.einsum('gor,grl->gol', filters, columns)": "int32 and int64 accumulators",
@@ -82,11 +80,9 @@ QUIET = {
     "test_numerics_matmul.py: test_operands_are_left_alone": "all inputs are read-only",
     "test_zoo_data.py: test_every_embedded_file_is_listed_and_hashes_to_its_line": "is refused",
 }
-# The front door keeps its published signature; everything after x and method is keyword-only.
-MANY_PARAMETERS = {
-    "pipeline.py": ("quantize",),
-    "validation/cuda/triton_kernels.py": ("fake_quant", "shared", "aquant", "product"),  # pointers
-}
+# The front door keeps its published signature, keyword-only after x and method; kernels are C.
+KERNELS = ("fake_quant", "shared", "aquant", "product")
+MANY_PARAMETERS = {"pipeline.py": ("quantize",), "validation/cuda/triton_kernels.py": KERNELS}
 
 
 def name(path: Path) -> str:
