@@ -13,6 +13,7 @@ import numpy as np
 from refquant._types import Array
 
 MIN_BITS, MAX_BITS = 2, 16
+GLANCE = 1 << 18  # bytes of an array that are looked at in one go
 MANY = 64  # more names than this are counted in a message, not listed
 NUMBERS = ((bool, np.bool_), (int, np.integer), (float, np.floating))  # the first that fits counts
 
@@ -92,9 +93,8 @@ def check_operand(
 
 def check_finite(function: str, argument: str, value: Array) -> Array:
     """Return `value` if it holds no NaN and no infinity; ValueError otherwise."""
-    bad = ~np.isfinite(value)
-    if bad.any():
-        got, fix = _first(value, bad), "Remove or replace them before calling."
+    if not _is_finite(np.asarray(value)):
+        got, fix = _first(value, ~np.isfinite(value)), "Remove or replace them before calling."
         raise ValueError(complaint(function, argument, got, "finite numbers", fix))
     return value
 
@@ -111,6 +111,15 @@ def check_positive(function: str, argument: str, value: Any, fix: str = "") -> A
         got = "empty" if array.size == 0 else _first(array, bad)
         raise ValueError(complaint(function, argument, got, "positive normal numbers", fix))
     return value
+
+
+def _is_finite(array: Array) -> bool:
+    """Whether all entries are, looked at a few rows at a time where there are many."""
+    if array.nbytes <= GLANCE:
+        return bool(np.isfinite(array).all())
+    rows = max(1, GLANCE * len(array) // array.nbytes)
+    parts = (array[begin : begin + rows] for begin in range(0, len(array), rows))
+    return all(bool(np.isfinite(part).all()) for part in parts)
 
 
 def _kind(value: Any) -> Any:

@@ -22,6 +22,8 @@ mean over all elements, which is smaller by the factor c. The weight of a regula
 is relative to this choice (P52): multiply it by 1/c where the plain mean is used.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from refquant import numerics as nx
@@ -76,6 +78,37 @@ def reconstruction_loss(
     value = float(nx.sum(distance * slope)) / places
     # The division comes last: where the rest is exact the gradient is correctly rounded.
     return value, float(p) * slope * np.sign(d) / places
+
+
+def loss_by_rows(
+    difference: Callable[[slice], Array],
+    like: Array,
+    p: float = 2.0,
+    reduction: str = "channels",
+    most: int | None = None,
+) -> float:
+    """Return the loss of `reconstruction_loss`, a few rows at a time and without its gradient.
+
+    Parameters
+    ----------
+    difference : callable
+        ``difference(rows)`` is z - t for a slice of rows, or t - z.
+    like : float32 or float64 array
+        t, whose channels are on axis 1.
+    p, reduction
+        As for `reconstruction_loss`.
+    most : int or None
+        How many rows are asked for at once; None: as many as take little memory.
+    """
+
+    def powers(rows: slice) -> Array:
+        """Return |d|^p."""
+        distance = np.abs(difference(rows))
+        return distance * _power(distance, float(p) - 1.0)
+
+    total = nx.sum_by_rows(powers, like.shape, tuple(range(like.ndim)), most)
+    places = like.size if reduction == "mean" else like.size // like.shape[1]
+    return float(total.astype(like.dtype).item()) / places
 
 
 def mean_places(function: str, z: Array, t: Array, channel_axis: int) -> int:

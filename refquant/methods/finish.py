@@ -35,7 +35,7 @@ from refquant._types import Array
 from refquant.components.seen import Seen
 from refquant.network import Network, linear_nodes
 from refquant.network.normals import normal_behind
-from refquant.optimal.bias_correction import correct_bias, correct_bias_analytic
+from refquant.optimal.bias_correction import correct_bias_analytic, shifted
 from refquant.optimal.least_squares import fit_transform
 from refquant.quantizers.transform import output_transform_forward
 
@@ -106,12 +106,17 @@ class CorrectBias:
 
     def fit(self, seen: Seen) -> dict[str, Array]:
         """Return the corrected bias (methods.md 8); a layer without one gets one."""
-        y0, own, channels = seen.given, seen.own, seen.given.shape[1]
+        y, y0, own, channels = seen.wanted, seen.given, seen.own, seen.given.shape[1]
         bias = own.get("bias", np.zeros(channels, y0.dtype))
         xi = own.get("xi", np.ones(channels, y0.dtype))
         eta = own.get("eta", np.zeros(channels, y0.dtype))
-        y_hat, _ = output_transform_forward(y0, bias, xi, eta)
-        return {"bias": correct_bias(seen.wanted, y_hat, bias)}
+
+        def error(rows: slice) -> Array:
+            """Return y - y_hat of some samples."""
+            y_hat, _ = output_transform_forward(y0[rows], bias, xi, eta)
+            return y[rows].astype(np.float64) - y_hat.astype(np.float64)
+
+        return {"bias": shifted(bias, error, y.shape)}
 
 
 @dataclass(frozen=True, kw_only=True)

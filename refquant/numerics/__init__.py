@@ -6,6 +6,9 @@ with nx.arithmetic("pinned", slices=3):
 """
 
 from refquant.numerics import counter as counter
+from refquant.numerics.by_rows import mean_by_rows as mean_by_rows
+from refquant.numerics.by_rows import range_by_rows as range_by_rows
+from refquant.numerics.by_rows import sum_by_rows as sum_by_rows
 from refquant.numerics.context import Arithmetic as Arithmetic
 from refquant.numerics.context import arithmetic as arithmetic
 from refquant.numerics.context import current as current

@@ -31,6 +31,7 @@ Differs from: PPQ keeps an empirical correction only where the loss of the block
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -80,9 +81,28 @@ def correct_bias(y: Array, y_hat: Array, bias: Array) -> Array:
     check_operand("correct_bias", "bias", bias, y.shape[1:2], y.dtype)
     for name, value in (("y", y), ("y_hat", y_hat), ("bias", bias)):
         check_finite("correct_bias", name, value)
-    error = y.astype(np.float64) - y_hat.astype(np.float64)
-    shift = nx.mean(error, axis=shared_axes(bias.shape, y.ndim))
-    return np.asarray((bias.astype(np.float64) + shift).astype(y.dtype))
+
+    def error(rows: slice) -> Array:
+        """Return y - y_hat of some samples."""
+        return y[rows].astype(np.float64) - y_hat[rows].astype(np.float64)
+
+    return shifted(bias, error, y.shape)
+
+
+def shifted(bias: Array, error: Callable[[slice], Array], shape: tuple[int, ...]) -> Array:
+    """Return b + mean(y - y_hat), the error made a few samples at a time.
+
+    Parameters
+    ----------
+    bias : (c_out,) array
+        Its dtype is that of the result.
+    error : callable
+        ``error(rows)`` is y - y_hat of a slice of samples, float64.
+    shape : tuple of int
+        (n, c_out, ...), of y.
+    """
+    mean = nx.mean_by_rows(error, shape, shared_axes(bias.shape, len(shape)))
+    return np.asarray((bias.astype(np.float64) + mean.reshape(-1)).astype(bias.dtype))
 
 
 def expected_input(beta: Array, gamma: Array, kind: str = "relu") -> Array:

@@ -28,6 +28,8 @@ eta = mean(y - b - y0), convention 20; what counts is min = max, not a variance 
 makes small. xi may come out negative or 0 (decision D33).
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +38,8 @@ from refquant import numerics as nx
 from refquant._checks import check_array, check_finite, check_operand, complaint
 from refquant._types import Array
 from refquant.quantizers.transform import shared_axes, spread_parameter, transform_shape
+
+Rows = Callable[[slice], Array]
 
 
 class TransformFit(NamedTuple):
@@ -81,9 +85,9 @@ def fit_transform(
         If shapes or dtypes do not fit, an entry is not finite, y0 is empty, or the
         granularity is unknown.
     """
-    target, product = _prepared("fit_transform", y, y0, bias)
+    pair = _prepared("fit_transform", y, y0, bias)
     shape = transform_shape(granularity, y0.shape)
-    fit = _fit(target, product, shape)
+    fit = _fit(pair, shape)
     return TransformFit(*(part.reshape(shape).astype(y0.dtype) for part in fit))
 
 
@@ -105,11 +109,11 @@ def nested_losses(y: Array, y0: Array, bias: Array | None = None) -> NestedLosse
     TypeError, ValueError
         As `fit_transform`.
     """
-    target, product = _prepared("nested_losses", y, y0, bias)
-    error = target - product
+    pair = _prepared("nested_losses", y, y0, bias)
+    error = pair.target(slice(None)) - pair.product(slice(None))
     shift = nx.mean(error, axis=shared_axes(y0.shape[1:2], y0.ndim), keepdims=True)
     fits = {
-        kind: float(nx.mean(_fit(target, product, transform_shape(kind, y0.shape)).mse))
+        kind: float(nx.mean(_fit(pair, transform_shape(kind, y0.shape)).mse))
         for kind in ("layer", "channel", "pixel")
     }
     return NestedLosses(_mean_square(error), _mean_square(error - shift), **fits)
@@ -148,23 +152,38 @@ def best_step(w: Array, levels: Array) -> Array:
     return np.asarray(np.where(flat, 0.0, step).astype(w.dtype))
 
 
-def _fit(target: Array, product: Array, shape: tuple[int, ...]) -> TransformFit:
+class _Pair(NamedTuple):
+    """Output wanted less bias, and product: float64, of a slice of samples; shape of all."""
+
+    target: Rows
+    product: Rows
+    shape: tuple[int, ...]
+
+
+def _fit(pair: _Pair, shape: tuple[int, ...]) -> TransformFit:
     """OLS of target on product; parts keep one axis for each axis of the product."""
-    axes = shared_axes(shape, product.ndim)
-    low = product.min(axis=axes, keepdims=True)
-    spread = product.max(axis=axes, keepdims=True) - low
+    axes = shared_axes(shape, len(pair.shape))
+    mean = partial(nx.mean_by_rows, shape=pair.shape, axis=axes)
+    low, high = nx.range_by_rows(pair.product, pair.shape, axes)
+    base, _ = nx.range_by_rows(pair.target, pair.shape, axes)
+    spread = high - low
     flat = spread == 0.0
     unit = np.ldexp(1.0, np.where(flat, 0, np.frexp(spread)[1]))
-    x = (product - low) / unit
-    base = target.min(axis=axes, keepdims=True)
-    t = target - base
-    x_mean, t_mean = (nx.mean(v, axis=axes, keepdims=True) for v in (x, t))
-    x_centred, t_centred = x - x_mean, t - t_mean
-    variance = nx.mean(x_centred * x_centred, axis=axes, keepdims=True)
-    slope = nx.mean(x_centred * t_centred, axis=axes, keepdims=True)
+    x_mean = mean(lambda rows: (pair.product(rows) - low) / unit)
+    t_mean = mean(lambda rows: pair.target(rows) - base)
+
+    def x(rows: slice) -> Array:
+        """Return the product, scaled and centred."""
+        return (pair.product(rows) - low) / unit - x_mean
+
+    def t(rows: slice) -> Array:
+        """Return the target, centred."""
+        return pair.target(rows) - base - t_mean
+
+    variance = mean(lambda rows: x(rows) ** 2)
+    slope = mean(lambda rows: x(rows) * t(rows))
     slope = np.where(flat, unit, slope / np.where(flat, 1.0, variance))
-    rest = t_centred - slope * x_centred
-    mse = nx.mean(rest * rest, axis=axes, keepdims=True)
+    mse = mean(lambda rows: (t(rows) - slope * x(rows)) ** 2)
     xi = slope / unit
     eta = base - xi * low + (t_mean - slope * x_mean)
     return TransformFit(xi, eta, mse)
@@ -175,8 +194,8 @@ def _mean_square(error: Array) -> float:
     return float(nx.mean(error * error))
 
 
-def _prepared(function: str, y: Array, y0: Array, bias: Array | None) -> tuple[Array, Array]:
-    """(y - bias, y0) in float64, after checking the arguments."""
+def _prepared(function: str, y: Array, y0: Array, bias: Array | None) -> _Pair:
+    """y - bias and y0, after checking the arguments."""
     check_array(function, "y0", y0)
     if y0.ndim < 2 or y0.size == 0:
         got = f"of shape {y0.shape}"
@@ -184,9 +203,13 @@ def _prepared(function: str, y: Array, y0: Array, bias: Array | None) -> tuple[A
     check_operand(function, "y", y, y0.shape, y0.dtype)
     check_finite(function, "y0", y0)
     check_finite(function, "y", y)
-    target = y.astype(np.float64)
+    shift = np.zeros(())
     if bias is not None:
         check_operand(function, "bias", bias, y0.shape[1:2], y0.dtype)
         check_finite(function, "bias", bias)
-        target = target - spread_parameter(bias.astype(np.float64), y0.ndim)
-    return target, y0.astype(np.float64)
+        shift = spread_parameter(bias.astype(np.float64), y0.ndim)
+    return _Pair(
+        lambda rows: y[rows].astype(np.float64) - shift,
+        lambda rows: y0[rows].astype(np.float64),
+        y0.shape,
+    )

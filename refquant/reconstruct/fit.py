@@ -14,14 +14,14 @@ import numpy as np
 
 from refquant._types import Array
 from refquant.components.seen import Seen
-from refquant.losses.reconstruction import reconstruction_loss
-from refquant.network import cut, linear_nodes
+from refquant.losses.reconstruction import loss_by_rows
+from refquant.network import cut, evaluate, linear_nodes
 from refquant.network.graph import Key, Network
 from refquant.network.normals import normal_behind
 from refquant.network.run import group_by_node
 from refquant.optimal.bias_correction import expected_input
 from refquant.reconstruct.model import Model, State, hard_params, weight_of
-from refquant.reconstruct.prefix import Prefix, advance, start, values_at
+from refquant.reconstruct.prefix import CHUNK, Prefix, advance, start, values_at
 from refquant.reconstruct.task import UnitTask
 from refquant.storage import MEMORY, Storage
 
@@ -166,13 +166,20 @@ def _fits(step: Any, network: Network, node: str) -> bool:
 def falls(walk: Walk, layer: str, before: State, found: State) -> bool:
     """Return whether the squared error of the layer's block is smaller with what was found."""
     (edge,) = (unit.output for unit in cut(walk.network, "block") if layer in unit.layers)
-    target = values_at(walk.model.float_network, walk.real.values, (edge,))[edge]
-    values = [
-        values_at(walk.network, walk.quantized.values, (edge,), params)[edge]
-        for params in (before, {**before, **found})
-    ]
-    old, new = (reconstruction_loss(value, target)[0] for value in values)
-    return new < old
+    real = walk.real
+    target = values_at(walk.model.float_network, real.values, (edge,), storage=real.storage)[edge]
+
+    def loss(params: State) -> float:
+        """Return the loss at the end of the block."""
+
+        def error(rows: slice) -> Array:
+            """Return the error of some samples."""
+            given = {name: value[rows] for name, value in walk.quantized.values.items()}
+            return evaluate(walk.network, given, (edge,), params)[edge] - target[rows]
+
+        return loss_by_rows(error, target, most=CHUNK)
+
+    return loss({**before, **found}) < loss(before)
 
 
 def moved_weight(walk: Walk, state: dict[Key, Array], layer: str) -> dict[Key, Array]:

@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-import numpy as np
-
 from refquant._types import Array
 from refquant.kernels.winograd import WEIGHT
-from refquant.losses.reconstruction import reconstruction_loss
+from refquant.losses.reconstruction import loss_by_rows
 from refquant.methods.setting import Phase, Term
 from refquant.network import join
 from refquant.network.graph import Network
@@ -83,8 +81,7 @@ class UnitTask:
             if term.normalize == "power":
                 for edge in sites(self.unit, (term,), self.logits):
                     target = self.targets[edge]
-                    zero = np.zeros_like(target)
-                    power, _ = reconstruction_loss(zero, target, term.p, reduction=term.reduction)
+                    power = loss_by_rows(target.__getitem__, target, term.p, term.reduction)
                     found[(edge, term)] = power or 1.0
         return found
 
