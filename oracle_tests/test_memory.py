@@ -11,7 +11,12 @@ from oracle_tests.gram_cases import gram_setting, joint
 from oracle_tests.reconstruct_cases import CASE_112, adaround, conv, dense, images, plain, residual
 from oracle_tests.test_methods import bits_of
 from refquant.memory import MemoryPlan, Stage, memory_plan
-from refquant.methods import Mix
+from refquant.methods import Mix, Term
+from refquant.methods.closed_form import NEAREST_OLS
+from refquant.methods.compose import compose
+from refquant.methods.finish import CorrectBias
+from refquant.methods.nearest import NEAREST
+from refquant.methods.redistribution import SMOOTHQUANT
 from refquant.network import Network
 from refquant.pipeline import quantize
 from refquant.storage import Disk
@@ -53,6 +58,10 @@ GROWING = {
     "block": CASE_112,
     "drop": adaround(mix=(Mix(at="input"),)),
     "gram": gram_setting(),
+    "normalized": adaround(terms=(Term(normalize="power"),)),
+    "least squares": NEAREST_OLS,
+    "bias correction": replace(NEAREST, finish=(CorrectBias(keep="better"),)),
+    "redistribution": compose(NEAREST, "smoothquant", SMOOTHQUANT),
 }
 
 

@@ -11,6 +11,7 @@ from refquant.methods.prepare_redistribution import (
     OutlierSuppressionPlus,
 )
 from refquant.network import Network, evaluate, replace_params
+from refquant.redistribute import ranges
 from refquant.redistribute.os_plus import osplus_scale, osplus_thresholds
 
 DTYPES = [np.float64, np.float32]
@@ -40,13 +41,19 @@ def outlier_net(reader=POINT):
     return Network("outlier", (3, 2, 2), nodes, params), rng.uniform(-1, 1, (16, 3, 2, 2))
 
 
+def chosen(step, network, values):
+    """Scale and shift of the first junction, whose edge has these values."""
+    low, high = values.min(axis=(0, 2, 3)), values.max(axis=(0, 2, 3))
+    first = step.explain(network)[0]
+    return step.choose(network, first, (low, high), values[: step.samples])
+
+
 def test_osplus_shifts_to_the_middle_and_shrinks_what_sticks_out():
     """P60: x~ = (x - z) / sc, the scale is that of some threshold; the error falls."""
     network, x = outlier_net()
     step = OutlierSuppressionPlus(samples=16)
-    (junction,) = step.explain(network)
     values = evaluate(network, x, ["a"])["a"]
-    scale, shift = step.choose(network, junction, values)
+    scale, shift = chosen(step, network, values)
     low, high = values.min(axis=(0, 2, 3)), values.max(axis=(0, 2, 3))
     np.testing.assert_allclose(shift, (low + high) / 2, rtol=1e-15)
     assert shift[1] > 49.0 and scale[2] > 1.5 and scale[:2].tolist() == [1.0, 1.0]
@@ -64,7 +71,7 @@ def test_osplus_chooses_the_threshold_by_the_quantized_output():
     network, x = outlier_net()
     step = OutlierSuppressionPlus(weight_bits=3, act_bits=3, samples=5)
     values = evaluate(network, x, ["a"])["a"]
-    scale, shift = step.choose(network, step.explain(network)[0], values)
+    scale, shift = chosen(step, network, values)
     low, high = values.min(axis=(0, 2, 3)) - shift, values.max(axis=(0, 2, 3)) - shift
     tokens = values[:5].transpose(0, 2, 3, 1).reshape(-1, 3) - shift
     w = network.params[("b", "w")][:, :, 0, 0]
@@ -92,9 +99,7 @@ def test_osplus_adds_the_losses_of_all_readers():
     swapped = replace_params(both, {("b", "w"): other, ("c", "w"): network.params[("b", "w")]})
     step = OutlierSuppressionPlus(weight_bits=3, act_bits=3)
     values = evaluate(network, x, ["a"])["a"]
-    alone, pair, turned = (
-        step.choose(net, step.explain(net)[0], values)[0] for net in (network, both, swapped)
-    )
+    alone, pair, turned = (chosen(step, net, values)[0] for net in (network, both, swapped))
     np.testing.assert_array_equal(pair, turned)
     assert pair[2] != alone[2]
 
@@ -110,14 +115,17 @@ def test_osplus_does_not_shift_what_a_reader_pads():
     assert scale > 1.0 and np.log2(scale) % 1 == 0
 
 
-def test_ranges_come_from_all_inputs_and_the_search_from_the_first():
+def test_ranges_come_from_all_inputs_and_the_search_from_the_first(monkeypatch):
+    """In batches of any size."""
     network, x = outlier_net()
     step = OutlierSuppressionPlus(weight_bits=3, act_bits=3, samples=4)
-    (junction,) = step.explain(network)
-    values = evaluate(network, x, ["a"])["a"]
-    tail = np.concatenate([values[:4], values[4:][::-1]])
-    found = [np.stack(step.choose(network, junction, v)) for v in (values, tail)]
-    np.testing.assert_array_equal(*found)
-    far = values.copy()
+    whole = step.apply(network, x).params
+    monkeypatch.setattr(ranges, "BATCH", 3)
+    for inputs in (x, np.concatenate([x[:4], x[4:][::-1]])):
+        found = step.apply(network, inputs).params
+        assert all(np.array_equal(found[key], value) for key, value in whole.items())
+    far = x.copy()
     far[-1, 0] = 1000.0
-    assert step.choose(network, junction, far)[1][0] > 400.0
+    weight = network.params[("b", "w")][:, 0, 0, 0]  # b + W z: the shift of the first channel
+    moved = step.apply(network, far).params[("b", "bias")] - whole[("b", "bias")]
+    np.testing.assert_allclose(moved / weight, 500.0, rtol=0.01)

@@ -36,13 +36,13 @@ from refquant.network.ops import OPS
 from refquant.quantizers.fake_quant import fake_quant_forward
 from refquant.quantizers.grid import Grid
 from refquant.redistribute.absorb import absorb_in_reader
-from refquant.redistribute.channels import edge_max, edge_range, row_max
+from refquant.redistribute.channels import row_max
 from refquant.redistribute.cle import check_clip, cle_scale
 from refquant.redistribute.junctions import Junction, find_junctions, find_pairs
 from refquant.redistribute.os_plus import osplus_search, osplus_shift, output_error
 from refquant.redistribute.power_of_two import nearest_power_of_two
+from refquant.redistribute.ranges import edge_ranges
 from refquant.redistribute.rescale import (
-    channels_of,
     equalize,
     groups_of,
     readers_max,
@@ -76,9 +76,10 @@ class SmoothQuant:
     def apply(self, network: Network, x: Array) -> Network:
         """Return the network with every junction's scale moved; x are calibration inputs."""
         found = self.explain(network)
-        values = evaluate(network, x, [junction.edge for junction in found])
+        ranges = edge_ranges(network, x, found)
         for junction in reversed(found):  # rows before columns, see above
-            x_max = edge_max(values[junction.edge], channels_of(network, junction))
+            low, high = ranges[junction.edge]
+            x_max = np.maximum(-low, high)
             scale = smoothquant_scale(x_max, readers_max(network, junction), self.alpha)
             scale = nearest_power_of_two(scale) if self.power_of_two else scale
             network = rescale(network, junction, scale, np.zeros_like(scale))
@@ -159,17 +160,21 @@ class OutlierSuppressionPlus:
     def apply(self, network: Network, x: Array) -> Network:
         """Return the network with every junction shifted and scaled; x are calibration inputs."""
         found = self.explain(network)
-        values = evaluate(network, x, [junction.edge for junction in found])
+        ranges = edge_ranges(network, x, found)
+        values = evaluate(network, x[: self.samples], ranges)
         for junction in found:
-            scale, shift = self.choose(network, junction, values[junction.edge])
+            edge = junction.edge
+            scale, shift = self.choose(network, junction, ranges[edge], values[edge])
             network = rescale(network, junction, scale, shift)
         return network
 
-    def choose(self, network: Network, junction: Junction, x: Array) -> tuple[Array, Array]:
-        """Return scale and shift of one junction from the values x of its edge."""
-        low, high = edge_range(x, channels_of(network, junction))
+    def choose(
+        self, network: Network, junction: Junction, ends: tuple[Array, Array], x: Array
+    ) -> tuple[Array, Array]:
+        """Return scale and shift of one junction from its range, and values x to search on."""
+        low, high = ends
         shift = osplus_shift(low, high) if junction.shiftable else np.zeros_like(low)
-        centred = _centred(x[: self.samples], shift)
+        centred = _centred(x, shift)
         layers = [(network.node(name), network.params[(name, "w")]) for name in junction.readers]
         wanted = [_product(node, centred, w) for node, w in layers]
 

@@ -22,12 +22,12 @@ from refquant import numerics as nx
 from refquant._checks import check_bits
 from refquant._types import Array
 from refquant.calibrate.qparams import range_to_qparams
-from refquant.network import Network, evaluate
+from refquant.network import Network
 from refquant.quantizers.grid import Grid
-from refquant.redistribute.channels import edge_range
 from refquant.redistribute.junctions import Junction, find_junctions
+from refquant.redistribute.ranges import edge_ranges
 from refquant.redistribute.repq import repq_reparam
-from refquant.redistribute.rescale import channels_of, rescale
+from refquant.redistribute.rescale import rescale
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class ScaleReparameterization:
     def apply(self, network: Network, x: Array) -> Network:
         """Return the network with every junction reparameterized; x are calibration inputs."""
         found = self.explain(network)
-        values = evaluate(network, x, [junction.edge for junction in found])
+        ranges = edge_ranges(network, x, found)
         for junction in found:
-            low, high = edge_range(values[junction.edge], channels_of(network, junction))
+            low, high = ranges[junction.edge]
             scale, shift = self.choose(low, high)
             shift = shift if junction.shiftable else np.zeros_like(shift)
             network = rescale(network, junction, scale, shift)
