@@ -12,19 +12,22 @@ from refquant.bench.agreement import same_gradients
 from refquant.bench.case import SAME, Arrays, Case, Work
 from refquant.bench.layers import SAME3, Size, images, weights
 from refquant.kernels.memory import keep_freed_memory
+from refquant.methods.adaqtransform import ADAQTRANSFORM
 from refquant.methods.aquant import AQUANT
 from refquant.methods.qdrop import QDROP
 from refquant.methods.setting import Setting
 from refquant.network import Network, Node
 from refquant.network.graph import Key
+from refquant.network.run import group_by_node
 from refquant.optim.adam import adam_init, adam_step
 from refquant.reconstruct.loop import Run, Supply, jobs
-from refquant.reconstruct.model import Bits, build_model, part_of
+from refquant.reconstruct.model import Bits, build_model, part_of, weight_of
 from refquant.reconstruct.task import UnitTask
 from refquant.reconstruct.unit import gradients, learnt_keys
 
 STEPS, IMAGES = 1000, 64
-BORDER = 0.02  # deviation of the coefficients: a border that has learnt something
+# What is learnt beside alpha and the steps has moved so far from its start: deviations.
+MOVED = {"b0": 0.02, "b1": 0.02, "b2": 0.02, "xi": 0.1, "eta": 0.02}
 ROUNDED = 0.7  # share of the rounding schedule
 # AdaRound and steps together, nothing dropped; the method without its draws.
 JOINT = replace(QDROP, name="joint", phases=(replace(QDROP.phases[0], mix=()),))
@@ -72,27 +75,32 @@ def begun(setting: Setting, layers: int, size: Size, dtype: str = "float32") -> 
     task = supply.task(model, unit, run, (0, number, index))
     own = part_of(model.start, unit)
     for key, value in own.items():
-        if key[1] in ("b0", "b1", "b2"):
-            own[key] = (BORDER * nx.counter.normal((2, *key), value.shape)).astype(value.dtype)
+        if key[1] in MOVED:
+            moved = MOVED[key[1]] * nx.counter.normal((2, *key), value.shape)
+            own[key] = (value + moved).astype(value.dtype)
         elif key[1] == "a":
             own[key] = np.asarray(ROUNDED, value.dtype)
     return Begun(task, own)
 
 
 def inputs_of(setting: Setting, layers: int, size: Size) -> dict[str, Array]:
-    """Return what the other side needs: "x", "target", and the state as "node.parameter"."""
+    """Return what the other side needs: "x", state and targets as "node.parameter"."""
     task, own = begun(setting, layers, size)
     (edge,) = task.inputs
     found = {f"{node}.{name}": value for (node, name), value in own.items()}
+    found |= {f"{site}.target": value for site, value in task.targets.items()}
     for layer in task.unit.layers:
-        found[f"{layer}.w"] = task.network.params[(f"{layer}.product", "w")]
-    return {**found, "x": task.inputs[edge], "target": task.targets[task.unit.output]}
+        w = weight_of(task.network, layer)
+        placed = task.model.weights[layer].qparams(group_by_node(own)[layer])
+        low, high = placed.grid.limits(placed.zero_point)
+        found |= {f"{layer}.w": w, f"{layer}.low": low, f"{layer}.high": high}
+    return {**found, "x": task.inputs[edge]}
 
 
 def ours(setting: Setting, layers: int, size: Size, inputs: Arrays) -> Work:
     """One step: draw, mix, forward, loss, backward, Adam.
 
-    The results are of all images, without mixing and regulariser: nothing in them is drawn.
+    The results are of all images, without draws and regulariser.
     """
     keep_freed_memory()  # as a run does first
     return step_of(begun(setting, layers, size), len(inputs["x"]))
@@ -110,10 +118,11 @@ def step_of(start: Begun, count: int) -> Work:
         adam_step({key: own[key] for key in keys}, found.grads, adam, rates)
 
     def results() -> dict[str, Array]:
-        """Return the gradients on all samples, nothing mixed and no penalty."""
-        phase = replace(task.phase, mix=(), penalty=None, batch=count)
+        """Return the gradients on all samples, nothing drawn and no penalty."""
+        mix = tuple(mix for mix in task.phase.mix if mix.rule == "anneal")
+        phase = replace(task.phase, mix=mix, penalty=None, batch=count)
         whole = replace(task, phase=replace(phase, sampling="permutation"))
-        grads = gradients(whole, own, 1).grads
+        grads = gradients(whole, own, STEPS // 2).grads
         return {f"{node}.{name}": value for (node, name), value in grads.items()}
 
     return Work(run, results)
@@ -136,7 +145,8 @@ def cases() -> tuple[Case, ...]:
         measure="bytes",
         limit="",
     )
-    return (*eager, compiled, memory, _joint(16, 16), _joint(64, 16))
+    learnt = [learn(*place) for learn in (_joint, _transform) for place in ((16, 16), (64, 16))]
+    return (*eager, compiled, memory, *learnt)
 
 
 def _aquant(channels: int, side: int, target: float, aim: float) -> Case:
@@ -164,6 +174,22 @@ def _joint(channels: int, side: int) -> Case:
         inputs=partial(inputs_of, JOINT, 2, size),
         ours=partial(ours, JOINT, 2, size),
         worker="joint-step",
+        judge=same_gradients,
+        target=0.7,
+        aim=1.0,
+        limit=JOINT_LIMIT,
+    )
+
+
+def _transform(channels: int, side: int) -> Case:
+    size = Size(channels, side, IMAGES)
+    return Case(
+        name=f"B3 AdaQTransform step, network of two, {channels}:{side}",
+        table=SAME,
+        peer="PyTorch eager, the same step, batch 32",
+        inputs=partial(inputs_of, ADAQTRANSFORM, 2, size),
+        ours=partial(ours, ADAQTRANSFORM, 2, size),
+        worker="transform-step",
         judge=same_gradients,
         target=0.7,
         aim=1.0,

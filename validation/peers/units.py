@@ -1,4 +1,4 @@
-"""Steps of block reconstruction in PyTorch: AQuant on patches, AdaRound with learnt steps."""
+"""Steps of reconstruction in PyTorch: AQuant; AdaRound with learnt steps; AdaQTransform."""
 
 import numpy as np
 import torch
@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from validation.peers.work import Work
 
 BATCH, ROUNDED = 32, 0.7
+QUANTIZED = 0.5 / 0.8  # share of the quantized values half way, real at first, all from 0.8 on
 LEVELS = 15.0  # 4 bits
 
 
@@ -36,10 +37,9 @@ class Unit(torch.nn.Module):
         return torch.clamp(torch.sigmoid(self(layer, "alpha")) * 1.2 - 0.1, 0.0, 1.0)
 
     def weight(self, layer: str) -> torch.Tensor:
-        """Return the weight, rounded softly on an affine grid."""
-        zero = self(layer, "zero_point")
-        levels = self.floors[layer] + self.share(layer)
-        return self(layer, "s_w") * torch.minimum(torch.maximum(levels, -zero), LEVELS - zero)
+        """Return the weight, rounded softly."""
+        levels = torch.maximum(self.floors[layer] + self.share(layer), self(layer, "low"))
+        return self(layer, "s_w") * torch.minimum(levels, self(layer, "high"))
 
     def penalty(self, lam: float, beta: float) -> torch.Tensor:
         """Return the rounding regulariser."""
@@ -51,7 +51,7 @@ class Unit(torch.nn.Module):
         return [self.given[name] for name in self.learnt]
 
 
-def bordered(unit: Unit, x: torch.Tensor) -> torch.Tensor:
+def bordered(unit: Unit, x: torch.Tensor) -> dict[str, torch.Tensor]:
     """Return the product of the only layer with its input, rounded at a learnt border."""
     q, (layer,) = "c0.patches.q", unit.layers
     n, c, h, w = x.shape
@@ -67,25 +67,42 @@ def bordered(unit: Unit, x: torch.Tensor) -> torch.Tensor:
     r = pass_through(rounded, u - border)
     levels = torch.clamp(u + ROUNDED * (r - u), -zero, LEVELS - zero)
     columns = (s * levels).view(n, c * 9, h * w)
-    return (unit.weight(layer).flatten(1) @ columns).view(n, -1, h, w)
+    return {layer: (unit.weight(layer).flatten(1) @ columns).view(n, -1, h, w)}
 
 
-def stepped(unit: Unit, x: torch.Tensor) -> torch.Tensor:
+def nearest(unit: Unit, node: str, x: torch.Tensor) -> torch.Tensor:
+    """Return `x` rounded to nearest with a learnt step."""
+    s, zero = unit(node, "s_x"), unit(node, "zero_point")
+    u = x / s
+    return s * torch.clamp(pass_through(torch.round(u), u), -zero, LEVELS - zero)
+
+
+def stepped(unit: Unit, x: torch.Tensor) -> dict[str, torch.Tensor]:
     """Return two convolutions with a ReLU and a learnt step in between."""
     first, second = unit.layers
-    s, zero = unit("r0.q", "s_x"), unit("r0.q", "zero_point")
-    u = torch.relu(F.conv2d(x, unit.weight(first), padding=1)) / s
-    levels = torch.clamp(pass_through(torch.round(u), u), -zero, LEVELS - zero)
-    return F.conv2d(s * levels, unit.weight(second), padding=1)
+    h = nearest(unit, "r0.q", torch.relu(F.conv2d(x, unit.weight(first), padding=1)))
+    return {second: F.conv2d(h, unit.weight(second), padding=1)}
+
+
+def transformed(unit: Unit, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return two convolutions, each scaled and shifted, behind learnt steps that are mixed in."""
+    found, h = {}, x
+    for layer, quantizer in zip(unit.layers, ("input.q", "r0.q"), strict=True):
+        h = h if not found else torch.relu(h)
+        h = QUANTIZED * nearest(unit, quantizer, h) + (1.0 - QUANTIZED) * h
+        xi, eta = (unit(layer, name)[:, None, None] for name in ("xi", "eta"))
+        h = found[layer] = xi * F.conv2d(h, unit.weight(layer), padding=1) + eta
+    return found
 
 
 def work(unit: Unit, forward, lam: float, beta: float, mix: bool) -> Work:
     """Return one iteration: draw a batch, mix its input, forward, backward, Adam."""
-    x, target = unit.given["x"], unit.given["target"]
+    x, every = unit.given["x"], slice(None)
     adam = torch.optim.Adam(unit.parameters(), lr=1e-3)
 
-    def loss(x: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return (forward(unit, x) - target).pow(2).sum(1).mean()
+    def loss(x: torch.Tensor, rows: torch.Tensor | slice) -> torch.Tensor:
+        found = forward(unit, x).items()
+        return sum((y - unit(site, "target")[rows]).pow(2).sum(1).mean() for site, y in found)
 
     def run() -> None:
         adam.zero_grad()
@@ -93,11 +110,11 @@ def work(unit: Unit, forward, lam: float, beta: float, mix: bool) -> Work:
         batch = x[rows]
         if mix:  # quantized and real inputs happen to be the same here
             batch = torch.where(torch.rand_like(batch) < 0.5, batch, x[rows])
-        (loss(batch, target[rows]) + unit.penalty(lam, beta)).backward()
+        (loss(batch, rows) + unit.penalty(lam, beta)).backward()
         adam.step()
 
     def results() -> dict[str, np.ndarray]:
-        grads = torch.autograd.grad(loss(x, target), unit.parameters())
+        grads = torch.autograd.grad(loss(x, every), unit.parameters())
         return {name: grad.numpy() for name, grad in zip(unit.learnt, grads, strict=True)}
 
     return Work(run, results)
@@ -121,8 +138,15 @@ def joint_step(inputs: dict[str, np.ndarray]) -> Work:
     return work(Unit(inputs, ("alpha", "s_x")), stepped, 0.01, 13.0, mix=False)
 
 
+def transform_step(inputs: dict[str, np.ndarray]) -> Work:
+    """One iteration of AdaQTransform on a network of two layers."""
+    unit = Unit(inputs, ("alpha", "s_x", "xi", "eta"))
+    return work(unit, transformed, 0.01, 13.0, mix=False)
+
+
 PEERS = {
     "aquant-step": aquant_step,
     "aquant-step-compiled": aquant_step_compiled,
     "joint-step": joint_step,
+    "transform-step": transform_step,
 }
