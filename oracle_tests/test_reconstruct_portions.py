@@ -88,6 +88,23 @@ def test_joined_nodes_take_the_same_step(name):
     assert_alike(gradients(task, own, 6), gradients(apart, own, 6), np.float64)
 
 
+@pytest.mark.parametrize("name", [*SETTINGS, "adaqtransform-layer", "adaqtransform-pixel"])
+def test_kernels_take_the_step_of_the_definitions(name):
+    """Pinned arithmetic runs no kernel; alike up to rounding, on every geometry."""
+    net = odd()
+    setting = replace(METHODS[name], phases=(replace(METHODS[name].phases[-1], batch=8),))
+    task, own = task_of(net, images(net), setting, bits=BITS)
+    rng = np.random.default_rng(1)  # no sum over a layer cancels to a thousandth of its like
+    for key, value in own.items():
+        if key[1] in ("xi", "eta"):
+            own[key] = np.asarray(value + rng.normal(0, 0.1, value.shape))
+        elif key[1] == "a":
+            own[key] = np.asarray(0.6)
+    fast = gradients(task, own, 6)
+    with nx.arithmetic("pinned", slices=3):
+        assert_alike(fast, gradients(task, own, 6), np.float64)
+
+
 @pytest.mark.parametrize("terms", [(KL,), (DIAG,), (FULL,), (Term(normalize="power"), KL)])
 def test_every_term_is_a_mean_over_samples(monkeypatch, terms):
     net = residual()

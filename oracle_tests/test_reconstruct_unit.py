@@ -26,6 +26,7 @@ from oracle_tests.reconstruct_cases import (
 )
 from refquant import numerics as nx
 from refquant.components import FreeBias, NormAffine, XiEta
+from refquant.kernels.nearest import NearestCache
 from refquant.methods import Learn, Mix, Penalty, Term
 from refquant.network.run import forward, group_by_node
 from refquant.reconstruct.batches import batch_indices, mixed_inputs
@@ -42,12 +43,13 @@ STEP = 7  # of 10: the penalty is on, beta between its ends
 class Frozen:
     """A quantizer whose rounding residual and clip mask stay as they were found."""
 
-    cache: Any  # FakeQuantCache
+    cache: Any  # FakeQuantCache of weights, NearestCache of activations
 
     def forward(self, x, params):
         step = params["s_x"] if "s_x" in params else params["s_w"]
         c = self.cache
-        return np.where(c.inside, x + step * (c.q - c.u), step * c.q), None
+        slope = c.slope if isinstance(c, NearestCache) else np.where(c.inside, c.q - c.u, c.q)
+        return np.where(c.inside, x, 0.0) + step * slope, None
 
 
 def changed(setting, **fields):

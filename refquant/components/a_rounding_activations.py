@@ -47,7 +47,7 @@ class ARoundingActivations(NearestActivations):
         """Return the calibrated step of the patches `x`, and how many taps a channel has."""
         return {**super().start(x), "taps": np.asarray(taps, dtype=np.int64)}
 
-    def forward(self, x: Array, params: Params) -> tuple[Array, None]:  # type: ignore[override]
+    def forward(self, x: Array, params: Params) -> tuple[Array, None]:
         """Return the quantize-dequantized patches; there is nothing to keep."""
         return dequantize(self.codes(x, params), self.qparams(params)).astype(x.dtype), None
 

@@ -10,19 +10,15 @@ the step (methods.md 2.1). Differs from: LSQ and QDrop scale that gradient (D34)
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from refquant._checks import check_int
 from refquant._types import Array
 from refquant.calibrate.calibrate import Rule, calibrate
 from refquant.calibrate.mse_search import MseSearch
 from refquant.components.choices import NEAREST, Choices, check_choices
-from refquant.quantizers.fake_quant import (
-    FakeQuantCache,
-    fake_quant_backward,
-    fake_quant_forward,
-    quantize,
-)
+from refquant.components.nearest_run import pull_nearest, run_nearest
+from refquant.quantizers.fake_quant import quantize
 from refquant.quantizers.grid import Grid, QParams
 
 Params = dict[str, Array]
@@ -86,14 +82,17 @@ class NearestActivations:
         """Return step, zero point and grid as one value."""
         return QParams(params["s_x"], params["zero_point"], self._grid)
 
-    def forward(self, x: Array, params: Params) -> tuple[Array, FakeQuantCache]:
+    def forward(self, x: Array, params: Params) -> tuple[Array, Any]:
         """Return the quantize-dequantized values and what the backward needs."""
-        return fake_quant_forward(x, self.qparams(params), self.rounding, self.mask)
+        return run_nearest(x, self.qparams(params), self.rounding, self.mask)
 
-    def backward(self, d_x_hat: Array, cache: FakeQuantCache) -> tuple[Array, Params]:
+    def backward(self, d_x_hat: Array, cache: Any) -> tuple[Array, Params]:
         """Return dL/dx and dL/ds_x (methods.md 2.1)."""
-        grads = fake_quant_backward(d_x_hat, cache)
-        return grads.x, {"s_x": grads.s}
+        return pull_nearest(d_x_hat, cache)
+
+    def parameter_gradients(self, d_x_hat: Array, cache: Any) -> Params:
+        """Return the parameters' gradients alone, where nobody wants dL/dx."""
+        return self.backward(d_x_hat, cache)[1]
 
     def codes(self, x: Array, params: Params) -> Array:
         """Return int64 codes in code space."""

@@ -82,13 +82,13 @@ class LsqPlusActivations(NearestActivations):
             return {"s_x": step, "z_x": zero}
         return {"s_x": step, "o_x": np.asarray(-step * zero)}
 
-    def forward(self, x: Array, params: Params) -> tuple[Array, LsqPlusCache]:  # type: ignore[override]
+    def forward(self, x: Array, params: Params) -> tuple[Array, LsqPlusCache]:
         """Return ``s (clip(rint(x/s) + Z, n, p) - Z)`` or ``s clip(rint((x - o)/s), n, p) + o``."""
         if self.form == "zero_point":
             return lsq_plus_integer_forward(x, params["s_x"], params["z_x"], self._grid)
         return lsq_plus_real_forward(x, params["s_x"], params["o_x"], self._grid)
 
-    def backward(self, d_x_hat: Array, cache: LsqPlusCache) -> tuple[Array, Params]:  # type: ignore[override]
+    def backward(self, d_x_hat: Array, cache: LsqPlusCache) -> tuple[Array, Params]:
         """Return dL/dx and the gradients of step and zero (methods.md 2.2)."""
         if self.form == "zero_point":
             grads = lsq_plus_integer_backward(d_x_hat, cache)

@@ -11,6 +11,7 @@ import numpy as np
 from refquant import numerics as nx
 from refquant._checks import check_shape
 from refquant._types import Array
+from refquant.kernels.nearest import mix_forward, sound
 from refquant.kernels.winograd import WinogradCache, convolve, pull_w, pull_x
 from refquant.layers.im2col import col2im, im2col
 from refquant.layers.linear import linear_backward, linear_forward
@@ -120,6 +121,10 @@ def _quantize(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Ar
     x_hat, cache = component.forward(inputs[0], params)
     if "share" not in params:
         return x_hat, cache
+    if nx.current().mode == "fast":
+        y, mix = mix_forward(inputs[0], x_hat, params["share"])
+        if sound(y):
+            return y, MixedCache(cache, mix)
     mask = np.broadcast_to(params["share"], x_hat.shape)
     y, mix = qdrop_mix_forward(inputs[0], x_hat, mask)
     return y, MixedCache(cache, mix)
@@ -138,8 +143,10 @@ def _quantize_pull(node: Node, d_y: Array, cache: Any) -> Pulled:
 def _quantize_sparing(node: Node, d_y: Array, cache: Any, wanted: Wanted) -> Pulled:
     """Parameter gradients alone, if the component has a shorter way to them."""
     shorter = getattr(node.attr("component"), "parameter_gradients", None)
-    if shorter is None or wanted.inputs or isinstance(cache, MixedCache):
+    if shorter is None or wanted.inputs:
         return _quantize_pull(node, d_y, cache)
+    if isinstance(cache, MixedCache):
+        return (), shorter(mix_backward(d_y, cache.mix).x_q, cache.inner)
     return (), shorter(d_y, cache)
 
 

@@ -3,7 +3,8 @@
 Every loss is a mean over samples, so that the gradient of a batch is the mean of those of its
 portions, each weighted by its samples. In exact arithmetic nothing changes; in pinned arithmetic
 the batch stays whole, because the order of its sums is part of the result, and runs node by node.
-In fast arithmetic patches and products are one node where a kernel computes both (`join`).
+In fast arithmetic patches and products are one node where a kernel computes both (`join`), and
+scale and shift of an output are in the filter and the bias before them (`folded`).
 
 A portion is so large that the widest value a sample has on the unit's edges, the patches of some
 convolution or the tiles of its kernel, takes about `BYTES` for all its samples.
@@ -17,6 +18,7 @@ from refquant import numerics as nx
 from refquant._types import Array
 from refquant.network.graph import Key
 from refquant.network.run import backward, forward
+from refquant.reconstruct.folded import foldable, folded, unfolded
 from refquant.reconstruct.objective import loss_and_cotangents
 from refquant.reconstruct.task import UnitTask
 
@@ -45,7 +47,9 @@ def loss_and_gradients(
         Nodes whose parameters are wanted.
     """
     total, grads = 0.0, dict[Key, Array]()
-    task = task.joined if nx.current().mode == "fast" else task
+    fast = nx.current().mode == "fast"
+    layers = foldable(params, owners, task.network.params) if fast else {}
+    task, params = task.joined if fast else task, folded(params, layers)
     for rows in portions(task, indices):
         part = {edge: value[rows] for edge, value in values.items()}
         own = {key: v[rows] if key[1] == "share" and v.ndim else v for key, v in params.items()}
@@ -58,7 +62,7 @@ def loss_and_gradients(
         for key, value in pulled.items():
             share = np.asarray(weight * value)
             grads[key] = np.asarray(grads[key] + share) if key in grads else share
-    return total, grads
+    return total, unfolded(grads, layers)
 
 
 def portions(task: UnitTask, indices: Array) -> Iterator[slice]:
