@@ -8,6 +8,7 @@ import pytest
 from oracle_tests.oracle_cases import goldens
 from refquant.cli.main import main
 from refquant.oracle import corpus
+from refquant.oracle.conventions import CONVENTIONS
 from refquant.oracle.exact.traced import Log, Traced, inputs, show, steps
 from refquant.oracle.explain import explain
 from refquant.oracle.page import page
@@ -74,6 +75,7 @@ def test_every_op_has_a_page(op: Any) -> None:
     for item in (*op.inputs, *op.outputs, *op.attrs):
         assert f"`{item.name}`" in text
     assert op.says in text and "## Known wrong implementations" in text
+    assert text.endswith(CONVENTIONS)
 
 
 def test_what_is_not_there_cannot_be_explained() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from refquant.oracle import corpus
+from refquant.oracle.conventions import CONVENTIONS
 from refquant.oracle.op import Attr, Op, Tensor
 from refquant.oracle.registry import variants
 
@@ -31,6 +32,7 @@ def page(op: Op) -> str:
     proofs = [f"- `{v.name}`: {v.equivalent}" for v in own if v.equivalent]
     if proofs:
         lines += ["## Different, and right", "", *proofs, ""]
+    lines += ["## What holds for all ops", "", *CONVENTIONS.splitlines(), ""]
     return "\n".join(lines)
 
 
