@@ -119,8 +119,8 @@ OPS = (
         formula="t < warm_up T: b0, off;  else on, with rel = (t - warm_up T) / (E - warm_up T)\n"
         "linear: b1 + (b0 - b1) (1 - rel);  cosine: b1 + (b0 - b1) (1 + cos(pi rel)) / 2\n"
         "E, where b1 is reached: T, or (arrive last) the last step, first_step + T - 1\n"
-        "t > E: rel stays 1 (after hold), or goes on above 1 (continue)\n"
-        "warm_up T is not rounded, and t = warm_up T is on",
+        "t > E: rel stays 1 (after hold), or goes on above 1 (continue);  E <= warm_up T: rel = 1\n"
+        "warm_up T is not rounded to a whole number, and t = warm_up T is on",
         inputs=(T,),
         outputs=(
             Tensor("beta", "float", "(steps,)", "exponents"),

@@ -117,7 +117,9 @@ STEP = Op(
     formula="w_hat = s clip(floor(w / s) + h(alpha), n, p);  y = x[indices] w_hat^T\n"
     "loss = mean over the batch of sum over the outputs of (y - target[indices])^2\n"
     "penalty = lam sum(1 - |2 h - 1|^beta) from the warm-up on, 0 before;  beta of beta_schedule\n"
-    "d_alpha = d(loss + penalty) / d alpha;  (alpha, m, v) <- Adam, whose first step has number 1",
+    "d_alpha = d(loss + penalty) / d alpha: adaround_weight_backward and round_reg_backward, the\n"
+    "  latter also where the level is clipped\n"
+    "(alpha, m, v) <- Adam, whose step has number t - first_step + 1",
     inputs=(
         Tensor("w", "float", "(c_out, k)", "float weights"),
         S,
@@ -128,7 +130,7 @@ STEP = Op(
         Tensor("alpha", "float", "like w", "decision variables before the step"),
         Tensor("m", "float", "like w", "Adam's mean of the gradients"),
         Tensor("v", "float", "like w", "Adam's mean of their squares"),
-        Tensor("t", "int", "()", "number of this step, from first_step on"),
+        Tensor("t", "int", "()", "number of this step, first_step to the last"),
     ),
     outputs=(
         Tensor("loss", "float", "()", "reconstruction loss of the batch"),

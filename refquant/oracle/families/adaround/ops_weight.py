@@ -103,13 +103,15 @@ OPS = (
     Op(
         name="adaround_init_alpha",
         says="The decision variables with h(alpha) = f: learning starts at the float weight.",
-        formula="f = w / s - floor(w / s);  alpha = log((1 + 10 f) / (11 - 10 f)),\n"
-        "  -ln 11 at f = 0\n"
+        formula="f = w / s - floor(w / s)\n"
+        "ratio: alpha = log((1 + 10 f) / (11 - 10 f)), the double -ln 11 at f = 0\n"
         "quotient: -log(1.2 / (f + 0.1) - 1)\n"
         "clipped: log(y / (1 - y)), y = (clip(f, 1e-4, 1 - 1e-4) + 0.1) / 1.2\n"
         "f = 0 for NaN, infinities and weights too large to have a fraction",
         inputs=(W, S),
-        outputs=(Tensor("alpha", "float", "like w", "in [-ln 11, ln 11]; at f = 1/2 exactly 0"),),
+        outputs=(
+            Tensor("alpha", "float", "like w", "in [-ln 11, ln 11]; ratio: exactly 0 at f = 1/2"),
+        ),
         attrs=(INIT,),
         clauses=("6.3", "1.4", "D37"),
         reference=_init,
@@ -122,7 +124,8 @@ OPS = (
         says="AdaRound's quantised weight: soft while learning, hard with its codes afterwards.",
         formula="soft: w_hat = s clip(floor(w / s) + h(alpha), n, p)\n"
         "hard: q = clip(floor(w / s) + [alpha >= 0], n, p);  w_hat = s q;  codes = q + zero_point\n"
-        "n = code_min - zero_point;  p = code_max - zero_point;  NaN rests at level 0",
+        "n = code_min - zero_point;  p = code_max - zero_point;  NaN rests at level 0,\n"
+        "an infinity at an end, whatever alpha",
         inputs=(W, S, ZERO_POINT, ALPHA_W),
         outputs=(
             Tensor("w_hat", "float", "like w", "the quantised weight"),
@@ -139,7 +142,8 @@ OPS = (
         name="adaround_weight_backward",
         says="The gradient of the soft weight in the decision variables.",
         formula="d_alpha = d_w_hat s [n <= floor(w / s) + h(alpha) <= p] h'(alpha)\n"
-        "h'(alpha) = 1.2 sigma (1 - sigma) [|alpha| <= ln 11];  strict: < ln 11",
+        "h'(alpha) = 1.2 sigma (1 - sigma) [|alpha| <= ln 11];  strict: < ln 11\n"
+        "0 for weights that are NaN or infinite",
         inputs=(W, S, ZERO_POINT, ALPHA_W, Tensor("d_w_hat", "float", "like w", "dL/dw_hat")),
         outputs=(Tensor("d_alpha", "float", "like w", "dL/dalpha"),),
         attrs=(BITS, GRID, EDGE),

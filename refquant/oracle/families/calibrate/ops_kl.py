@@ -43,11 +43,11 @@ OPS = (
         name="kl_scale_amct",
         says="The step whose clipped histogram diverges least from itself quantised: AMCT's form.",
         formula="T = max|w|;  histogram over [-T, T], bins [a, b), the last one closed, exactly\n"
-        "P_i: bins [i, bins - i) plus the mass outside on its end bins, i < searches, m of them\n"
-        "Q_i: bins ceil(j m / G) .. ceil((j+1) m / G) - 1 are one group, G = 2^bits - 1;  its\n"
-        "  mass shared equally by its non-zero bins\n"
-        "P and Q: zeros become 1e-4, the others get plus 1e-4 zeros / non-zeros unless that is\n"
-        "  >= 1;  both normalised\n"
+        "P_i: the m bins [i, bins - i), the mass outside added to the end bins;  i < searches\n"
+        "Q_i: bins ceil(j m / G) .. ceil((j+1) m / G) - 1 of P_i are group j < G = 2^bits - 1;\n"
+        "  the mass of a group is shared equally by its non-zero bins\n"
+        "P and Q, each by its own zeros, with a = 1e-4 zeros / non-zeros: zeros become 1e-4, the\n"
+        "  others get plus a;  both steps are left out if a >= 1;  then each is normalised\n"
         "i: the first smallest sum of P ln(P / Q)\n"
         "s = (T - i 2 T / bins) / 2^(bits-1);  1 if that is below 2^-23 or T = 0",
         inputs=(WEIGHTS,),
@@ -67,7 +67,7 @@ OPS = (
         name="kl_scale_trt",
         says="The step whose clipped histogram diverges least from itself quantised: TensorRT's.",
         formula="T = max|x|;  h: histogram of |x| over [0, T], bins [a, b), the last one closed,\n"
-        "  exactly;  k0 = int(0.002 bins): bins below k0 emptied, bin k0 set to 1\n"
+        "  exactly;  first of all bins below k0 = int(0.002 bins) are emptied, bin k0 set to 1\n"
         "R = L, 2 L, .. <= bins, L = 2^(bits-1)\n"
         "P: h[:R] plus the rest on its last bin, over the sum of h\n"
         "Q: h[:R] without the rest, in L groups of R / L bins, the mass of each shared equally\n"

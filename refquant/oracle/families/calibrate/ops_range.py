@@ -95,9 +95,10 @@ OPS = (
     Op(
         name="percentile_range",
         says="The range that holds all but the outermost values.",
-        formula="x sorted, N values.  ppq: lo = x[int(N (1 - q))], hi = x[min(int(N q), N - 1)],\n"
-        "  the products in binary64;  interpolated: at positions (N - 1)(1 - q) and (N - 1) q,\n"
-        "  on the line between the neighbours",
+        formula="x: the N values of an answer, sorted.  ppq: lo = x[int(N (1 - q))],\n"
+        "  hi = x[min(int(N q), N - 1)], the differences and products in binary64\n"
+        "interpolated: at the real positions (N - 1)(1 - q) and (N - 1) q, where position i + t\n"
+        "  is x[i] + t (x[i + 1] - x[i])",
         inputs=(X,),
         outputs=(LO, HI),
         attrs=(

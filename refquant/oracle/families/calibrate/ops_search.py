@@ -25,7 +25,9 @@ from refquant.quantizers.grid import Grid, make_qparams
 
 Numbers = dict[str, Any]
 SCORE = Tensor("score", "float", "() or (c,)", "the error of the chosen candidate")
-PLUS = Attr("divisor", "paper", "2^(bits-1), or 2^bits", library_lsq.PLUS_DIVISORS, dialect=True)
+PLUS = Attr(
+    "divisor", "paper", "weights: 2^(bits-1), or 2^bits", library_lsq.PLUS_DIVISORS, dialect=True
+)
 
 
 def _mse(inputs: Inputs, attrs: Attrs) -> Arrays:
@@ -100,16 +102,19 @@ OPS = (
     Op(
         name="mse_search",
         says="The first of a list of steps and zero points whose error is the smallest.",
-        formula="score = mean of |s clip(rint(x / s), n - z, q - z) - x|^p over a row (fro: sum)\n"
-        "shrink80, mq80, mq95, omse: ranges (min f, max f), f = 1 - 0.01 i, 80, 80, 95, 90 of\n"
-        "  them (omse on signed grids: 50);  shrink80: 0 not forced in, z not clipped\n"
-        "grid100_1d, fro: (-T f, T f), f = i/100, i = 1..100, T = max|x|; an end without data: 0\n"
-        "grid100_2d: s = (max - min) f / (2^bits - 1) with every z, z fastest; a row of one\n"
-        "  sign as grid100_1d\n"
-        "ifmr: f = 0.70, 0.71 .. 1.30 of percentile_range's ppq at q = 0.999999 (affine: hi\n"
-        "  alone)\n"
-        "then s, z as of range_to_qparams\n"
-        "fro: signed and narrow grids;  grid100_2d: affine (grid100_1d where x has no two signs)",
+        formula="score = mean (fro: sum) over a row of |s clip(rint(x / s), n - z, q - z) - x|^p\n"
+        "n..q: the codes;  lo, hi: smallest and largest x of the row;  in the order of f:\n"
+        "shrink80, mq80, mq95, omse: ranges (lo f, hi f), f = 1, 0.99, 0.98 ..: 80, 80, 95, 90\n"
+        "  of them, omse on signed and narrow grids 50\n"
+        "grid100_1d, fro: f = 0.01, 0.02 .. 1, T = max|x|: ranges (-T f, T f), but the lower end\n"
+        "  is 0 unless lo < 0, the upper end unless hi > 0\n"
+        "ifmr: f = 0.70, 0.71 .. 1.30: ranges (a f, b f), on the affine grid (a, b f), where\n"
+        "  a, b are lo, hi of percentile_range, rule ppq, q = 0.999999\n"
+        "s, z of a range: range_to_qparams, eps = 1e-8;  but shrink80 on the affine grid:\n"
+        "  s = max((hi f - lo f) / (2^bits - 1), 1e-8), z = -rint(lo f / s), not clipped\n"
+        "grid100_2d: f as in grid100_1d, s = max((hi - lo) f / (2^bits - 1), 1e-8), each s with\n"
+        "  z = 0 .. 2^bits - 1 in turn;  as grid100_1d unless lo < 0 < hi;  affine grid alone\n"
+        "fro: signed and narrow grids alone",
         inputs=(X,),
         outputs=(
             STEP,
@@ -133,8 +138,8 @@ OPS = (
         name="lloyd_scale",
         says="Alternate between the codes for a step and the best step for the codes.",
         formula="q = clip(rint(w / s), n, p);  s = <w, q> / <q, q>;  iters times\n"
-        "errors[k] = sum of (s_k q_k - w)^2;  stops where q = 0 or nothing changes, and\n"
-        "repeats its last error",
+        "n, p: ends of the codes;  where all q are 0, s stays as it is\n"
+        "errors[k] = sum of (s q - w)^2 at the s after k updates, and its q",
         inputs=(
             Tensor("w", "float", "any", "the weights"),
             Tensor("s0", "float", "() or (c,)", "the first step"),
@@ -165,14 +170,15 @@ OPS = (
         name="lsqplus_init",
         says="The first step of LSQ+, and for activations its offset.",
         formula="weights: s = max(|mu - 3 sd|, |mu + 3 sd|) / 2^(bits-1), sd the population's;\n"
-        "  mqbench: over 2^bits\n"
-        "activations: s = (max - min) f / (2^bits - 1), o = min f for f = 1 - 0.01 i, i < steps:\n"
-        "  the first smallest mean of |s clip(rint((x - o) / s), 0, 2^bits - 1) + o - x|^p",
+        "  mqbench: over 2^bits;  at least 1e-8\n"
+        "activations: s = max((max - min) f / (2^bits - 1), 1e-8), o = min f for f = 1 - 0.01 i,\n"
+        "  i < steps, 0 not forced in: the first smallest mean of\n"
+        "  |s clip(rint((x - o) / s), 0, 2^bits - 1) + o - x|^p",
         inputs=(X,),
         outputs=(
             STEP,
-            Tensor("o", "float", "() or (c,)", "activations: the value of code 0"),
-            SCORE,
+            Tensor("o", "float", "() or (c,)", "activations alone: the value of code 0"),
+            Tensor("score", "float", "() or (c,)", "activations alone: that mean"),
         ),
         attrs=(
             Attr("of", "weights", "what is quantised", ("weights", "activations")),

@@ -11,10 +11,10 @@ from refquant.oracle.op import Attr, Tensor
 from refquant.quantizers.grid import KINDS
 
 X = Tensor("x", "float", "any", "the values that share a step, or (axis) several rows of them")
-STEP = Tensor("s", "float", "() or (c,)", "distance of two levels, units of x")
+STEP = Tensor("s", "float", "() or (c,)", "distance of two levels, units of the input")
 LO = Tensor("lo", "float", "() or (c,)", "lower end of the range")
 HI = Tensor("hi", "float", "() or (c,)", "upper end of the range")
-AXIS = Attr("axis", None, "the axis of x with an answer for each index; none: one for all of x")
+AXIS = Attr("axis", None, "the axis of the input with an answer for each index; none: one")
 BITS = Attr("bits", 8, "width of a code, 2..16")
 GRID = Attr("grid", "signed", "which codes there are", KINDS)
 

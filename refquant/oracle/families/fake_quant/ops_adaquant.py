@@ -52,7 +52,7 @@ MINIMUM = Tensor("minimum", "float", "like span", "m, lower end of the range, un
 FORMULA = (
     "R' = clip(span, 1e-6, 1e5);  Lv = 2^b - 1;  s = R' / Lv, one correctly rounded division\n"
     "Z = clip(rint(-minimum / s), 0, Lv);  t = clip(x / s + Z, 0, Lv);  y = s (rint(t) - Z)\n"
-    "NaN gives 0"
+    "NaN gives y = 0: rint(t) - Z is 0"
 )
 
 OPS = (
@@ -72,7 +72,8 @@ OPS = (
         name="adaquant_quant_backward",
         says="Gradients of `adaquant_quant` with respect to x and both numbers of the range.",
         formula=f"{FORMULA}\n"
-        "M = [0 <= x / s + Z <= Lv], 0 for NaN and infinities;  MZ = [0 <= rint(-m / s) <= Lv]\n"
+        "M = [0 <= x / s + Z <= Lv], 0 for NaN and infinities, which c counts\n"
+        "MZ = [0 <= rint(-m / s) <= Lv]\n"
         "MR = [1e-6 <= R <= 1e5];  c = sum d_y (1 - M);  d_x = d_y M;  d_minimum = MR MZ c\n"
         "d_span = MR / Lv (sum d_y (rint(t) - Z - M x / s) - MZ (m / s) c)\n"
         "By convention neither end of a clipped range learns: MR stands before d_minimum too,\n"

@@ -77,10 +77,11 @@ ZERO_POINT = Tensor("zero_point", "float", "like s", "the code of 0, a learned r
 OFFSET = Tensor("offset", "float", "like s", "the value of level 0, units of x")
 INTEGER = (
     "Z = rint(zero_point);  r = rint(x / s) + Z;  q = clip(r, 0, 2^b - 1);  y = s (q - Z)\n"
-    "NaN is quantised like 0; Z may lie outside the codes"
+    "NaN is quantised like x = 0, an infinity to an end; Z may lie outside the codes"
 )
 REAL = (
-    "v = (x - offset) / s;  q = clip(rint(v), n, p);  y = s q + offset;  n, p: ends of the codes\n"
+    "v = (x - offset) / s;  q = clip(rint(v), n, p);  y = s q + offset\n"
+    "n, p: ends of the codes, the offset taking the place of a zero point\n"
     "NaN is quantised like x = 0, an infinity to an end"
 )
 
@@ -100,7 +101,9 @@ OPS = (
     Op(
         name="lsqplus_int_backward",
         says="Gradients of `lsqplus_int` with respect to x, s and the zero point.",
-        formula=f"{INTEGER}\nM = [0 <= r <= 2^b - 1], 0 for NaN and infinities;  d_x = d_y M\n"
+        formula=f"{INTEGER}\n"
+        "M = [0 <= r <= 2^b - 1], 0 for NaN and infinities, which count as clipped\n"
+        "d_x = d_y M\n"
         "d_s = grad_scale sum d_y (q - Z - M x / s)\n"
         "d_zero_point = grad_scale sum d_y (-s) (1 - M)",
         inputs=(X, STEP, ZERO_POINT, D_Y),
@@ -130,7 +133,8 @@ OPS = (
     Op(
         name="lsqplus_real_backward",
         says="Gradients of `lsqplus_real` with respect to x, s and the offset.",
-        formula=f"{REAL}\nM = [n <= rint(v) <= p], 0 for NaN and infinities, which leave M v out;\n"
+        formula=f"{REAL}\n"
+        "M = [n <= rint(v) <= p], 0 for NaN and infinities, which count as clipped\n"
         "d_x = d_y M\n"
         "d_s = grad_scale sum d_y (q - M v);  d_offset = grad_scale sum d_y (1 - M)",
         inputs=(X, STEP, OFFSET, D_Y),

@@ -34,7 +34,8 @@ OPS = (
         "  zero_point = clip(-rint(a / s), 0, 2^bits - 1)\n"
         "unsigned: s = max(max(hi, 0) / (2^bits - 1), eps)\n"
         "signed, narrow: T = max(-lo, hi); half_span: s = max(T / ((p - n) / 2), eps)\n"
-        "  p: s = max(T / p, eps);  amct: s = max(hi / p, lo / n, eps);  n..p are the codes",
+        "  p: s = max(T / p, eps);  amct: s = max(hi / p, lo / n, eps);  n..p are the codes\n"
+        "the other grids do not look at divisor",
         inputs=(
             Tensor("lo", "float", "any", "lower end of the range"),
             Tensor("hi", "float", "like lo", "upper end, not below lo"),

@@ -123,7 +123,7 @@ OPS = (
         says="Gradients of `fake_quant`, straight through the rounding, with respect to x and s.",
         formula="u, q as in fake_quant;  M = [n <= round(u) <= p] (mask rounded) or [n <= u <= p]\n"
         "d_x = d_y M;  d_s = grad_scale * sum d_y (q - M u), over the elements that share s\n"
-        "NaN and infinities have M = 0; NaN has q = 0",
+        "NaN and infinities have M = 0; NaN has q = 0, whatever code the forward pass gives it",
         inputs=(X, STEP, ZERO_POINT, Tensor("d_y", "float", "like x", "dL/dy")),
         outputs=(
             Tensor("d_x", "float", "like x", "dL/dx"),

@@ -34,7 +34,7 @@ OPS = (
             Tensor("w", "int", "(c_out, c_in/groups, k_h, k_w)", "weight levels, not flipped"),
             Tensor("zero_point", "int", "()", "the code of 0 of x"),
         ),
-        outputs=(Tensor("acc", "int", "(n, c_out, h_o, w_o)", "accumulators"),),
+        outputs=(Tensor("acc", "int", "(n, c_out, h_o, w_o)", "accumulators; sizes as of im2col"),),
         attrs=(*WINDOWS, GROUPS),
         clauses=("17.1", "17.2", "P58", "P01"),
         reference=_reference,

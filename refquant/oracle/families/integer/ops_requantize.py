@@ -24,7 +24,7 @@ from refquant.quantizers.grid import KINDS, Grid
 Numbers = dict[str, Any]
 ACC = Tensor("acc", "int", "any", "int32 accumulators, integer bias included")
 CODES = Tensor("codes", "int", "like acc", "codes of the output, zero point included")
-ZERO_POINT = Tensor("zero_point", "int", "()", "the code of 0 of the output")
+ZERO_POINT = Tensor("zero_point", "int", "()", "z, the code of 0 of the output; on any grid")
 ATTRS = (
     Attr("bits", 8, "width of a code, 2..16"),
     Attr("grid", "affine", "which codes there are", KINDS),
@@ -101,10 +101,10 @@ OPS = (
         name="requant_float",
         says="Codes of accumulators through floats: the reference of the integer epilogues.",
         formula="real = scale acc + offset;  q = clip(rint(real / step), n, p);  codes = q + z\n"
-        "n, p: ends of the codes less the zero point z; relu: n = 0 at least",
+        "n, p: ends of the codes less the zero point z; relu: n = max(n, 0)",
         inputs=(
             ACC,
-            Tensor("scale", "float", "() or (c,)", "xi s_w s_x, units of real"),
+            Tensor("scale", "float", "() or (c,)", "xi s_w s_x, of any sign, units of real"),
             Tensor("offset", "float", "like scale", "bias + eta, units of real"),
             Tensor("step", "float", "()", "distance of two output levels, units of real"),
             ZERO_POINT,
@@ -120,11 +120,12 @@ OPS = (
     Op(
         name="requant_fixed",
         says="Codes of accumulators in integers: a 32-bit multiplier and a shift.",
-        formula="a left shift where exponent < 0: acc = saturate32(acc 2^-exponent), exponent = 0\n"
+        formula="exponent < 0 shifts left first: acc = saturate32(acc 2^-exponent), exponent = 0\n"
         "double: SRDHM(acc, m0) = saturate32(trunc((acc m0 + nudge) / 2^31)),\n"
         "  nudge = 2^30 if acc m0 >= 0 else 1 - 2^30;  then x / 2^exponent, half away from zero\n"
         "single: (acc m0 + 2^(30 + exponent)) >> (31 + exponent), half up; 0 for exponent > 31\n"
-        "codes = clip(result + zero_point); relu: not below the zero point",
+        "codes = clip(result + z) to the codes, relu: not below z;  nothing overflows but where a\n"
+        "  saturate32 stands",
         inputs=(
             ACC,
             Tensor("m0", "int", "() or (c,)", "mantissa, |m0| in [2^30, 2^31), or 0"),
@@ -145,8 +146,8 @@ OPS = (
         name="quantize_multiplier",
         says="A real multiplier as a 32-bit mantissa and a shift.",
         formula="|M| = f 2^-e with f in [1/2, 1);  m0 = sign(M) round(f 2^31), exponent = e\n"
-        "where that is 2^31: 2^30 and e - 1;  M = 0 gives 0 and 0",
-        inputs=(Tensor("multiplier", "float", "any", "finite, either sign"),),
+        "where round gives 2^31: 2^30 and e - 1;  M = 0 gives 0 and 0;  exponents are not limited",
+        inputs=(Tensor("multiplier", "float", "any", "finite, either sign, subnormals too"),),
         outputs=(
             Tensor("m0", "int", "like multiplier", "|m0| in [2^30, 2^31), or 0"),
             Tensor("exponent", "int", "like multiplier", "right shift after 31 bits"),

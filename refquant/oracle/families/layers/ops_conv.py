@@ -13,7 +13,7 @@ from refquant.oracle.families.layers.windows import GROUPS, KERNEL, WINDOWS, fie
 from refquant.oracle.nested import shape_of
 from refquant.oracle.op import Arrays, Attr, Attrs, Inputs, Op, Tensor
 
-SIZES = "h_o = (h + top + bottom - dilation (k_h - 1) - 1) // stride + 1;  w_o alike"
+SIZES = "h_o = (h + top + bottom - dilation_h (k_h - 1) - 1) // stride_h + 1;  w_o alike"
 X = Tensor("x", "float", "(n, c_in, h, w)", "the input")
 W = Tensor("w", "float", "(c_out, c_in/groups, k_h, k_w)", "the filter, not flipped")
 PATCHES = Tensor(

@@ -75,7 +75,7 @@ OPS = (
     Op(
         name="max_pool",
         says="The largest value under every window; padding never wins.",
-        formula="y = max of x over the taps that lie on the map",
+        formula="y = max of x over the taps that lie on the map; every window has one",
         inputs=(X,),
         outputs=(Y,),
         attrs=(KERNEL, *WINDOWS),
@@ -87,7 +87,7 @@ OPS = (
     Op(
         name="max_pool_backward",
         says="Send every gradient to the first maximum of its window.",
-        formula="d_x[first maximum of the window, row by row] += d_y;  -0.0 equals 0.0",
+        formula="d_x[first maximum of the taps on the map, row by row] += d_y;  -0.0 equals 0.0",
         inputs=(D_Y, X),
         outputs=(D_X,),
         attrs=(KERNEL, *WINDOWS),
@@ -100,7 +100,7 @@ OPS = (
         name="average_pool",
         says="The mean under every window.",
         formula="y = sum of x over the taps on the map / divisor\n"
-        "divisor: the taps on the map, or (count_include_pad) k_h k_w",
+        "divisor: the taps on the map, at least one, or (count_include_pad) k_h k_w",
         inputs=(X,),
         outputs=(Y,),
         attrs=(KERNEL, *WINDOWS, COUNTS),
@@ -112,7 +112,7 @@ OPS = (
     Op(
         name="average_pool_backward",
         says="Spread every gradient evenly over its window.",
-        formula="d_x[every tap on the map] += d_y / divisor",
+        formula="d_x[every tap on the map] += d_y / divisor;  divisor as in average_pool",
         inputs=(D_Y, X),
         outputs=(D_X,),
         attrs=(KERNEL, *WINDOWS, COUNTS),

@@ -161,7 +161,7 @@ OPS = (
         name="kl_logits",
         says="Divergence of the predictions of two networks.",
         formula="loss = mean over samples of sum over classes of P_t (log P_t - log P_z)\n"
-        "P = softmax(logits / T)",
+        "P = softmax(logits / T), finite logits",
         inputs=(
             Tensor("z", "float", "(n, c)", "logits of the quantised network"),
             Tensor("t", "float", "(n, c)", "logits of the float network"),

@@ -116,14 +116,19 @@ OPS = (
         inputs=(
             Tensor("w", "float", "(d,)", "float weights of one output"),
             Tensor("s", "float", "()", "distance of two levels, units of w"),
-            Tensor("zero_point", "int", "()", "the code of 0; 0 unless the grid is affine"),
+            Tensor(
+                "zero_point",
+                "int",
+                "()",
+                "the code of 0; affine: may lie outside the codes; else 0",
+            ),
             Tensor("x", "float", "(d, m)", "inputs, one column a sample"),
             Tensor("x_hat", "float", "(d, m)", "quantised inputs, if any", optional=True),
         ),
         outputs=(
-            Tensor("q", "float", "(k, k)", "over the free weights"),
+            Tensor("q", "float", "(k, k)", "over the k free weights, k >= 0"),
             Tensor("constant", "float", "()", "energy + constant is the mean squared error"),
-            Tensor("base", "int", "(d,)", "F"),
+            Tensor("base", "int", "(d,)", "F: levels, without the zero point"),
             Tensor("free", "bool", "(d,)", "whether rounding up or down makes a difference"),
         ),
         attrs=(
@@ -189,7 +194,7 @@ OPS = (
         name="bit_alloc_exact",
         says="One bit width for each layer: least total loss within a budget.",
         formula="choice = argmin sum_l loss[l, choice_l]  with  sum_l size[l, choice_l] <= budget\n"
-        "of equal losses the lexicographically smallest choice",
+        "of equal losses the lexicographically smallest choice;  some choice fits",
         inputs=(
             Tensor("loss", "float", "(l, b)", "loss of each layer at each width"),
             Tensor("size", "float", "(l, b)", "its size"),

@@ -30,7 +30,7 @@ OPS = (
         name="round",
         says="Round to whole numbers, by one of six rules.",
         formula="rint: nearest, ties to even;  half_up: floor(x + 1/2);  half_down: ceil(x - 1/2)\n"
-        "half_away: sign(x) floor(|x| + 1/2);  floor;  ceil",
+        "half_away: sign(x) floor(|x| + 1/2);  floor;  ceil;  all exactly: x + 1/2 is not rounded",
         inputs=(Tensor("x", "float", "any", "values, in units of the step"),),
         outputs=(Tensor("y", "float", "like x", "whole numbers; NaN and infinities pass through"),),
         attrs=(Attr("mode", "rint", "the rule", tuple(ROUNDINGS), dialect=True),),
@@ -42,7 +42,8 @@ OPS = (
     Op(
         name="border_round",
         says="Round up where the fraction exceeds the border.",
-        formula="y = floor(u) + [u - floor(u) > border];  at the border: down",
+        formula="y = floor(u) + [u - floor(u) > border];  at the border: down\n"
+        "the comparison is exact, also for -1/2 < u < 0, where u - floor(u) would round",
         inputs=(
             Tensor("u", "float", "any", "values, in units of the step"),
             Tensor("border", "float", "like u", "borders in [0, 1]"),
