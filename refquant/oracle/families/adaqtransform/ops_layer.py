@@ -31,7 +31,12 @@ INPUTS = (
     Tensor("bias", "float", "(c_out,)", "bias, not scaled by xi", True),
 )
 ATTRS = (
-    Attr("case", "1.1", "row of table 15.1; 1.1 is also AdaQTransform itself (eq. 8)", CASES),
+    Attr(
+        "case",
+        "1.1",
+        "what is tied and learnt, see adaqt_backward; 1.1: AdaQTransform (eq. 8)",
+        CASES,
+    ),
     Attr("n_w", -8, "lowest level of the weights"),
     Attr("p_w", 7, "highest level of the weights"),
     Attr("n_x", 0, "lowest level of the inputs"),
@@ -146,7 +151,7 @@ OPS = (
     ),
     Op(
         name="adaqt_backward",
-        says="Gradients of everything that a row of table 15.1 learns.",
+        says="Gradients of everything that a case learns.",
         formula="d_xi = sum d_y y0;  d_eta = sum d_y;  d_bias = sum d_y\n"
         "d_w_hat = (xi d_y) x_hat^T;  d_alpha = d_w_hat s_d M h'(alpha)\n"
         "d_s_d = sum d_w_hat levels (2.2, 2.3)\n"

@@ -26,6 +26,12 @@ from refquant.oracle.op import Arrays, Attr, Attrs, Inputs, Op, Tensor
 LEARNT = {"adaqt": ("alpha", "s_x", "xi", "eta"), "2.2": ("alpha", "s_x", "s_d", "bias")}
 SHAPES = {"alpha": "(c_out, k)", "s_x": "()", "xi": "(c_out,)", "eta": "(c_out,)",
           "s_d": "(c_out,)", "bias": "(c_out,)"}  # fmt: skip
+OWN = {
+    "alpha": Tensor("alpha", "float", "like w", "rounding variables"),
+    "s_d": Tensor("s_d", "float", "(c_out,)", "dequantization steps; in 2.2 only", True),
+    "xi": Tensor("xi", "float", "(c_out,)", "scale of the product; 1 is neutral"),
+    "eta": Tensor("eta", "float", "(c_out,)", "shift of the output; 0 is neutral"),
+}
 MEANS, AFTER = adam_state.tensors(SHAPES)
 
 
@@ -76,7 +82,7 @@ STEP = Op(
     "adaqt: alpha, s_x, xi, eta;  2.2: alpha, s_x, s_d, bias\n"
     "rate of alpha: lr_alpha;  of the others: lr (1 + cos(pi (t - 1) / total)) / 2",
     inputs=(
-        *(tensor for tensor in INPUTS if tensor.name != "x"),
+        *(OWN.get(tensor.name, tensor) for tensor in INPUTS if tensor.name != "x"),
         Tensor("x", "float", "(m, k)", "inputs of the layer, one sample a row"),
         Tensor("target", "float", "(m, c_out)", "outputs that are wanted"),
         Tensor("indices", "int", "(batch,)", "the samples of this step; may repeat"),

@@ -1,4 +1,4 @@
-"""Descriptions of AdaRound's weight quantiser: its start, its forward, its gradient."""
+"""Descriptions of AdaRound's weight quantizer: its start, its forward, its gradient."""
 
 from typing import Any
 
@@ -121,14 +121,14 @@ OPS = (
     ),
     Op(
         name="adaround_weight",
-        says="AdaRound's quantised weight: soft while learning, hard with its codes afterwards.",
+        says="AdaRound's quantized weight: soft while learning, hard with its codes afterwards.",
         formula="soft: w_hat = s clip(floor(w / s) + h(alpha), n, p)\n"
         "hard: q = clip(floor(w / s) + [alpha >= 0], n, p);  w_hat = s q;  codes = q + zero_point\n"
         "n = code_min - zero_point;  p = code_max - zero_point;  NaN rests at level 0,\n"
         "an infinity at an end, whatever alpha",
         inputs=(W, S, ZERO_POINT, ALPHA_W),
         outputs=(
-            Tensor("w_hat", "float", "like w", "the quantised weight"),
+            Tensor("w_hat", "float", "like w", "the quantized weight"),
             Tensor("codes", "int", "like w", "only where rounding is hard", optional=True),
         ),
         attrs=(BITS, GRID, ROUNDING, TIE),

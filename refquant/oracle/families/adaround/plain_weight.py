@@ -1,4 +1,4 @@
-"""AdaRound's weight quantiser in plain NumPy."""
+"""AdaRound's weight quantizer in plain NumPy."""
 
 from typing import Any
 

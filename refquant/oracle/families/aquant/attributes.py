@@ -34,7 +34,13 @@ RANGE = (
     Attr("a", 1.0, "weight of the rounding in 0..1"),
 )
 BACKWARD = (
-    Attr("gate", "literal", "support: no gradient to the border but for n < u < p", GATES, True),
+    Attr(
+        "gate",
+        "literal",
+        "literal: by the chain rule; support: none to the border but for n < u < p",
+        GATES,
+        True,
+    ),
     Attr("mask", "rounded", "clip mask on v or, unrounded, on u", MASKS, True),
     Attr(
         "detach_border_input",

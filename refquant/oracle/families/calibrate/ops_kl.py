@@ -41,7 +41,7 @@ def _trt_twin(numbers: Numbers, attrs: Numbers) -> Numbers:
 OPS = (
     Op(
         name="kl_scale_amct",
-        says="The step whose clipped histogram diverges least from itself quantised: AMCT's form.",
+        says="The step whose clipped histogram diverges least from itself quantized: AMCT's form.",
         formula="T = max|w|;  histogram over [-T, T], bins [a, b), the last one closed, exactly\n"
         "P_i: the m bins [i, bins - i), the mass outside added to the end bins;  i < searches\n"
         "Q_i: bins ceil(j m / G) .. ceil((j+1) m / G) - 1 of P_i are group j < G = 2^bits - 1;\n"
@@ -65,7 +65,7 @@ OPS = (
     ),
     Op(
         name="kl_scale_trt",
-        says="The step whose clipped histogram diverges least from itself quantised: TensorRT's.",
+        says="The step whose clipped histogram diverges least from itself quantized: TensorRT's.",
         formula="T = max|x|;  h: histogram of |x| over [0, T], bins [a, b), the last one closed,\n"
         "  exactly;  first of all bins below k0 = int(0.002 bins) are emptied, bin k0 set to 1\n"
         "R = L, 2 L, .. <= bins, L = 2^(bits-1)\n"

@@ -181,7 +181,7 @@ OPS = (
             Tensor("score", "float", "() or (c,)", "activations alone: that mean"),
         ),
         attrs=(
-            Attr("of", "weights", "what is quantised", ("weights", "activations")),
+            Attr("of", "weights", "what is quantized", ("weights", "activations")),
             BITS,
             AXIS,
             PLUS,

@@ -1,4 +1,4 @@
-"""Descriptions of AdaQuant's quantiser, whose range is learned, and of its gradients."""
+"""Descriptions of AdaQuant's quantizer, whose range is learned, and of its gradients."""
 
 from typing import Any
 
@@ -58,10 +58,10 @@ FORMULA = (
 OPS = (
     Op(
         name="adaquant_quant",
-        says="AdaQuant's quantiser: clamp to a learned range, then round to codes.",
+        says="AdaQuant's quantizer: clamp to a learned range, then round to codes.",
         formula=FORMULA,
         inputs=(X, SPAN, MINIMUM),
-        outputs=(Tensor("y", "float", "like x", "quantised and dequantised, units of x"),),
+        outputs=(Tensor("y", "float", "like x", "quantized and dequantized, units of x"),),
         attrs=(BITS, AXIS),
         clauses=("2.3", "1.1"),
         reference=lambda inputs, attrs: {"y": _forward(inputs, attrs)[0]},

@@ -27,7 +27,7 @@ def _twin(numbers: dict[str, Any], attrs: dict[str, Any]) -> dict[str, Any]:
 OPS = (
     Op(
         name="logsqrt2_quant",
-        says="Quantise probabilities to powers of the square root of two.",
+        says="Quantize probabilities to powers of the square root of two.",
         formula="r = rint(-2 log2(x / scale));  zero = [r >= 2^b], where x = 0 too, but not\n"
         "  where x / scale only underflows\n"
         "codes = clip(r, 0, 2^b - 1);  y = scale 2^(-codes / 2), or 0 where zero\n"
@@ -37,7 +37,7 @@ OPS = (
             Tensor("scale", "float", "()", "the largest level, units of x"),
         ),
         outputs=(
-            Tensor("y", "float", "like x", "quantised and dequantised, units of x"),
+            Tensor("y", "float", "like x", "quantized and dequantized, units of x"),
             Tensor("codes", "int", "like x", "halves of octaves below scale; 2^b - 1 where zero"),
             Tensor("zero", "bool", "like x", "what is decoded to 0"),
         ),

@@ -70,19 +70,19 @@ def _backward_twin(other: str, numbers: Numbers, attrs: Numbers) -> Numbers:
 
 
 D_Y = Tensor("d_y", "float", "like x", "dL/dy")
-Y = Tensor("y", "float", "like x", "quantised and dequantised, units of x")
+Y = Tensor("y", "float", "like x", "quantized and dequantized, units of x")
 D_X = Tensor("d_x", "float", "like x", "dL/dx")
 D_S = Tensor("d_s", "float", "like s", "dL/ds, times grad_scale")
 ZERO_POINT = Tensor("zero_point", "float", "like s", "the code of 0, a learned real number")
 OFFSET = Tensor("offset", "float", "like s", "the value of level 0, units of x")
 INTEGER = (
     "Z = rint(zero_point);  r = rint(x / s) + Z;  q = clip(r, 0, 2^b - 1);  y = s (q - Z)\n"
-    "NaN is quantised like x = 0, an infinity to an end; Z may lie outside the codes"
+    "NaN is quantized like x = 0, an infinity to an end; Z may lie outside the codes"
 )
 REAL = (
     "v = (x - offset) / s;  q = clip(rint(v), n, p);  y = s q + offset\n"
     "n, p: ends of the codes, the offset taking the place of a zero point\n"
-    "NaN is quantised like x = 0, an infinity to an end"
+    "NaN is quantized like x = 0, an infinity to an end"
 )
 
 OPS = (

@@ -101,7 +101,7 @@ def _backward_twin(numbers: dict[str, Any], attrs: dict[str, Any]) -> dict[str, 
 OPS = (
     Op(
         name="fake_quant",
-        says="Quantise to integer codes and back.",
+        says="Quantize to integer codes and back.",
         formula="u = x / s;  q = clip(round(u), n, p);  codes = q + zero_point;  y = s q\n"
         "n = code_min - zero_point;  p = code_max - zero_point\n"
         "unsigned, affine: codes 0..2^b - 1;  signed: -2^(b-1)..2^(b-1) - 1\n"

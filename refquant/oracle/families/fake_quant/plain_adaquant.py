@@ -1,4 +1,4 @@
-"""AdaQuant's quantiser and its gradients in plain NumPy."""
+"""AdaQuant's quantizer and its gradients in plain NumPy."""
 
 from typing import Any
 

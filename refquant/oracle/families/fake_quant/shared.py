@@ -1,4 +1,4 @@
-"""What the descriptions of the uniform quantisers have in common."""
+"""What the descriptions of the uniform quantizers have in common."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from refquant._types import Array
 from refquant.oracle.op import Attr, Tensor
 from refquant.quantizers.grid import KINDS
 
-X = Tensor("x", "float", "any", "values to be quantised")
+X = Tensor("x", "float", "any", "values to be quantized")
 STEP = Tensor("s", "float", "() or (c,)", "distance of two levels, units of x")
 BITS = Attr("bits", 8, "width of a code, 2..16")
 GRID = Attr("grid", "signed", "which codes there are", KINDS)

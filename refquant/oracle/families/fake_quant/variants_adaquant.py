@@ -1,4 +1,4 @@
-"""Wrong AdaQuant quantisers and wrong gradients of them."""
+"""Wrong AdaQuant quantizers and wrong gradients of them."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ def open_mask(u: Array, zero: Array, top: int) -> Array:
 FORWARD = (
     forward("zero_point_outside_the_round",
             "The zero point is added after the rounding, which moves ties where it is odd.",
-            "the order of the other quantisers", codes_of=outside_the_round),
+            "the order of the other quantizers", codes_of=outside_the_round),
     forward("rounded_then_clamped", "", "the order of clamp and rounding",
             "0 and Lv are whole and the rounding is monotone: it commutes with the clamp",
             codes_of=rounded_first),
@@ -88,7 +88,7 @@ FORWARD = (
 )  # fmt: skip
 BACKWARD = (
     backward("mask_on_the_rounded", "The mask is taken after the rounding.",
-             "the convention of the other quantisers", inside=rounded_mask),
+             "the convention of the other quantizers", inside=rounded_mask),
     backward("ends_excluded", "Elements at the ends of the range count as clipped.",
              "pytorch/ao#4806", inside=open_mask),
     backward("no_mask_on_d_x", "Clipped elements pass their gradient to x.",
@@ -132,7 +132,7 @@ BACKWARD = (
     backward("one_sum_for_all", "Every channel gets the sum over all channels.",
              "a per-tensor kernel behind a per-channel interface", total=over_all),
     backward("zero_point_outside_the_round", "The zero point is added after the rounding.",
-             "the order of the other quantisers", codes_of=outside_the_round),
+             "the order of the other quantizers", codes_of=outside_the_round),
     backward("channels_on_the_last_axis", "Ranges run along the last axis.",
              "a parameter of shape (c,) broadcast as it is", along=on_axis(-1)),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Wrong log-sqrt2 quantisers."""
+"""Wrong log-sqrt2 quantizers."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ VARIANTS = (
     variant("natural_logarithm", "The logarithm is the natural one.",
             "log in place of log2", halvings=lambda x, d: -2 * np.log(x / d)),
     variant("whole_octaves", "Codes count octaves: the factor 2 of the logarithm is missing.",
-            "the log2 quantiser in place of log-sqrt2", halvings=lambda x, d: -np.log2(x / d)),
+            "the log2 quantizer in place of log-sqrt2", halvings=lambda x, d: -np.log2(x / d)),
     variant("scale_ignored", "x is not divided by the scale.",
             "probabilities taken to reach 1", halvings=lambda x, d: -2 * np.log2(x)),
     variant("epsilon_in_the_logarithm", "1e-8 is added to x / scale.",
@@ -64,7 +64,7 @@ VARIANTS = (
             "probabilities taken to reach 1", decoded=lambda q, d: plain.decoded(
                 q, np.ones_like(d))),
     variant("decoded_in_octaves", "y is scale 2^-codes.",
-            "the log2 quantiser's decoder", decoded=lambda q, d: np.ldexp(d, -q)),
+            "the log2 quantizer's decoder", decoded=lambda q, d: np.ldexp(d, -q)),
     variant("odd_codes_down", "Odd codes are decoded to the even level below them.",
             "a shift by ceil(q / 2) without the factor sqrt(2)",
             decoded=lambda q, d: np.ldexp(d, -((q + 1) // 2))),

@@ -1,1 +1,1 @@
-"""The integer path: accumulate a convolution of codes, requantise in floats or fixed point."""
+"""The integer path: accumulate a convolution of codes, requantize in floats or fixed point."""

@@ -217,7 +217,7 @@ FIXED = (
           "a shift limited to the register", single_stage=lambda acc, m0, e: plain.single_stage(
               acc, m0, np.minimum(e, 31))),
     fixed("single_in_float32", "One stage: the multiplier is applied in float32.",
-          "XNNPACK's fp32 requantisation, taken for the integer one",
+          "XNNPACK's fp32 requantization, taken for the integer one",
           single_stage=in_floats(np.float32)),
     fixed("left_shift_dropped", "A negative exponent is taken as 0.",
           "tensorflow/tensorflow#59859", left_shift=lambda acc, e: acc),

@@ -14,9 +14,11 @@ X = Tensor("x", "float", "any", "the input")
 
 @dataclass(frozen=True)
 class Clip:
-    """What tells the two apart: formulas, and (forward, backward) of the implementations."""
+    """What tells the two apart: words, formulas, and (forward, backward) implementations."""
 
     name: str
+    says: str
+    passes: str
     value: str
     mask: str
     library: tuple[Any, Any]
@@ -27,6 +29,8 @@ class Clip:
 CLIPS = (
     Clip(
         "relu",
+        "What is positive, and 0 elsewhere; NaN stays NaN.",
+        "Pass the gradient where x is above 0: not at 0, and not for NaN.",
         "max(x, 0)",
         "x > 0",
         (library.relu_forward, library.relu_backward),
@@ -35,6 +39,8 @@ CLIPS = (
     ),
     Clip(
         "relu6",
+        "Clip to 0 .. 6, element by element; NaN stays NaN.",
+        "Pass the gradient strictly between 0 and 6: not at the ends, and not for NaN.",
         "min(max(x, 0), 6)",
         "0 < x < 6",
         (library6.relu6_forward, library6.relu6_backward),
@@ -47,7 +53,7 @@ CLIPS = (
 def _forward(clip: Clip) -> Op:
     return Op(
         name=clip.name,
-        says="Clip, element by element; NaN stays NaN.",
+        says=clip.says,
         formula=f"y = {clip.value}",
         inputs=(X,),
         outputs=(Tensor("y", "float", "like x", "the output"),),
@@ -65,7 +71,7 @@ def _backward(clip: Clip) -> Op:
 
     return Op(
         name=f"{clip.name}_backward",
-        says="Pass the gradient strictly inside the clip; not at its ends, and not for NaN.",
+        says=clip.passes,
         formula=f"d_x = d_y where {clip.mask}, else 0, be d_y infinite or NaN",
         inputs=(Tensor("d_y", "float", "like x", "dL/dy"), X),
         outputs=(Tensor("d_x", "float", "like x", "dL/dx"),),

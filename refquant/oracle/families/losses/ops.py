@@ -14,7 +14,7 @@ from refquant.oracle.families.losses import plain
 from refquant.oracle.op import Arrays, Attr, Attrs, Inputs, Op, Tensor
 
 Numbers = dict[str, Any]
-Z = Tensor("z", "float", "any", "output of the quantised unit")
+Z = Tensor("z", "float", "any", "output of the quantized unit")
 TARGET = Tensor("t", "float", "like z", "output of the float unit")
 G = Tensor("g", "float", "like z", "weights, |dL_KL/dz| + 1 in BRECQ")
 LOSS = Tensor("loss", "float", "()", "the loss")
@@ -86,8 +86,8 @@ OPS = (
     Op(
         name="lp_rec_loss",
         says="Reconstruction loss: the p-th power of the output error.",
-        formula="loss = mean over all axes but the channels of (sum over the channels of\n"
-        "|z - t|^p)\n"
+        formula="loss = mean over all axes but the channels of\n"
+        "  (sum over the channels of |z - t|^p)\n"
         "reduction mean: mean over all axes of |z - t|^p",
         inputs=(Z, TARGET),
         outputs=(LOSS,),
@@ -113,8 +113,8 @@ OPS = (
     Op(
         name="fisher_diag",
         says="Reconstruction loss weighted element by element.",
-        formula="loss = mean over all axes but the channels of (sum over the channels of\n"
-        "(z - t)^2 g^2)",
+        formula="loss = mean over all axes but the channels of\n"
+        "  (sum over the channels of (z - t)^2 g^2)",
         inputs=(Z, TARGET, G),
         outputs=(LOSS,),
         attrs=(AXIS,),
@@ -163,7 +163,7 @@ OPS = (
         formula="loss = mean over samples of sum over classes of P_t (log P_t - log P_z)\n"
         "P = softmax(logits / T), finite logits",
         inputs=(
-            Tensor("z", "float", "(n, c)", "logits of the quantised network"),
+            Tensor("z", "float", "(n, c)", "logits of the quantized network"),
             Tensor("t", "float", "(n, c)", "logits of the float network"),
         ),
         outputs=(LOSS,),
@@ -175,10 +175,10 @@ OPS = (
     ),
     Op(
         name="kl_logits_backward",
-        says="The gradient of the divergence in the logits of the quantised network.",
+        says="The gradient of the divergence in the logits of the quantized network.",
         formula="d_z = (softmax(z / T) - softmax(t / T)) / (T n)",
         inputs=(
-            Tensor("z", "float", "(n, c)", "logits of the quantised network"),
+            Tensor("z", "float", "(n, c)", "logits of the quantized network"),
             Tensor("t", "float", "(n, c)", "logits of the float network"),
         ),
         outputs=(D_Z,),

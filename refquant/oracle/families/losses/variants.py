@@ -173,7 +173,7 @@ FISHER = (
             "batchmean", {"count": len}),
 )  # fmt: skip
 KL = (
-    Variant("kl_logits", "reversed", "The divergence is the other one: KL(quantised || float).",
+    Variant("kl_logits", "reversed", "The divergence is the other one: KL(quantized || float).",
             "the arguments of kl_div exchanged", {"terms": reversed_terms}),
     Variant("kl_logits", "cross_entropy", "The entropy of the target is not subtracted.",
             "cross-entropy in place of KL", {"terms": lambda a, b: -np.exp(a) * b}),

@@ -123,7 +123,7 @@ OPS = (
                 "the code of 0; affine: may lie outside the codes; else 0",
             ),
             Tensor("x", "float", "(d, m)", "inputs, one column a sample"),
-            Tensor("x_hat", "float", "(d, m)", "quantised inputs, if any", optional=True),
+            Tensor("x_hat", "float", "(d, m)", "quantized inputs, if any", optional=True),
         ),
         outputs=(
             Tensor("q", "float", "(k, k)", "over the k free weights, k >= 0"),
@@ -181,7 +181,7 @@ OPS = (
         formula="loss = tr((w - w_hat) gram (w - w_hat)^T);  gram = x x^T / m",
         inputs=(
             Tensor("w", "float", "(c_out, d)", "float weights"),
-            Tensor("w_hat", "float", "(c_out, d)", "quantised weights"),
+            Tensor("w_hat", "float", "(c_out, d)", "quantized weights"),
             Tensor("gram", "float", "(d, d)", "second moments of the input"),
         ),
         outputs=(Tensor("loss", "float", "()", "summed over the outputs"),),
