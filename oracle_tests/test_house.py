@@ -18,8 +18,9 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "refquant"
 LIBRARY = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted((ROOT / "oracle_tests").rglob("*.py"))
-TOOLS = [p for p in sorted((ROOT / "validation").rglob("*.py")) if p.parent.name != "blind"]
-TOOLS += sorted((ROOT / "figures").rglob("*.py"))  # validation/blind is kept as it was written
+UNTOUCHED = ROOT / "validation/blind/first.py"  # kept as it was written, without sight of goldens
+TOOLS = [p for p in sorted((ROOT / "validation").rglob("*.py")) if p != UNTOUCHED]
+TOOLS += sorted((ROOT / "figures").rglob("*.py"))
 MAX_FILE, MAX_FUNCTION, MAX_PARAMETERS = 300, 50, 8
 
 # What has a counterpart in refquant.numerics, under any owner but these.

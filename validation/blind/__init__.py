@@ -1,6 +1,8 @@
-"""Implementations that were written without sight of the goldens, kept as they were written.
+"""Implementations that were written without sight of the goldens: evidence, not examples.
 
-`implementations.py` is evidence, not an example: one file of 2,462 lines that repeats itself and
-follows no rule of the house. Whoever tidied it up would know what it is held against, so the linter
-and the tests of the house pass it by.
+first.py      the first set, in one file as it was written: the linter and the tests of the
+              house pass it by, for whoever tidied it up would know what it is held against
+second/       the second set, by three other writers: a file for each subject
+sets.py       both in one shape
+survivors.py  what was not caught, with the reasons that are known
 """

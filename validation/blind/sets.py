@@ -1,0 +1,53 @@
+"""Both sets of implementations in one shape."""
+
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from validation.blind import first as first_module
+from validation.blind import second as second_package
+
+Run = Callable[[Any, Any], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong implementation: what it does, and what runs it."""
+
+    op: str
+    name: str
+    says: str
+    run: Run
+
+    @property
+    def id(self) -> str:
+        """``op.name``."""
+        return f"{self.op}.{self.name}"
+
+
+@dataclass(frozen=True)
+class BlindSet:
+    """Right implementations by op, and wrong ones."""
+
+    right: dict[str, Run]
+    wrong: list[Mistake]
+
+
+def first() -> BlindSet:
+    """Return the first set."""
+    wrong = [Mistake(b["op"], b["name"], b["says"], b["run"]) for b in first_module.BUGS]
+    return BlindSet(dict(first_module.CORRECT), wrong)
+
+
+def second() -> BlindSet:
+    """Return the second set."""
+    found = BlindSet({}, [])
+    for entry in pkgutil.iter_modules(second_package.__path__, f"{second_package.__name__}."):
+        module = import_module(entry.name)
+        found.right.update(module.OPS)
+        for op, name, says in module.BUGS:
+            found.wrong.append(Mistake(op, name, says, partial(module.OPS[op], bug=name)))
+    return found
