@@ -158,7 +158,8 @@ def check_in(function: str, argument: str, value: Any, allowed: Iterable[Any]) -
     the JSON that settings are hashed by.
     """
     options = list(allowed)
-    if any(_kind(value) == _kind(option) and value == option for option in options):
+    same = [option for option in options if value == option] if value in options else []
+    if same and (isinstance(value, str) or _kind(value) in map(_kind, same)):
         return value
     near = difflib.get_close_matches(str(value), [str(o) for o in options], n=1, cutoff=0.5)
     fix = f"Did you mean {near[0]!r}?" if near else ""

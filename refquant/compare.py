@@ -26,6 +26,7 @@ from refquant import numerics as nx
 from refquant import statistics as st
 from refquant._types import Array
 from refquant.methods import resolve
+from refquant.report.remarks import REMARKS
 from refquant.rows import Row
 from refquant.study import Study, bits_name
 
@@ -56,7 +57,8 @@ def compare(study: Study, rows: Iterable[Row]) -> dict[str, Any]:
     dict
         ``schema``, ``study``, ``settings`` (a hash of each, so that a later reader knows whether
         a name still means the same), ``test_images``, ``methods`` (means and convergence),
-        ``pairs`` (gains, intervals, verdicts).
+        ``pairs`` (gains, intervals, verdicts), and ``remarks`` where some result has notes or an
+        allocation of bits.
     """
     by_config = {_name(row): row for row in rows}
     images = len(next(iter(by_config.values()))["images"]["kl"])
@@ -76,7 +78,19 @@ def compare(study: Study, rows: Iterable[Row]) -> dict[str, Any]:
             "pairs": [
                 pair for width in study.widths for pair in pairs(study, by_config, weights, width)
             ],
+            **remarks(by_config.values()),
         }
+
+
+def remarks(rows: Iterable[Row]) -> dict[str, Any]:
+    """Return under ``remarks`` what results say beside their numbers; nothing if none does."""
+    which = ("network", "method", "weight_bits", "act_bits", "seed")
+    found = [
+        {name: row[name] for name in (*which, *REMARKS) if name in row}
+        for row in rows
+        if any(name in row for name in REMARKS)
+    ]
+    return {"remarks": found} if found else {}
 
 
 def setting_hash(method: str) -> str:

@@ -29,6 +29,7 @@ from refquant.network.graph import Key, replace_params
 from refquant.network.run import group_by_node
 from refquant.optimal.fold import sign_warning
 from refquant.progress import choose
+from refquant.reconstruct.allocate import allocated
 from refquant.reconstruct.built import check_built
 from refquant.reconstruct.checkpoint import Store
 from refquant.reconstruct.history import Record
@@ -136,6 +137,8 @@ def quantize(
     classes = _check_labels(job.setting, network, inputs, labels)
     run_id = identify(network, inputs, job, classes)
     model = build_model(network, inputs, job.setting, job.bits)
+    if job.setting.allocate is not None:
+        model = allocated(model, inputs, job.setting.allocate, job.bits)
     store = None if folder is None else _open(folder, run_id)
     run = Run(job.seed, job.steps, show, store, classes, storage)
     state, history = reconstruct(model, inputs, job.setting, run)
@@ -261,6 +264,8 @@ def _result(
         plan=deploy(prepared, {n: _hard(own[n], s) for n, s in steps.items()}) if steps else None,
         run_id=run_id,
         notes=model.notes,
+        widths={name: component.bits for name, component in model.weights.items()},
+        allocation=model.allocation,
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from refquant._bundle import write_bundle
 from refquant._checks import check_array, check_in, check_int, complaint
 from refquant._types import Array
 from refquant.deploy import Plan, run_fake, run_integer
+from refquant.methods.allocation import Allocated
 from refquant.methods.canonical import as_data
 from refquant.methods.setting import Setting
 from refquant.network import Network, linear_nodes, predict, replace_params
@@ -97,6 +98,10 @@ class Result:
         SHA-256 of everything that decided this result.
     notes : tuple of str
         Where the steps that look for a pattern acted; that they changed nothing where it is absent.
+    widths : mapping of layer name to int
+        Bits of the weights of each layer.
+    allocation : Allocated or None
+        How they were decided, where that was by an integer programme.
     """
 
     setting: Setting
@@ -111,6 +116,8 @@ class Result:
     plan: Plan | None
     run_id: str
     notes: tuple[str, ...] = ()
+    widths: Mapping[str, int] = field(default_factory=dict)
+    allocation: Allocated | None = None
 
     def network(self, x: Array) -> Array:
         """Return the logits of the hardened fake-quantized network for inputs `x`, in float64."""
@@ -214,11 +221,8 @@ class Result:
 
     def _grids(self) -> dict[str, Grid]:
         """The grid of every layer's weights."""
-        names, bits = linear_nodes(self.prepared), self.bits
-        widths = dict.fromkeys(names, bits.weights)
-        if bits.first_last is not None:
-            widths |= {names[0]: bits.first_last, names[-1]: bits.first_last}
-        return {name: Grid(self.setting.weights.grid, widths[name]) for name in self.layers}
+        weights, widths = self.setting.weights, self.widths
+        return {name: Grid(weights.grid, widths[name]) for name in self.layers}
 
     def save(self, directory: str | Path, overwrite: bool = False) -> Path:
         """Write codes, steps, biases, history and the full setting as a bundle of .npy files.
@@ -252,6 +256,7 @@ class Result:
             "steps": self.steps,
             "arithmetic": asdict(self.arithmetic),
             "notes": list(self.notes),
+            "allocation": None if self.allocation is None else self.allocation.to_data(),
             "history": [record_to_data(record) for record in self.history],
         }
 

@@ -7,7 +7,7 @@ written as the text "inf" (likewise "-inf" and "nan") and read back as the numbe
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,13 @@ def open_folder(folder: Path) -> Path:
     return folder
 
 
-def find(folder: Path | None, key: str, facts: Mapping[str, Any], fields: set[str]) -> Row | None:
+def find(
+    folder: Path | None,
+    key: str,
+    facts: Mapping[str, Any],
+    fields: Set[str],
+    more: Set[str] = frozenset(),
+) -> Row | None:
     """Return the row kept under `key`; None if there is none, or what is there is not that row.
 
     Parameters
@@ -44,8 +50,8 @@ def find(folder: Path | None, key: str, facts: Mapping[str, Any], fields: set[st
         Content hash of the configuration.
     facts : mapping
         What the row must say: the configuration, as JSON gives it back, and the schema.
-    fields : set of str
-        All its names.
+    fields, more : set of str
+        Its names, and those it may have beside them.
     """
     if folder is None or not (path := folder / f"{key}.json").is_file():
         return None
@@ -53,7 +59,7 @@ def find(folder: Path | None, key: str, facts: Mapping[str, Any], fields: set[st
         found = restored(json.loads(path.read_text(encoding="utf-8")))
     except ValueError:
         return None  # damaged: run again, and replace it
-    whole = isinstance(found, dict) and {*found} == fields
+    whole = isinstance(found, dict) and fields <= {*found} <= fields | more
     return found if whole and all(found[name] == facts[name] for name in facts) else None
 
 

@@ -34,6 +34,7 @@ from refquant.metrics import (
 from refquant.network import predict
 from refquant.pipeline import quantize
 from refquant.reconstruct.history import Record
+from refquant.report.remarks import REMARKS, remarks
 from refquant.result import Result
 from refquant.rows import SCHEMA
 from refquant.rows import Row as Row
@@ -90,7 +91,8 @@ def run(config: Config, folder: str | None = None) -> Row:
     -------
     dict
         The configuration's fields, ``schema``, ``seconds`` of quantizing, ``codes_sha256``,
-        ``integer_equals_fake``, ``units`` (see `unit`) and what `measure` returns.
+        ``integer_equals_fake``, ``units`` (see `unit`) and what `measure` returns; ``notes`` and
+        ``allocation`` of a result that has them.
     """
     began = time.perf_counter()
     with nx.arithmetic(config.arithmetic, slices=config.slices):
@@ -116,6 +118,7 @@ def run(config: Config, folder: str | None = None) -> Row:
             "codes_sha256": codes_sha256(result),
             "seconds": round(seconds, 2),
             "units": [unit(record) for record in result.history],
+            **remarks(result.notes, result.allocation),
         }
 
 
@@ -294,4 +297,4 @@ def _notify(on_row: Callable[[Row], None] | None, row: Row) -> None:
 def _find(folder: Path | None, config: Config) -> Row | None:
     """Return the row kept for `config`, if it is one of this schema."""
     facts = json.loads(json.dumps({**asdict(config), "schema": SCHEMA}))
-    return rows.find(folder, config.key, facts, {*asdict(config), *MEASURED})
+    return rows.find(folder, config.key, facts, {*asdict(config), *MEASURED}, {*REMARKS})

@@ -35,7 +35,20 @@ def readable(report: Mapping[str, Any]) -> str:
     parts = [f"{report['test_images']} held-out images", table(MEANS, means, left=3)]
     if gains:
         parts += [table((*GAINS, "verdict"), gains, left=4), READING.replace("*", "")]
-    return "\n\n".join((*parts, caution(report), *unsettled(report)))
+    return "\n\n".join((*parts, caution(report), *unsettled(report), *remarks(report)))
+
+
+def remarks(report: Mapping[str, Any]) -> list[str]:
+    """Return one paragraph of what results say beside their numbers, or none."""
+    lines = []
+    for one in report.get("remarks", ()):
+        said = list(one.get("notes", ()))
+        if "allocation" in one:
+            shares = [f"{row['layer']} {row['bits']}" for row in one["allocation"]["layers"]]
+            said.append(f"bits: {', '.join(shares)}")
+        where = f"{one['network']} {one['method']} W{one['weight_bits']}A{one['act_bits']}"
+        lines += [f"{where}: {text}" for text in said]
+    return ["\n".join(dict.fromkeys(lines))] if lines else []
 
 
 def markdown(report: Mapping[str, Any]) -> str:
@@ -52,6 +65,7 @@ def markdown(report: Mapping[str, Any]) -> str:
         design(report),
         caution(report),
         *unsettled(report),
+        *(text.replace("\n", "\n\n") for text in remarks(report)),
         "## Verdicts",
         READING,
         *([_verdicts(report)] if report["pairs"] else ["One method only: nothing to compare."]),

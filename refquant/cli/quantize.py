@@ -46,7 +46,7 @@ examples:
                                                                 again: it goes on)
   refquant quantize FOLDER --memory --cache disk
 """
-APART = ("border", "gaps", "notes")  # shown below the facts, or spread over several
+APART = ("border", "gaps", "notes", "allocation")  # shown below the facts, or spread over several
 
 
 def add_parser(commands: Any) -> None:
@@ -125,6 +125,8 @@ def run(arguments: argparse.Namespace) -> int:
         report = {"network": a.network.name, **measure(subject, result), "seconds": seconds}
         report["border"] = borders(result, subject.test.x)
         report["notes"] = list(result.notes)
+        decision = result.allocation
+        report["allocation"] = None if decision is None else decision.to_data()
         if a.gaps:
             report["gaps"] = gaps(result, subject.calib.x)
         surroundings = environment()
@@ -193,6 +195,8 @@ def readable(report: dict[str, Any], history: tuple[Record, ...]) -> str:
     if report["border"] is not None:
         shown |= _border_lines(report["border"])
     parts = [facts(shown), *(["\n".join(report["notes"])] if report["notes"] else [])]
+    if report["allocation"] is not None:
+        parts.append(_allocation_table(report["allocation"]))
     if "gaps" in report:
         parts.append(_gap_table(report["gaps"]))
     if not history:
@@ -200,6 +204,17 @@ def readable(report: dict[str, Any], history: tuple[Record, ...]) -> str:
     rows = [_cells(unit(record)) for record in history]
     units = table(["unit", "loss at start", "loss at end", "decided"], rows)
     return "\n\n".join([*parts, units])
+
+
+def _allocation_table(found: dict[str, Any]) -> str:
+    """Return the width of every layer, and the loss it was measured to add at each."""
+    rows = []
+    for one in found["layers"]:
+        losses = [f"{increase:.3g}" for increase in one["increase"]]
+        rows.append([one["layer"], str(one["bits"]), f"{one['size']:.0f}", *losses])
+    heads = ["layer", "bits", "size", *(f"loss at {width}" for width in found["widths"])]
+    size = f"size {found['size']:.0f} of at most {found['budget']:.0f}"
+    return f"{table(heads, rows)}\n{size}"
 
 
 def _gap_table(found: list[dict[str, Any]]) -> str:

@@ -12,6 +12,7 @@ from refquant.methods.adaqtransform import ADDS as XI_ETA
 from refquant.methods.adaquant import ADAQUANT, ADAQUANT_SCALE, ADAQUANT_SEQUENTIAL
 from refquant.methods.adaround import ADAROUND
 from refquant.methods.adaround_dialects import DIALECTS
+from refquant.methods.allocation import BitAllocation
 from refquant.methods.aquant import (
     AQUANT,
     AQUANT_RECOMMENDED,
@@ -37,6 +38,7 @@ from refquant.methods.gram import Gram
 from refquant.methods.gram_methods import ADAQTRANSFORM_GRAM, ADAROUND_GRAM, NEAREST_PLANE
 from refquant.methods.lsq import LSQ
 from refquant.methods.lsq_plus import LSQ_PLUS, LSQ_PLUS_OFFSET
+from refquant.methods.mixed_precision import BIT_ALLOCATION
 from refquant.methods.mrecg import MRECG
 from refquant.methods.nearest import NEAREST
 from refquant.methods.nwq import NWQ, NWQ_ASOFTMAX
@@ -109,6 +111,7 @@ ADDITIONS = {
     "os-plus": OS_PLUS,
     "repq": REPQ,
     "log-sqrt2": LOG_SQRT2,
+    "bit-allocation": BIT_ALLOCATION,
     "cle": CLE,
 }
 METHODS = Catalogue(CATALOGUE, ADDITIONS)
@@ -142,6 +145,7 @@ __all__ = [
     "DIALECTS",
     "METHODS",
     "Adds",
+    "BitAllocation",
     "Gram",
     "Learn",
     "Mix",

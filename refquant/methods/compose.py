@@ -4,7 +4,8 @@
     from b    only what its file lists in an `Adds`: AdaQTransform its xi and eta, a closed form
               its finishing step, a redistribution of ranges its preparing step, the border in
               closed form the step that starts each unit, an equal footing for a comparison its
-              penalty and rates, log-sqrt2 its quantizer of probabilities
+              penalty and rates, log-sqrt2 its quantizer of probabilities, bit allocation how
+              layers come by their widths
 
 Learnt additions join *every* phase of a. A phase learns weights, or the steps of activations, or
 both; xi and eta stand behind the product of both, so there is no phase that has nothing to do with
@@ -18,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from refquant._checks import complaint
+from refquant.methods.allocation import BitAllocation
 from refquant.methods.parts import Learn, Penalty, Term
 from refquant.methods.phase import Phase
 from refquant.methods.setting import Setting
@@ -49,6 +51,8 @@ class Adds:
         Takes the place of what every "lp" term is divided by (`Term`).
     probabilities : component or None
         Quantizes the edges behind a softmax (`Setting`).
+    allocate : BitAllocation or None
+        Shares out widths between layers.
     """
 
     reference: str
@@ -61,6 +65,7 @@ class Adds:
     relearn: tuple[tuple[str, Learn], ...] = ()
     normalize: Literal["none", "power"] | None = None
     probabilities: Any = None
+    allocate: BitAllocation | None = None
 
     @property
     def in_phases(self) -> tuple[str, ...]:
@@ -102,6 +107,7 @@ def compose(base: Setting, name: str, adds: Adds) -> Setting:
         prepare=(*base.prepare, *adds.prepare),
         finish=(*base.finish, *adds.finish),
         probabilities=base.probabilities or adds.probabilities,
+        allocate=base.allocate or adds.allocate,
         phases=tuple(_joined(phase, adds) for phase in base.phases),
     )
 
@@ -152,6 +158,8 @@ def _check_overlap(whole: str, base: Setting, adds: Adds) -> None:
         both.append("the output component")
     if base.probabilities is not None and adds.probabilities is not None:
         both.append("the component of probabilities")
+    if base.allocate is not None and adds.allocate is not None:
+        both.append("the widths of layers")
     taken = {name for phase in base.phases for name, _ in (*phase.learn, *phase.drive)}
     both += [name for name, _ in adds.learn if name in taken]
     steps = (*base.prepare, *base.finish, *(s for phase in base.phases for s in phase.begin))

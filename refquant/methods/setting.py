@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from refquant._checks import check_in, complaint
+from refquant.methods.allocation import BitAllocation
 from refquant.methods.canonical import added, as_data
 from refquant.methods.gram import Gram
 from refquant.methods.parts import Learn, Mix, Penalty, Term
@@ -57,6 +58,8 @@ class Setting:
     probabilities : component or None
         How activations behind a softmax, or what is like one, are quantized instead; None like
         the others.
+    allocate : BitAllocation or None
+        How widths are shared out between the layers; None gives all the same.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Setting:
     phases: tuple[Phase, ...] = ()
     order: str = "unit-first"
     probabilities: Any = added(None, "RepQ-ViT: log-sqrt2")
+    allocate: BitAllocation | None = added(None, "AdaQuant (CalibTIP): an integer programme")
 
     def __post_init__(self) -> None:
         check_in("Setting", "placement", self.placement, PLACEMENTS)
@@ -83,6 +87,7 @@ class Setting:
                 self._check_step("begin", step)
         self._check_finish()
         self._check_probabilities()
+        self._check_allocate()
         units = {(phase.unit, phase.merge) for phase in self.phases}
         if self.order == "unit-first" and len(units) > 1:
             got = "phases over different units in unit-first order"
@@ -104,6 +109,20 @@ class Setting:
             expected, fix = f"{allowed[0]!r}", f"Use placement={allowed[0]!r}."
             message = complaint(f"Setting {self.name!r}", "placement", got, expected, fix)
             raise ValueError(message)
+
+    def _check_allocate(self) -> None:
+        """Refuse widths for weights that are real, and for inputs that layers share."""
+        if self.allocate is None:
+            return
+        where = f"Setting {self.name!r}"
+        if self.weights is None:
+            got, fix = "BitAllocation beside real weights", "Give weights a component."
+            raise ValueError(complaint(where, "allocate", got, "None", fix))
+        alone = self.placement == "input" and self.activations is not None
+        if self.allocate.cost == "bit-operations" and not alone:
+            got = "a width for both operands, of which inputs are real or shared between layers"
+            fix = "Use placement='input' with activations, or cost='memory'."
+            raise ValueError(complaint(where, "allocate", got, "a quantizer a layer", fix))
 
     def _check_probabilities(self) -> None:
         """Refuse levels for probabilities where activations are real."""

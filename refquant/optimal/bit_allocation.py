@@ -140,12 +140,7 @@ def allocate_bits(loss: Array, size: Array, budget: float) -> Allocation:
         If the tables do not fit, an entry is not finite, no choice fits the budget, or the
         search outgrows 250000 states.
     """
-    tables = _check("allocate_bits", loss, size, budget)
-    least = sum(min(row) for row in tables.size)
-    if least > tables.budget:
-        got = f"{float(budget)}, below the smallest total size"
-        fix = f"The smallest choices need {least / (1 << tables.size_shift)}."
-        raise ValueError(complaint("allocate_bits", "budget", got, "one that can be met", fix))
+    tables = check_problem("allocate_bits", loss, size, budget)
     choice = _walk(tables, _fronts(tables, *_price(loss, size, tables)))
     totals = [
         sum(row[c] for row, c in zip(table, choice, strict=True)) / (1 << shift)
@@ -210,7 +205,7 @@ def _price(loss: Array, size: Array, tables: Whole) -> tuple[Fraction, int]:
     that fit are reachable. If none fits, the smallest sizes do.
     """
     smallest = [row.index(min(row)) for row in tables.size]
-    known = _total(tables.loss, smallest)
+    known = total_of(tables.loss, smallest)
     loss, size = loss.astype(np.float64), size.astype(np.float64)
     spread = float(np.ptp(size))
     first = float(np.ptp(loss)) / spread if spread > 0.0 else 1.0
@@ -218,9 +213,9 @@ def _price(loss: Array, size: Array, tables: Whole) -> tuple[Fraction, int]:
     for _ in range(TRIALS):
         with np.errstate(over="ignore"):
             picks = np.argmin(loss + price * size, axis=1).tolist()
-        if _total(tables.size, picks) <= tables.budget:
+        if total_of(tables.size, picks) <= tables.budget:
             high = best = price
-            known = min(known, _total(tables.loss, picks))
+            known = min(known, total_of(tables.loss, picks))
         else:
             low = price
         price = max(2.0 * low, first) if high == math.inf else (low + high) / 2.0
@@ -229,13 +224,19 @@ def _price(loss: Array, size: Array, tables: Whole) -> tuple[Fraction, int]:
     return Fraction(best) * (1 << tables.loss_shift) / (1 << tables.size_shift), known
 
 
-def _total(table: Rows, choice: list[int]) -> int:
+def total_of(table: Rows, choice: list[int]) -> int:
     """The sum over the layers of what each choice costs."""
     return sum(row[c] for row, c in zip(table, choice, strict=True))
 
 
-def _check(function: str, loss: Any, size: Any, budget: float) -> Whole:
-    """The problem in integers; an error if it is not one."""
+def check_problem(function: str, loss: Any, size: Any, budget: float) -> Whole:
+    """Return the problem in integers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not one, or no choice fits the budget.
+    """
     check_array(function, "loss", loss, ndim=2)
     check_operand(function, "size", size, loss.shape, loss.dtype)
     limit = float(budget)
@@ -249,6 +250,11 @@ def _check(function: str, loss: Any, size: Any, budget: float) -> Whole:
     sizes, size_shift = _whole([*size.ravel().tolist(), limit])
     starts = range(0, loss.size, loss.shape[1])
     rows = [[flat[i : i + loss.shape[1]] for i in starts] for flat in (losses, sizes)]
+    least = sum(min(row) for row in rows[1])
+    if least > sizes[-1]:
+        got = f"{limit}, below the smallest total size"
+        fix = f"The smallest choices need {least / (1 << size_shift)}."
+        raise ValueError(complaint(function, "budget", got, "one that can be met", fix))
     return Whole(rows[0], rows[1], sizes[-1], loss_shift, size_shift)
 
 

@@ -20,6 +20,7 @@ from refquant._checks import complaint
 from refquant._types import Array
 from refquant.components.output_transform import Place, rounded_bias
 from refquant.components.weights import dequantized
+from refquant.methods.allocation import Allocated
 from refquant.methods.notes import note, report
 from refquant.methods.setting import Setting
 from refquant.network import bypass, insert_quantizers, linear_nodes, lower, quantized_edges
@@ -57,6 +58,8 @@ class Model:
         With how many bits networks add the bias, where an output component rounds it.
     notes : tuple of str
         Where steps and components with a pattern act, or that they do not.
+    allocation : Allocated or None
+        How widths were shared out between the layers, if they were.
     """
 
     network: Network
@@ -64,6 +67,7 @@ class Model:
     start: State
     bias_bits: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    allocation: Allocated | None = None
 
     @property
     def quantizers(self) -> frozenset[str]:
@@ -206,7 +210,7 @@ def _calibrated(network: Network, x: Array, activations: Mapping[str, Any]) -> d
     reached = begin(x[: max((one.samples for one in activations.values()), default=0)])
     for edge, component in activations.items():
         reached = advance(reached, network, (edge,))
-        taps = _taps(network, edge)
+        taps = taps_of(network, edge)
         found |= _keyed(f"{edge}.q", component.start(reached.values[edge], taps))
     return found
 
@@ -250,7 +254,7 @@ def _bias_bits(
     return {layer: component.bits + inputs[layer] for layer, component in weights.items()}
 
 
-def _taps(network: Network, edge: str) -> int:
+def taps_of(network: Network, edge: str) -> int:
     """Return how many rows of `edge` belong to one channel: kernel positions on patches, or 1."""
     node = None if edge == INPUT else network.node(edge)
     if node is None or node.op != "patches" or node.attr("geometry") is None:
