@@ -11,6 +11,7 @@ import pytest
 
 from refquant.oracle import corpus, read_expected
 from refquant.oracle.registry import ops, variants
+from validation.oracle_pairs import CLASSES
 
 VALIDATION = Path(__file__).parent.parent / "validation"
 LISTS = sorted((VALIDATION / "backends").glob("*.toml"))
@@ -50,6 +51,17 @@ def test_the_sentence_of_power_adds_up() -> None:
     assert set(re.findall(r"`(\w+\.\w+)`", text)) <= known | {"validation.oracle_power"}
 
 
+def test_pairs_of_bugs_are_counted_by_class() -> None:
+    """Every pair is of one class, and none is missed that could have been named."""
+    text = page("oracle-power.md")
+    counts = {row[0]: int(row[1]) for row in rows(text, 3) if row[0] in CLASSES.values()}
+    told = re.search(r"\n(\d+) pairs .*: (\d+) of these (\d+) are named", text)
+    assert told and list(counts) == list(CLASSES.values())
+    assert int(told[1]) == sum(counts.values()) == int(told[3]) + counts[CLASSES["hidden"]]
+    assert int(told[2]) == counts[CLASSES["named"]] >= 0.95 * int(told[3])
+    assert counts[CLASSES["missed"]] == 0
+
+
 @pytest.mark.parametrize("path", LISTS, ids=lambda path: path.stem)
 def test_known_differences_name_cases_that_exist(path: Path) -> None:
     """Each entry at least one; ids change with their cases, and a list must follow."""
@@ -68,7 +80,7 @@ def test_the_page_of_backends_repeats_the_lists() -> None:
     printed = set(re.findall(r"^- `([^`]+)`: (.+)$", text, re.MULTILINE))
     assert printed <= set().union(*known.values())
     assert printed >= {
-        entry for backend in BACKENDS for name in backend[2] for entry in known[name]
+        entry for _, files, _ in BACKENDS for name in files for entry in known[Path(name).stem]
     }
     sections, table = text.split("\n## ")[1:], rows(text, 6)
     assert len(table) >= len(BACKENDS)  # compiled ones are written on request

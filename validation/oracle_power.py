@@ -22,17 +22,15 @@ from refquant.oracle import corpus
 from refquant.oracle.build import Built, Golden
 from refquant.oracle.case import Case
 from refquant.oracle.compare import compare
-from refquant.oracle.diagnose import Seen, diagnose
-from refquant.oracle.gallery import Gallery, both, compatible
 from refquant.oracle.judge import handed
 from refquant.oracle.op import Op
 from refquant.oracle.registry import ops, variants
 from refquant.oracle.selftest import Selftest, selftest
 from refquant.oracle.tiers import FORMATS
+from validation.oracle_pairs import lines, pairs
 
 PAGE = Path(__file__).parent / "oracle-power.md"
 FORM = FORMATS["float64"]
-PAIRS = 3  # of each op
 DATA = {
     "x",
     "u",
@@ -160,45 +158,13 @@ def table() -> Iterator[tuple[str, str, set[str], set[str]]]:
                 yield op.name, variant.name, caught(op, drawn, run), caught(op, crafted, run)
 
 
-def pairs() -> Iterator[tuple[str, tuple[str, ...], tuple[str, ...], float]]:
-    """Yield (op, two variants, what they are diagnosed as, its share): a few pairs of each op.
-
-    Pairs of one part cannot be, and pairs of which one hides the other are one bug.
-    """
-    for op in ops().values():
-        cases = corpus.load(op.name)
-        gallery = Gallery(op, FORM)
-        known = [c for c in gallery.candidates if c.parts]
-        tried = 0
-        for a, b in zip(known, known[len(known) // 2 :], strict=False):
-            if tried == PAIRS or not compatible(a, b):
-                continue
-            two = both(a, b)
-            seen = [Seen(item, outputs(op, item, two.parts)) for item in cases]
-            if gallery.shares([(item.built, item.outputs) for item in seen]).max() == 1.0:
-                continue
-            tried += 1
-            found = diagnose(op, seen, FORM, gallery)
-            yield op.name, two.ids, found.variants, found.share
-
-
-def outputs(op: Op, item: Built, parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the plain op gives with parts exchanged; nothing if it raises."""
-    try:
-        with np.errstate(all="ignore"):
-            found = op.plain(handed(item.case, FORM), op.resolve(item.case.attrs), parts)
-        return {name: np.asarray(value) for name, value in found.items()}
-    except Exception:
-        return {}
-
-
 def page() -> str:
     """Return the page."""
     rows, result = list(table()), selftest()
     parts = (
         _promise(result),
-        _pairs(list(pairs())),
         _comparisons(rows),
+        lines(list(pairs())),
         _by_op(result),
         _alarms(result),
         _matrix(result),
@@ -222,16 +188,6 @@ def _promise(result: Selftest) -> list[str]:
         "what was written without sight of them is in [oracle-blind.md](oracle-blind.md).",
         "",
     ]
-
-
-def _pairs(found: list[Any]) -> list[str]:
-    named = sum(set(two) == set(one) for _, two, one, _ in found)
-    whole = sum(share == 1.0 for *_, share in found)
-    text = (
-        f"Two bugs at once, {len(found)} pairs of which neither explains all: {named} are named as "
-        f"these two, {whole} by names that explain every number (other variants can do the same)."
-    )
-    return [text, ""]
 
 
 def _comparisons(rows: list[Any]) -> list[str]:
