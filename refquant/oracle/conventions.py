@@ -16,7 +16,8 @@ CONVENTIONS = """\
 - () is an array without axes. Parameters of shape (c,) belong to the indices of `axis`, or of axis
   0 where there is no such attribute. Axes count from 0; only `channel_axis` may be negative.
 - Of equal candidates the first is taken. Sums are taken in any order.
-- An output that may be left out comes with the input that it is named after. No bias is 0.
+- An output that may be left out is there when the input is that it is named after, or as it says.
+  No bias is 0.
 - Floats come as float64, or as float32 if the backend declares something narrower; integers as
   int32 if they fit, else int64. Floats and integers of any width are taken back, and 0 and 1 for
   booleans. -0.0 equals 0.0, NaN equals NaN.

@@ -4,7 +4,7 @@ A parameter `p` goes in with its means `m_p` and `v_p`; out come its gradient `d
 `m_p_next`, `v_p_next`. Step t = 1 is the first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,20 +19,27 @@ from refquant.oracle.op import Arrays, Attrs, Inputs, Tensor
 Numbers = dict[str, Any]
 
 
-def tensors(shapes: Mapping[str, str]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+def tensors(
+    shapes: Mapping[str, str], optional: Collection[str] = ()
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """(inputs, outputs) that belong to the parameters; the parameters themselves are not listed."""
     means = tuple(
-        Tensor(f"{mean}_{name}", "float", shape, f"Adam's mean of d_{name}{power}")
+        Tensor(
+            f"{mean}_{name}", "float", shape, f"Adam's mean of d_{name}{power}", name in optional
+        )
         for name, shape in shapes.items()
         for mean, power in (("m", ""), ("v", "^2"))
     )
     after = tuple(
-        Tensor(f"{part}{name}_next", "float", shape, f"{part}{name} after the step")
+        Tensor(
+            f"{part}{name}_next", "float", shape, f"{part}{name} after the step", name in optional
+        )
         for name, shape in shapes.items()
         for part in ("", "m_", "v_")
     )
     slopes = tuple(
-        Tensor(f"d_{name}", "float", shape, f"gradient of {name}") for name, shape in shapes.items()
+        Tensor(f"d_{name}", "float", shape, f"gradient of {name}", name in optional)
+        for name, shape in shapes.items()
     )
     return means, (*slopes, *after)
 

@@ -133,7 +133,7 @@ OPS = (
         inputs=(
             Tensor("xi", "float", C, "scale of the product"),
             Tensor("eta", "float", C, "shift of the output"),
-            Tensor("s_w", "float", C, "dequantization steps of the weights"),
+            Tensor("s_w", "float", C, "dequantization steps of the weights; s_d in 2.1 to 2.3"),
             Tensor("s_x", "float", "()", "dequantization step of the inputs"),
             BIAS,
         ),
@@ -151,8 +151,8 @@ OPS = (
         name="adaqt_ols",
         says="The xi and eta of least squared error for frozen codes.",
         formula="xi = cov(y - bias, y0) / var(y0);  eta = mean(y - bias) - xi mean(y0)\n"
-        "mse = mean (y - bias - xi y0 - eta)^2;  var(y0) = 0: xi = 1, eta = mean(y - bias - y0)\n"
-        "means over what shares xi;  population variances",
+        "mse = mean (y - bias - xi y0 - eta)^2;  all y0 equal: xi = 1, eta = mean(y - bias - y0)\n"
+        "means over what shares xi: channel (c,), layer (), pixel (c, l)",
         inputs=(
             Tensor("y", "float", Y, "outputs that are wanted"),
             Tensor("y0", "float", Y, "products, before the bias"),

@@ -135,7 +135,7 @@ OPS = (
         formula="levels = clip(floor(w / s_w) + h(alpha), n_w, p_w);  hard: [alpha >= 0] for h\n"
         "1.2 and qat: clip(rint(w / s_w), n_w, p_w);  w_hat = s_d levels, s_d = s_w where tied\n"
         "x_hat = s_x clip(rint(x / s_x), n_x, p_x);  y0 = w_hat x_hat;  y = xi y0 + bias + eta\n"
-        "a NaN weight or input has level 0",
+        "a NaN weight or input has level 0, an infinite one an end, whatever alpha",
         inputs=INPUTS,
         outputs=(
             Tensor("y", "float", "(c_out, l)", "output"),
@@ -158,8 +158,9 @@ OPS = (
         "d_s_w = sum d_w_hat s_d M (-w / s_w^2) (2.1, 2.3)\n"
         "d_s_w = sum d_w_hat (levels - M w / s_w) (tied, 1.2, qat);  d_w = d_w_hat M (qat)\n"
         "d_x_hat = (xi w_hat)^T d_y;  d_x = d_x_hat M_x;  d_s_x = sum d_x_hat (q - M_x x / s_x)\n"
-        "M = [n_w <= v <= p_w]: v = floor(w / s_w) + h(alpha), or (1.2, qat) rint(w / s_w), and\n"
-        "  with mask unrounded w / s_w;  M_x likewise;  0 for NaN and infinities, left out if 0\n"
+        "M = [n_w <= v <= p_w], v = floor(w / s_w) + h(alpha);  in 1.2 and qat rint(w / s_w), or\n"
+        "  w / s_w (mask unrounded);  M_x = [n_x <= rint(x / s_x) <= p_x], or of x / s_x;\n"
+        "  both 0 for NaN and infinities;  weights are soft, h' as in rect_sigmoid_backward\n"
         "learnt: alpha but in 1.2 and qat;  s_w but in 1.1 and 2.2;  s_d in 2.2 and 2.3;  w in qat",
         inputs=(*INPUTS, Tensor("d_y", "float", "(c_out, l)", "gradient of the output")),
         outputs=(

@@ -32,12 +32,7 @@ OWN = {
     "xi": Tensor("xi", "float", "(c_out,)", "scale of the product; 1 is neutral"),
     "eta": Tensor("eta", "float", "(c_out,)", "shift of the output; 0 is neutral"),
 }
-MEANS, AFTER = adam_state.tensors(SHAPES)
-
-
-def maybe(tensor: Tensor) -> Tensor:
-    """The tensor, which belongs to one of the cases only."""
-    return Tensor(tensor.name, tensor.kind, tensor.shape, tensor.says, True)
+MEANS, AFTER = adam_state.tensors(SHAPES, optional=SHAPES)
 
 
 def layer_attrs(attrs: Attrs) -> dict[str, Any]:
@@ -78,8 +73,9 @@ STEP = Op(
     name="adaqt_step",
     says="One step of learning a fully connected layer by AdaQTransform, or by case 2.2.",
     formula="y of adaqt(x[indices]^T);  loss = mean over the batch of sum over the outputs of\n"
-    "(y - target[indices]^T)^2;  gradients of adaqt_backward;  Adam on each parameter:\n"
-    "adaqt: alpha, s_x, xi, eta;  2.2: alpha, s_x, s_d, bias\n"
+    "(y - target[indices]^T)^2;  gradients of adaqt_backward;  Adam, as adam_step, on\n"
+    "each parameter:  adaqt: alpha, s_x, xi, eta;  2.2: alpha, s_x, s_d, bias, at the xi and eta\n"
+    "that are given;  nothing is projected, s_x neither\n"
     "rate of alpha: lr_alpha;  of the others: lr (1 + cos(pi (t - 1) / total)) / 2",
     inputs=(
         *(OWN.get(tensor.name, tensor) for tensor in INPUTS if tensor.name != "x"),
@@ -87,11 +83,11 @@ STEP = Op(
         Tensor("target", "float", "(m, c_out)", "outputs that are wanted"),
         Tensor("indices", "int", "(batch,)", "the samples of this step; may repeat"),
         Tensor("t", "int", "()", "number of this step, 1 to total"),
-        *(maybe(tensor) for tensor in MEANS),
+        *MEANS,
     ),
     outputs=(
         Tensor("loss", "float", "()", "reconstruction loss of the batch"),
-        *(maybe(tensor) for tensor in AFTER),
+        *AFTER,
     ),
     attrs=(
         Attr("case", "adaqt", "which parameters are learnt", tuple(LEARNT)),

@@ -165,7 +165,8 @@ OPS = (
         name="border_shared_closed",
         says="Coefficients of the best border that all outputs of a group share.",
         formula="R = sum A w / sum A^2 over the outputs of the group, A = w_hat\n"
-        "b0 = e0 R;  b1 = sum A (A - w) / sum A^2 + e1 R;  b2 = e2 R;  0 where sum A^2 = 0",
+        "b0 = e0 R;  b1 = sum A (A - w) / sum A^2 + e1 R;  b2 = e2 R;  an e left out is 0\n"
+        "R and the first term of b1 are 0 where all A are 0",
         inputs=(
             Tensor("w", "float", "(c_out, c_in/g k)", "filters, column c k + tap"),
             Tensor("w_hat", "float", "like w", "quantized filters"),
@@ -239,7 +240,7 @@ OPS = (
         formula="none: B = E;  bound_fuse: B = clip(mean_j fusion_j E_j, 0, 1)\n"
         "fuse_bound: B = bound(mean_j fusion_j P_j)\n"
         "centred: B = clip(1/2 + mean_j fusion_j (E_j - 1/2), 0, 1);  mean_j: sum over taps / k\n"
-        "one tap (k = 1): B = E, without fusion weights: giving them is an error",
+        "one tap (k = 1): B = E;  there and in none, giving fusion weights is an error",
         inputs=(P, WEIGHTS),
         outputs=(BORDER,),
         attrs=(FUSE, *BOUND),
@@ -252,7 +253,7 @@ OPS = (
         name="border_fuse_backward",
         says="The gradients through fusion and bound.",
         formula="D: slope of border_bound_backward;  none, and k = 1: d_p = d_border D(P)\n"
-        "F: the mean of border_fuse before its clip;  bound_fuse and centred:\n"
+        "F: what border_fuse clips (centred: with the 1/2);  bound_fuse and centred:\n"
         "GF = d_border [0 <= F <= 1], or (open) d_border;  d_p_j = GF fusion_j / k D(P_j)\n"
         "d_fusion_j = sum_{n,l} GF E_j / k  (centred: E_j - 1/2)\n"
         "fuse_bound: Q = mean_j fusion_j P_j;  GQ = d_border D(Q);  d_p_j = GQ fusion_j / k;\n"

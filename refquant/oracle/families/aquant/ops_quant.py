@@ -81,7 +81,7 @@ OPS = (
         says="Quantize a layer's patches, rounding up where the fraction exceeds a learnt border.",
         formula="u = x / s;  P = b2 u^2 + b1 u + b0;  B: border_fuse of P\n"
         "r = floor(u) + [u - floor(u) > B];  v = u + a (r - u);  levels = clip(v, n, p)\n"
-        "x_hat = s levels;  NaN: level 0;  B sees NaN and +-inf as 0, p and n\n"
+        "x_hat = s levels;  NaN: level 0, +-inf: p and n, whatever a;  B sees them as 0, p and n\n"
         "the comparison is exact: for -1/2 < u < 0, where u - floor(u) rounds, it is u > B - 1",
         inputs=(X, S, *PARAMS),
         outputs=(
@@ -98,10 +98,12 @@ OPS = (
     Op(
         name="aquant_quant_backward",
         says="Straight-through gradients of input, step and border.",
-        formula="M = [n <= v <= p];  Gv = s d_x_hat M;  GB = -a Gv, gated\n"
-        "GP: border_fuse_backward of GB, summed over the taps where they share a border\n"
-        "d_bj = sum GP u^j over samples and windows;  Gu = Gv + GP (2 b2 u + b1);  d_x = Gu / s\n"
-        "d_s = grad_scale (sum d_x_hat levels - sum Gu u / s)",
+        formula="M = [n <= v <= p], mask unrounded: [n <= u <= p];  0 for NaN and infinities\n"
+        "Gv = s d_x_hat M;  GB = -a Gv, of every tap;  gate support: GB [n < u < p]\n"
+        "GP: border_fuse_backward of GB, first summed over the taps if they share a border\n"
+        "d_bj = sum GP u^j over samples and windows, u as B sees it\n"
+        "Gu = Gv + GP (2 b2 u + b1), the last term 0 for NaN and infinities, or if detached\n"
+        "d_x = Gu / s;  d_s = grad_scale (sum d_x_hat levels - sum over finite u of Gu u / s)",
         inputs=(X, S, *PARAMS, Tensor("d_x_hat", "float", "like x", "gradient of x_hat")),
         outputs=(
             Tensor("d_x", "float", "like x", "gradient of the patches"),

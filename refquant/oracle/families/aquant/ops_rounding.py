@@ -60,7 +60,7 @@ OPS = (
     Op(
         name="round_schedule",
         says="The weight of the rounding at each step of the learning.",
-        formula="a = clip((t - hold total) / (total - hold total), 0, 1)",
+        formula="a = clip((t - hold total) / (total - hold total), 0, 1);  hold total is real",
         inputs=(Tensor("t", "int", "(m,)", "step numbers, 1 to total"),),
         outputs=(Tensor("a", "float", "(m,)", "0: values stay real; 1: they are rounded"),),
         attrs=(
@@ -75,12 +75,16 @@ OPS = (
     Op(
         name="a_rounding",
         says="Round to nearest, then flip a few elements so that errors cancel.",
-        formula="q = rint(u), r = q - u, S_i = sum_j r_ij;  rint|S_i| elements of the sign of S_i\n"
-        "are flipped against it, largest |r| first;  each channel with S_i != 0 offers its last\n"
-        "flipped element, back, if the flips reached |S_i|, else the next one, the same way;\n"
-        "T = sum r;  the rint|T| offers of largest |r| against the sign of T are taken;  clip\n"
-        "of equal |r| the first;  u >= p is passed over for flips up, u <= n for flips down;\n"
-        "no offer if no element is left;  NaN: 0, infinities: an end, with r = 0, never flipped",
+        formula="q = rint(u), r = q - u, S_i = sum_j r_ij over all elements of channel i\n"
+        "its candidates: r of the sign of S_i, largest |r| first, of equal ones the first;  but\n"
+        "  u >= p is passed over for flips up, u <= n for flips down\n"
+        "the first rint|S_i| of them, or all, are flipped: q moves by 1 against the sign of S_i\n"
+        "offer: the last flipped one, back, if the flips are 1 or more and |S_i| or more;  else\n"
+        "  the next candidate, flipped likewise;  none if there is none, or S_i = 0\n"
+        "T = sum of all r after these flips;  of the offers that move against the sign of T the\n"
+        "  rint|T| (or all) of largest |r|, after the flips, are taken, of equal ones the first\n"
+        "  channels;  at last q is clipped\n"
+        "NaN: q = 0, infinities: an end, both with r = 0, never flipped",
         inputs=(Tensor("u", "float", "(v, c, k)", "v vectors in units of the step"),),
         outputs=(
             Tensor("q", "int", "like u", "levels, clipped to [n, p]"),
@@ -98,7 +102,8 @@ OPS = (
         formula="s = max((max - min) / (2^bits - 1), 1e-8), ends of a filter and 0;\n"
         "zero_point = clip(-rint(min / s), 0, 2^bits - 1);  u = w / s, flipped as in a_rounding:\n"
         "kernel and channel: both stages;  kernel alone: the first;  channel alone: the first,\n"
-        "with the filter as one channel;  codes = clip(q, n, p) + zero_point",
+        "with the filter as one channel;  neither: q = rint(u)\n"
+        "codes = clip(q, n, p) + zero_point;  n = -zero_point, p = 2^bits - 1 - zero_point",
         inputs=(Tensor("w", "float", "(c_out, c_in, k)", "filters"),),
         outputs=(
             Tensor("codes", "int", "like w", "in [0, 2^bits - 1]"),

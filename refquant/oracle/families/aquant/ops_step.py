@@ -96,7 +96,8 @@ STEP = Op(
     says="One step of learning border and step size in front of a layer with fixed weights.",
     formula="a of round_schedule;  x_hat of aquant_quant(x[indices]);  y = w_hat x_hat\n"
     "loss = mean over samples and windows of sum over outputs of (y - target[indices])^2\n"
-    "d_x_hat = w_hat^T dloss/dy;  gradients of aquant_quant_backward;  Adam on each parameter\n"
+    "d_x_hat = w_hat^T dloss/dy;  gradients of aquant_quant_backward, grad_scale 1\n"
+    "Adam, as adam_step, on each parameter that is given; nothing is projected, s neither\n"
     "rate of the border: lr_border;  of s: lr_s (1 + cos(pi (t - 1) / total)) / 2",
     inputs=(
         Tensor("x", "float", "(m, c k, l)", "all samples as patches, row c k + tap"),

@@ -177,8 +177,8 @@ OPS = (
         inputs=(X,),
         outputs=(
             STEP,
-            Tensor("o", "float", "() or (c,)", "activations alone: the value of code 0"),
-            Tensor("score", "float", "() or (c,)", "activations alone: that mean"),
+            Tensor("o", "float", "() or (c,)", "activations alone: the value of code 0", True),
+            Tensor("score", "float", "() or (c,)", "activations alone: that mean", True),
         ),
         attrs=(
             Attr("of", "weights", "what is quantized", ("weights", "activations")),

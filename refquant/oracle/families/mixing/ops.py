@@ -194,7 +194,7 @@ OPS = (
         says="Each weight is a softmax over a few neighbouring levels, hard the largest logit.",
         formula="pi = softmax(logits / temperature);  level = floor(w / s) + sum_m pi_m offset_m\n"
         "w_hat = s clip(level, n, p);  codes = clip(floor(w / s) + offset of the largest, n, p)\n"
-        "+ zero_point;  the first of equal logits;  NaN: level 0",
+        "+ zero_point;  the first of equal logits, undivided;  NaN: level 0, an infinity: an end",
         inputs=(W, S, ZERO_POINT, LOGITS),
         outputs=(
             Tensor("w_hat", "float", "like w", "soft weights"),
@@ -210,7 +210,8 @@ OPS = (
     Op(
         name="asoftmax_backward",
         says="The gradient of the logits.",
-        formula="d_logits_m = d_w_hat s [n <= level <= p] pi_m (offset_m - sum pi offset) / tau",
+        formula="d_logits_m = d_w_hat s [n <= level <= p] pi_m (offset_m - sum pi offset) / tau\n"
+        "level as in asoftmax, not clipped;  0 for weights that are NaN or infinite",
         inputs=(W, S, ZERO_POINT, LOGITS, Tensor("d_w_hat", "float", "like w", "its gradient")),
         outputs=(Tensor("d_logits", "float", "like logits", "gradient of the logits"),),
         attrs=(BITS, GRID, *CANDIDATES),
