@@ -86,6 +86,15 @@ def test_every_dialect_value_has_a_case(op: Any) -> None:
             assert set(attr.choices) <= used, attr.name
 
 
+@pytest.mark.parametrize("op", ops().values(), ids=lambda op: op.name)
+def test_what_a_case_leaves_out_may_be_left_out(op: Any) -> None:
+    """Inputs and outputs; else `reference` refuses the very inputs of a case."""
+    for item in corpus.load(op.name):
+        given = item.case.inputs.keys() | item.outputs.keys()
+        needed = {t.name for t in (*op.inputs, *op.outputs) if not t.optional}
+        assert needed <= given
+
+
 def test_purposes_tell_cases_apart() -> None:
     """Of one op, in one tier, with the same attributes (steps of a trajectory aside)."""
     seen = Counter(

@@ -33,7 +33,7 @@ from refquant.oracle.op import Arrays, Attr, Attrs, Inputs, Op, Tensor
 from refquant.quantizers.aquant import aquant_backward
 
 STATE = {"s": "()", **dict.fromkeys(NAMES, "(c, k)")}
-MEANS, AFTER = adam_state.tensors(STATE)
+MEANS, AFTER = adam_state.tensors(STATE, optional=("b2", "fusion"))
 
 
 def _step(inputs: Inputs, attrs: Attrs) -> Arrays:
