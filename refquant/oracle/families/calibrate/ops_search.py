@@ -102,8 +102,9 @@ OPS = (
     Op(
         name="mse_search",
         says="The first of a list of steps and zero points whose error is the smallest.",
-        formula="score = mean (fro: sum) over a row of |s clip(rint(x / s), n - z, q - z) - x|^p\n"
-        "n..q: the codes;  lo, hi: smallest and largest x of the row;  in the order of f:\n"
+        formula="score = mean (fro: sum) over a row of |s k - x|^p,\n"
+        "  k = clip(rint(x / s), lowest code - z, highest code - z)\n"
+        "lo, hi: smallest and largest x of the row;  candidates in this order of f:\n"
         "shrink80, mq80, mq95, omse: ranges (lo f, hi f), f = 1, 0.99, 0.98 ..: 80, 80, 95, 90\n"
         "  of them, omse on signed and narrow grids 50\n"
         "grid100_1d, fro: f = 0.01, 0.02 .. 1, T = max|x|: ranges (-T f, T f), but the lower end\n"
