@@ -210,6 +210,20 @@ def test_a_given_value_is_not_computed_again_unless_asked():
     np.testing.assert_array_equal(again.values["fc"], trace.values["fc"])
 
 
+def test_a_run_may_forget_what_nobody_reads_any_more():
+    """The values to keep, and what nobody reads; every gradient as ever."""
+    network, trace = dyadic_run()
+    spare = forward(network, trace.values["input"], keep=("r1",))
+    assert spare.values.keys() == {"r1", "fc"}
+    for edge, value in spare.values.items():
+        np.testing.assert_array_equal(value, trace.values[edge])
+    d_y = dyadic(np.random.default_rng(4), 2, 3)
+    whole, found = (backward(network, t, {"fc": d_y}) for t in (trace, spare))
+    assert found.params.keys() == whole.params.keys()
+    for key, value in whole.params.items():
+        np.testing.assert_array_equal(found.params[key], value)
+
+
 def test_evaluate_gives_the_values_of_a_run_from_wherever_it_starts():
     network, trace = dyadic_run()
     x = trace.values["input"]

@@ -40,6 +40,7 @@ def forward(
     x: Array | Mapping[str, Array],
     nodes: Collection[str] | None = None,
     params: Mapping[Key, Array] | None = None,
+    keep: Collection[str] | None = None,
 ) -> Trace:
     """Run `network`, or some of its nodes, from given values.
 
@@ -52,11 +53,14 @@ def forward(
         Names of the nodes to run, given values or not; by default all without a given value.
     params : mapping of (node, parameter) to array, optional
         Parameters to use in place of the network's own, or beside them.
+    keep : collection of str, optional
+        Edges whose values are wanted; others are forgotten behind their last reader, given ones
+        too. All are kept by default.
 
     Returns
     -------
     Trace
-        ``values`` holds the given edges and the output of every node that ran.
+        ``values`` holds the given edges and the output of every node that ran, or those to keep.
 
     Raises
     ------
@@ -65,9 +69,12 @@ def forward(
         missing, or a name is unknown.
     """
     values, caches = _given(network, x), dict[str, Any]()
-    own = group_by_node(network.params, params)
-    for node in _chosen(network, values, nodes):
+    own, order = group_by_node(network.params, params), _chosen(network, values, nodes)
+    unread = Counter(edge for node in order for edge in set(node.inputs))
+    for node in order:
         values[node.name], caches[node.name] = _run(node, values, own)
+        if keep is not None:
+            _forget(values, node, unread, keep)
     return Trace(values, caches)
 
 
@@ -95,10 +102,7 @@ def evaluate(
     unread = Counter(edge for node in order for edge in set(node.inputs))
     for node in order:
         values[node.name], _ = _run(node, values, own)
-        for edge in set(node.inputs):
-            unread[edge] -= 1
-            if not unread[edge] and edge not in edges:
-                del values[edge]
+        _forget(values, node, unread, edges)
     return {edge: values[edge] for edge in edges}
 
 
@@ -238,6 +242,16 @@ def _needed(
             wanted.update(node.inputs)
             found.append(node)
     return found[::-1]
+
+
+def _forget(
+    values: dict[str, Array], node: Node, unread: Counter[str], keep: Collection[str]
+) -> None:
+    """Delete what `node` was the last to read, unless it is to be kept."""
+    for edge in set(node.inputs):
+        unread[edge] -= 1
+        if not unread[edge] and edge not in keep:
+            del values[edge]
 
 
 def _run(

@@ -53,7 +53,7 @@ def loss_and_gradients(
     for rows in portions(task, indices):
         part = {edge: value[rows] for edge, value in values.items()}
         own = {key: v[rows] if key[1] == "share" and v.ndim else v for key, v in params.items()}
-        trace = forward(task.network, part, task.nodes, own)
+        trace = forward(task.network, part, task.nodes, own, keep=task.sites)
         goal = task.goal(indices[rows])
         loss, cotangents = loss_and_cotangents(trace.values, goal, task.unit, task.phase.terms)
         pulled = backward(task.network, trace, cotangents, owners=owners).params

@@ -74,6 +74,11 @@ class UnitTask:
         return self.network.nodes[-1].name
 
     @cached_property
+    def sites(self) -> tuple[str, ...]:
+        """The edges at which the phase's terms measure."""
+        return sites(self.unit, self.phase.terms, self.logits)
+
+    @cached_property
     def powers(self) -> dict[tuple[str, Term], float]:
         """What normalised terms divide by: the loss of the output 0; 1 where that is 0."""
         found: dict[tuple[str, Term], float] = {}
