@@ -10,6 +10,7 @@ from refquant import numerics as nx
 from refquant.components import BorderActivations
 from refquant.kernels.border import BorderRule, border_backward, border_forward, covers
 from refquant.quantizers.aquant import AQuantCache, aquant_backward, aquant_forward
+from refquant.quantizers.border import init_border
 from refquant.quantizers.border_fuse import border_fuse_backward
 from refquant.quantizers.border_options import BorderOptions
 from refquant.quantizers.grid import Grid, make_qparams
@@ -26,6 +27,7 @@ OPTIONS += [
     BorderOptions(kappa=1.5),
 ]
 GRID, STEP, LOW, HIGH = Grid("affine", 3), 0.21, 0.0, 7.0
+STEP_EXACT = 0.25
 SHAPE, CHANNELS, TAPS = (3, 45, 4, 5), 5, 9
 COLUMNS = SHAPE[0] * SHAPE[2] * SHAPE[3]
 KINDS = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -55,14 +57,16 @@ def rows(value):
     return value.reshape(SHAPE).swapaxes(0, 1).reshape(SHAPE[1], COLUMNS)
 
 
-def border_error(rule, unit):
-    """Bound on the difference of the two borders.
+def border_error(rule, u, unit):
+    """Bound on the difference of the two comparisons of a fraction with its border.
 
     sigma: 4 roundings, E: 2 more, times kappa = 2.5; tanh 4 and E 2 in the kernel; the means of K
-    products K + 2 each, of numbers of at most the largest |alpha|.
+    products K + 2 each, of numbers of at most the largest |alpha|. u - B is rounded once, and B
+    kept (largest level + 2) eps below 1.
     """
     largest = max(1.0, np.abs(rule.weights).max() * TAPS)
-    return (2.5 * 6 + 6 + 2 * (TAPS + 2)) * largest * unit
+    of_border = (2.5 * 6 + 6 + 2 * (TAPS + 2)) * largest + (1.0 - rule.top) / unit
+    return (of_border + np.abs(u)) * unit
 
 
 @SCHEDULE
@@ -72,7 +76,7 @@ def test_levels_differ_only_where_the_fraction_meets_the_border(options, a, dtyp
     (x_hat, cache, rule), (want, known), _ = both(options, a, dtype)
     unit = float(np.finfo(dtype).eps)
     fraction = known.u - np.floor(known.u)
-    away = rows(np.abs(fraction - known.border) > border_error(rule, unit))
+    away = rows(np.abs(fraction - known.border) > border_error(rule, known.u, unit))
     # v = u + a (r - u): three roundings of numbers below |u| + 1 on either side, then s t.
     bound = np.zeros(away.shape) if a in (0.0, 1.0) else 8 * unit * STEP * (np.abs(cache.u) + 1)
     assert away.mean() > 0.99
@@ -231,3 +235,17 @@ def test_numpys_buffer_is_left_as_it_was():
         assert np.getbufsize() == 4096
     finally:
         np.setbufsize(before)
+
+
+@KINDS
+def test_whole_numbers_stay_where_the_border_is_one(dtype):
+    """D1: a fraction of 0 exceeds no border; ceil(u - 1) would move every level down."""
+    levels = np.arange(LOW, HIGH + 1).reshape(1, 1, -1)
+    x = (STEP_EXACT * levels).astype(dtype)
+    b0 = np.full((1, 1), 3.0, dtype)  # beyond the saturation: B = 1
+    params = init_border(1, 1, BorderOptions(), x.dtype)._replace(b0=b0)
+    rule = BorderRule(STEP_EXACT, LOW, HIGH, 1.0, params, BorderOptions())
+    found = border_forward(x, rule)
+    assert found is not None and np.array_equal(found[0], x)
+    near = np.nextafter(x, np.inf).astype(dtype)  # fractions below 1: down, to the same levels
+    assert np.array_equal(border_forward(near, rule)[0], x)

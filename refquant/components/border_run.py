@@ -29,24 +29,29 @@ def run_border(
     x: Array, qparams: QParams, border: BorderParams, options: BorderOptions, a: float
 ) -> tuple[Array, Any]:
     """Return x_hat and a cache; as `aquant_forward`."""
-    if not _by_kernel(x, options):
+    if not _by_kernel(options):
         return aquant_forward(x, qparams, border, options, a)
     for name, value in present(border).items():
         check_finite("border_forward", name, value)
     step = float(step_for("border_forward", x, qparams.step))
     low, high = (float(end) for end in qparams.grid.limits(qparams.zero_point))
     rule = kernel.BorderRule(step, low, high, a, border, options)
-    x_hat, cache = kernel.border_forward(x, rule)
+    found = kernel.border_forward(x, rule)
+    if found is None:
+        return aquant_forward(x, qparams, border, options, a)
+    x_hat, cache = found
     return x_hat, (rule, cache)
 
 
 def border_codes(x: Array, qparams: QParams, border: BorderParams, options: BorderOptions) -> Array:
     """Return the int64 codes of `run_border` at a = 1."""
-    if not _by_kernel(x, options):
+    if not _by_kernel(options):
         return aquant_codes(x, qparams, border, options)
-    _, (_, cache) = run_border(x, qparams, border, options, 1.0)
-    levels = kernel.as_map(cache.levels, x.shape).astype(np.int64)
-    return np.asarray(levels + qparams.zero_point.reshape(()))
+    x_hat, cache = run_border(x, qparams, border, options, 1.0)
+    if isinstance(cache, AQuantCache):
+        return aquant_codes(x, qparams, border, options)
+    levels = np.rint(x_hat / step_for("border_forward", x, qparams.step))
+    return np.asarray(levels.astype(np.int64) + qparams.zero_point.reshape(()))
 
 
 def pull_border(d_x_hat: Array, cache: Any) -> tuple[Array, dict[str, Array]]:
@@ -70,9 +75,8 @@ def present(border: BorderParams) -> dict[str, Array]:
     return {name: value for name, value in border._asdict().items() if value is not None}
 
 
-def _by_kernel(x: Array, options: BorderOptions) -> bool:
-    fast = nx.current().mode == "fast" and kernel.covers(options)
-    return fast and bool(np.isfinite(x).all())
+def _by_kernel(options: BorderOptions) -> bool:
+    return nx.current().mode == "fast" and kernel.covers(options)
 
 
 def _named(found: kernel.BorderGrads, like: Array) -> dict[str, Array]:

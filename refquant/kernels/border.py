@@ -9,14 +9,16 @@ Definition: `refquant.quantizers.aquant` with `border`, `border_fuse` and `borde
 
     symbol       here        shape         f = c K rows, t columns (images times windows)
     x, x_hat     x           (n, f, ...)   channel-major in memory, as `im2col` makes them
-    u, q, t      u q levels  (f, t)
+    u, q         u q         (f, t)
     |P| <= sat   live        (f, t) bool   None where it holds everywhere
     M            inside      (f, t) bool
     0 <= F <= 1  unclipped   (c, 1, t)     bool; F is B before its clip
     GF           pull        (c, 1, t)     gradient of a channel's border
 
-u, P, the masks and the comparison f > B are computed as the definition computes them, bit for bit.
-B differs by rounding, so a level differs only where a fraction is that close to its border.
+u, P and the masks are computed as the definition computes them, bit for bit. The comparison of a
+fraction with its border is ceil(u - B), with B kept so far below 1 that whole numbers stay where
+they are. B and u - B differ by rounding, so a level differs only where a fraction is that close to
+its border.
 
 Not modelled, the definition runs (`covers`): bound="clip", scale="inner", kappa <= 1,
 fuse="fuse_bound", border_mask="open"; inputs that are not finite.
@@ -25,7 +27,7 @@ fuse="fuse_bound", border_mask="open"; inputs that are not finite.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -75,6 +77,12 @@ class BorderRule:
         near = np.asarray(edge, self.params.b0.dtype)
         return float(near if near <= edge else np.nextafter(near, near.dtype.type(0)))
 
+    @cached_property
+    def top(self) -> float:
+        """The largest border: u - B stays above the next whole number on all of the grid."""
+        furthest = max(-self.low, self.high) + 2.0
+        return 1.0 - furthest * float(np.finfo(self.params.b0.dtype).eps)
+
 
 class BorderShape(NamedTuple):
     """The border where it was evaluated; see the module's table."""
@@ -88,7 +96,7 @@ class BorderCache(NamedTuple):
     """What `border_forward` leaves; `shape` is None where a = 0: the border has no effect."""
 
     u: Array
-    levels: Array
+    x_hat: Array
     inside: Array
     shape: BorderShape | None
 
@@ -108,63 +116,66 @@ def covers(options: BorderOptions) -> bool:
 
 
 @short_buffers()
-def border_forward(x: Array, rule: BorderRule) -> tuple[Array, BorderCache]:
+def border_forward(x: Array, rule: BorderRule) -> tuple[Array, BorderCache] | None:
     """Return ``s clip(u + a (border_round(u) - u), n, p)``, and a cache for `border_backward`.
 
     Parameters
     ----------
     x : (n, f, ...) array, float32 or float64
-        Finite.
+        None is returned if some of it is not finite.
     rule : BorderRule
     """
-    u = np.divide(_as_rows(x), rule.step)
-    spare, levels = np.empty_like(u), np.empty_like(u)
-    shape, mixed = None, u
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found below
+        u = np.divide(_as_rows(x), rule.step)
+        p = _half_polynomial(u, rule) if rule.a else u
+    least, most = p.min(), p.max()
+    if not (np.isfinite(least) and np.isfinite(most)):
+        return None
+    spare, shape, mixed = np.empty_like(u), None, u
     if rule.a:
-        shape, border = _border(u, rule, spare)
-        mixed = _mixed(u, border, rule, (spare, levels))
-    np.clip(mixed, rule.low, rule.high, out=levels)
-    if rule.options.mask == "rounded":
-        inside = levels == mixed
-    else:
+        shape, border = _border(p, max(-least, most) > rule.edge, rule, spare)
+        mixed = _mixed(u, border, rule, spare)
+    x_hat = np.clip(mixed, rule.low, rule.high)
+    inside = x_hat == mixed
+    if rule.options.mask == "unrounded":
         inside = (u >= rule.low) & (u <= rule.high)
-    x_hat = np.multiply(levels, rule.step, out=spare)
-    return as_map(x_hat, x.shape), BorderCache(u, levels, inside, shape)
+    x_hat *= rule.step
+    return as_map(x_hat, x.shape), BorderCache(u, x_hat, inside, shape)
 
 
-def _border(u: Array, rule: BorderRule, spare: Array) -> tuple[BorderShape, Array]:
-    """Return what the border's gradient needs, and B, (c, 1, t), kept below 1."""
-    number = u.dtype.type
-    q = np.multiply(u, rule.halves[-1])
-    for half in rule.halves[-2:0:-1]:  # Horner's rule for P / 2
-        q += half
-        q *= u
-    q += rule.halves[0]
-    live, held = None, q
-    if q.max() > rule.edge or q.min() < -rule.edge:
+def _half_polynomial(u: Array, rule: BorderRule) -> Array:
+    """Return P / 2 by Horner's rule."""
+    p = np.multiply(u, rule.halves[-1])
+    for half in rule.halves[-2:0:-1]:
+        p += half
+        p *= u
+    p += rule.halves[0]
+    return p
+
+
+def _border(q: Array, saturated: bool, rule: BorderRule, spare: Array) -> tuple[BorderShape, Array]:
+    """Return what the border's gradient needs, and B, (c, 1, t); uses up `q`, which is P / 2."""
+    number, live, held = q.dtype.type, None, q
+    if saturated:
         held = np.clip(q, -rule.edge, rule.edge, out=spare)
         live = held == q
     np.tanh(held, out=q)
     mean = _over_taps(number(rule.options.kappa / 2.0) * rule.weights, q)
     mean += 0.5 if rule.options.fuse == "centred" else 0.5 * rule.weights.sum(axis=2, keepdims=True)
     unclipped = (mean >= 0.0) & (mean <= 1.0)
-    # No fraction lies between this and 1, and below 1 the ceiling in `_mixed` is never -1.
-    np.clip(mean, 0.0, np.nextafter(number(1), number(0)), out=mean)
+    np.clip(mean, 0.0, rule.top, out=mean)
     return BorderShape(q, live, unclipped), mean
 
 
-def _mixed(u: Array, border: Array, rule: BorderRule, rooms: tuple[Array, Array]) -> Array:
-    """Return u + a (r - u), in the first room; r is up where the fraction exceeds the border."""
-    mixed, base = rooms
-    np.floor(u, out=base)
-    fraction = np.subtract(u, base, out=mixed)
-    up = np.subtract(_by_channel(fraction, rule.taps), border).reshape(u.shape)
-    np.ceil(up, out=up)  # 1 where f > B, else 0
-    if rule.a == 1.0:
-        return np.add(base, up, out=mixed)
-    up -= fraction
-    up *= rule.a
-    return np.add(u, up, out=mixed)
+def _mixed(u: Array, border: Array, rule: BorderRule, room: Array) -> Array:
+    """Return u + a (r - u), in the room; r is up where the fraction exceeds the border."""
+    np.subtract(_by_channel(u, rule.taps), border, out=_by_channel(room, rule.taps))
+    np.ceil(room, out=room)
+    if rule.a != 1.0:
+        room -= u
+        room *= rule.a
+        room += u
+    return room
 
 
 @short_buffers()
@@ -184,44 +195,56 @@ def border_backward(
     """
     g = _as_rows(d_x_hat)
     flow = masked(g, cache.inside)
-    d_s = float(np.vdot(g, cache.levels)) - float(np.vdot(flow, cache.u))
+    d_s = float(np.vdot(g, cache.x_hat)) / rule.step - float(np.vdot(flow, cache.u))
     params = _like(rule.params, [np.zeros_like(rule.params.b0)] * 4)
     if cache.shape is not None:
-        reached = flow
-        if rule.options.gate == "support":
-            reached = masked(flow, (cache.u > rule.low) & (cache.u < rule.high))
-        params, through = _border_gradients(reached, cache.u, cache.shape, rule)
-        d_s -= _dot_through(rule, params) / rule.step
-        if wanted:
-            _add_through(flow, through, rule)
+        pull = _pull(flow, cache, rule)
+        detached = rule.options.detach_border_input
+        into = flow if wanted and not detached else None
+        room = np.empty_like(flow) if wanted else flow  # which nobody reads any more
+        params = _border_gradients(pull, cache, rule, (room, into))
+        d_s -= 0.0 if detached else _dot_through(rule, params) / rule.step
     return BorderGrads(as_map(flow, d_x_hat.shape) if wanted else None, d_s, params)
 
 
-def _border_gradients(
-    reached: Array, u: Array, shape: BorderShape, rule: BorderRule
-) -> tuple[BorderParams, tuple[Array, Array]]:
-    """Return the gradients of b0, b1, b2 and alpha, and GP and GP u less `_gain` by row.
-
-    `reached` is what of g M / s reaches the border.
-    """
-    number, taps = u.dtype.type, rule.taps
+def _pull(flow: Array, cache: BorderCache, rule: BorderRule) -> Array:
+    """Return GF, from what of g M / s reaches the border."""
+    reached, shape = flow, cast(BorderShape, cache.shape)
+    if rule.options.gate == "support":
+        reached = masked(flow, (cache.u > rule.low) & (cache.u < rule.high))
     pull = _over_taps(np.ones_like(rule.weights), reached)
     pull *= -rule.a * rule.step
     pull *= shape.unclipped
-    by_q = np.matmul(_by_channel(shape.q, taps), pull.mT)[:, :, 0]
+    return pull
+
+
+def _border_gradients(
+    pull: Array, cache: BorderCache, rule: BorderRule, rooms: tuple[Array, Array | None]
+) -> BorderParams:
+    """Return the gradients of b0, b1, b2 and alpha.
+
+    The first room is used up; GP (2 b2 u + b1) / s is added to the second, the gradient of x.
+    """
+    number, taps, u = pull.dtype.type, rule.taps, cache.u
+    (q, live, _), (room, into) = cast(BorderShape, cache.shape), rooms
+    by_q = np.matmul(_by_channel(q, taps), pull.mT)[:, :, 0]
     centre = 0.0 if rule.options.fuse == "centred" else 0.5
     d_fusion = number(rule.options.kappa / 2.0) * by_q + centre * pull.sum(axis=2)
-    slope = shape.q * shape.q
-    np.subtract(1.0, slope, out=slope)
-    if shape.live is not None:
-        slope = masked(slope, shape.live)
-    by_channel = _by_channel(slope, taps)
+    grown = np.multiply(q, q, out=room)  # GP u^j less `_gain`, j = 0 and then 1
+    np.subtract(1.0, grown, out=grown)
+    if live is not None:
+        masked(grown, live, out=grown)
+    by_channel = _by_channel(grown, taps)
     by_channel *= pull
-    first = slope * u
-    ones = np.ones(u.shape[1], u.dtype)
-    moments = (slope @ ones, first @ ones, np.vecdot(first, u))
-    rows = [*(_gain(rule)[:, 0] * moment for moment in moments), d_fusion / number(taps)]
-    return _like(rule.params, rows), (slope, first)
+    gain, moments = _gain(rule), [grown @ np.ones(u.shape[1], u.dtype)]
+    for power in (1, 2):
+        moments.append(np.vecdot(grown, u))
+        if into is not None and power < len(rule.halves):
+            into += grown * (2.0 * power * rule.halves[power] * gain / number(rule.step))
+        if power == 1:
+            grown *= u
+    rows = [*(gain[:, 0] * moment for moment in moments), d_fusion / number(taps)]
+    return _like(rule.params, rows)
 
 
 def _like(params: BorderParams, values: Sequence[Array]) -> BorderParams:
@@ -239,21 +262,9 @@ def _gain(rule: BorderRule) -> Array:
 
 def _dot_through(rule: BorderRule, grads: BorderParams) -> float:
     """Return the sum of u times its gradient by the border: b1 . d_b1 + 2 b2 . d_b2."""
-    if rule.options.detach_border_input:
-        return 0.0
     pairs = list(zip(rule.params, grads, strict=True))[1:3]
     dots = [0.0 if b is None else float(np.vdot(b, d)) for b, d in pairs]
     return dots[0] + 2.0 * dots[1]
-
-
-def _add_through(flow: Array, through: tuple[Array, Array], rule: BorderRule) -> None:
-    """Add GP (2 b2 u + b1) / s to the gradient of x; uses up `through`."""
-    if rule.options.detach_border_input:
-        return
-    gain = _gain(rule) / flow.dtype.type(rule.step)
-    for power, (half, grown) in enumerate(zip(rule.halves[1:], through, strict=False), start=1):
-        grown *= 2.0 * power * half * gain
-        flow += grown
 
 
 def _as_rows(x: Array) -> Array:

@@ -13,15 +13,20 @@ from refquant._types import Array
 INTEGER = {np.dtype(np.float32): np.int32, np.dtype(np.float64): np.int64}
 
 
-def masked(x: Array, mask: Array) -> Array:
+def masked(x: Array, mask: Array, out: Array | None = None) -> Array:
     """Return x where the mask holds, +0.0 elsewhere.
 
     Parameters
     ----------
     x : float32 or float64 array
     mask : bool array of its shape, or one that broadcasts against it
+    out : array like x, or None
+        Where to put it; x itself will do.
     """
-    return np.asarray((_bits(x) * mask).view(x.dtype))
+    if out is None:
+        return np.asarray((_bits(x) * mask).view(x.dtype))
+    np.multiply(_bits(x), mask, out=_bits(out))
+    return out
 
 
 def either(mask: Array, a: Array, b: Array) -> Array:
