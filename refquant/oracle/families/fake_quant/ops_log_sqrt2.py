@@ -28,8 +28,8 @@ OPS = (
     Op(
         name="logsqrt2_quant",
         says="Quantize probabilities to powers of the square root of two.",
-        formula="r = rint(-2 log2(x / scale));  zero = [r >= 2^b], where x = 0 too, but not\n"
-        "  where x / scale only underflows\n"
+        formula="r = rint(-2 log2(x / scale));  zero = [r >= 2^b], where x = 0 too, or\n"
+        "  x / scale underflows to 0\n"
         "codes = clip(r, 0, 2^b - 1);  y = scale 2^(-codes / 2), or 0 where zero\n"
         "NaN: zero is true, the code 2^b - 1, y = 0;  an infinity, and all above scale: the code 0",
         inputs=(
