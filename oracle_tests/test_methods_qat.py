@@ -17,9 +17,9 @@ from oracle_tests.reconstruct_cases import (
 )
 from oracle_tests.term_cases import softmax
 from refquant.cli.main import main
-from refquant.components import TrainedWeights
+from refquant.components import TrainedWeights, XiEta
 from refquant.methods import Term
-from refquant.methods.adaqtransform import WEIGHTS
+from refquant.methods.adaqtransform import TRANSFORM, WEIGHTS
 from refquant.methods.paradigm import CASE_12
 from refquant.methods.qat_lsq import QAT_LSQ
 from refquant.network.run import evaluate
@@ -187,3 +187,31 @@ def test_commands_and_sweeps_take_the_zoos_training_labels(capsys):
     options = ["--method", "qat-lsq", "--weight-bits", "2", "--steps", "2", "--json", "--quiet"]
     assert main(["quantize", "digits-mlp", *options]) == 0
     assert json.loads(capsys.readouterr().out)["run_id"] == here.run_id
+
+
+def test_table_11_can_be_set_in_all_four_corners():
+    """LSQ and AdaQTransform, each after training and with it: `replace` names what is learnt.
+
+    The paper does not say what its AdaQTransform row learns with labels; this is the obvious one,
+    weights, steps of activations, xi and eta, with s_w frozen as in eq. 8.
+    """
+    learn = dict(QAT_LSQ.phases[0].learn)
+    own = {
+        **{name: learn[name] for name in ("v_w", "s_x")},
+        **dict.fromkeys(("xi", "eta"), TRANSFORM),
+    }
+    phase = replace(QAT_LSQ.phases[0], learn=tuple(own.items()))
+    with_labels = replace(QAT_LSQ, name="qat-adaqtransform", output=XiEta(), phases=(phase,))
+    corners = {
+        "case-1.2": {"s_w", "s_x"},
+        "qat-lsq": {"v_w", "s_w", "s_x", "bias"},
+        "adaqtransform": {"alpha", "s_x", "xi", "eta"},
+    }
+    assert all(set(rq.METHODS[name].learnt) == learnt for name, learnt in corners.items())
+    assert {rq.METHODS[name].phases[0].unit for name in corners} == {"network"}
+    found = rq.quantize(NETWORK, X, with_labels, labels=Y, steps=20, seed=1, **WIDTHS)
+    plain = rq.quantize(NETWORK, X, "nearest", **WIDTHS)
+    assert all(
+        np.any(layer.xi != 1.0) and np.any(layer.eta != 0.0) for layer in found.layers.values()
+    )
+    assert cross_entropy(found.network(X), Y) < cross_entropy(plain.network(X), Y)
