@@ -84,7 +84,7 @@ def test_the_bias_is_the_definition_and_nothing_else_changes(act, top):
 
 
 def test_the_mean_error_of_normal_inputs_goes_away():
-    """Weights alone quantized; 4,096 inputs: a standard error of |What - W| sd / 64."""
+    """P50 for an expected input; 4,096 inputs have a standard error of |What - W| sd / 64."""
     net = network()
     real = replace(METHODS["nearest"], activations=None)
     errors = []

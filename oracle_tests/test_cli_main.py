@@ -15,6 +15,7 @@ import pytest
 import refquant as rq
 from refquant.cli import methods as methods_command
 from refquant.cli.main import COMMANDS, build_parser, main
+from refquant.methods import ADDITIONS
 
 ROOT = Path(__file__).parent.parent
 NAMES = (
@@ -217,12 +218,15 @@ def test_methods_lists_the_catalogue(capsys: Capture) -> None:
     """Every method with its reference, as text and as JSON."""
     assert main(["methods"]) == 0
     text = capsys.readouterr().out
-    own, _, dialects = text.partition("\nDialects")
+    own, _, dialects = text.partition("\nAdditions")[0].partition("\nDialects")
     shown = [line.split()[0] for part in (own, dialects) for line in part.splitlines() if line]
     assert sorted(name for name in shown if name in rq.METHODS) == sorted(rq.METHODS)
-    assert all(line.startswith("adaround-") for line in dialects.splitlines()[4:])
+    assert all(line.startswith("adaround-") for line in dialects.splitlines()[4:] if line)
     assert main(["methods", "--json"]) == 0
-    listed = json.loads(capsys.readouterr().out)["methods"]
+    report = json.loads(capsys.readouterr().out)
+    listed, added = report["methods"], report["additions"]
+    assert [entry["name"] for entry in added] == list(ADDITIONS)
+    assert all(f"\n{entry['name']} " in text and entry["reference"] in text for entry in added)
     assert [entry["name"] for entry in listed] == list(rq.METHODS)
     for entry in listed:
         setting = rq.METHODS[entry["name"]]

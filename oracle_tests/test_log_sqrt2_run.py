@@ -39,7 +39,7 @@ X = np.random.default_rng(1).normal(size=(64, 6))
 
 @pytest.mark.parametrize("gate", ["softmax", "sigmoid"])
 def test_only_the_edge_of_probabilities_has_other_levels(gate):
-    """Everything else is the parent's, bit for bit; the values behind the edge are the op's."""
+    """P64 in a run: the values behind the edge are the op's; the rest is the parent's bits."""
     found = rq.quantize(mixture(gate), X, "nearest+log-sqrt2", **BITS)
     parent = rq.quantize(mixture(gate), X, "nearest", **BITS)
     assert found.notes == ("LogSqrt2Activations: 1 of 'mixture': p",) and parent.notes == ()

@@ -7,7 +7,7 @@ from typing import Any
 from refquant.cli.arguments import add_command, method_name
 from refquant.cli.describe import print_setting
 from refquant.cli.output import print_json, show, table
-from refquant.methods import DIALECTS, METHODS, Setting, differences
+from refquant.methods import ADDITIONS, DIALECTS, METHODS, Setting, differences
 
 EPILOG = """\
 examples:
@@ -37,11 +37,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.name:
         print_setting(arguments.name, None, arguments.json)
     elif arguments.json:
-        print_json({"methods": [listed(setting) for setting in METHODS.values()]})
+        added = [{"name": name, "reference": a.reference} for name, a in ADDITIONS.items()]
+        print_json({"methods": [listed(s) for s in METHODS.values()], "additions": added})
     else:
         show(table(["method", "learns", "unit", "steps", "reference"], own_rows(), left=5))
         show("\nDialects, and where they differ from their parent:\n")
         show(table(["dialect", "released in", "differs in"], dialect_rows(), left=3))
+        show("\nAdditions, behind any method as in nearest+ols:\n")
+        show(table(["+", "reference"], [[n, a.reference] for n, a in ADDITIONS.items()], left=2))
     return 0
 
 

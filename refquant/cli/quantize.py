@@ -44,7 +44,7 @@ examples:
   refquant quantize digits-mobilenet --method nearest --first-last-bits none --json
   refquant quantize digits-resnet --checkpoint units --out result      (interrupt it, run it
                                                                 again: it goes on)
-  refquant quantize FOLDER --memory --cache disk
+  refquant quantize digits-resnet --memory --cache disk
 """
 APART = ("border", "gaps", "notes", "allocation")  # shown below the facts, or spread over several
 
