@@ -50,7 +50,7 @@ CLASSES = {
         "requant_float.relu_before_offset"
     ),
 }
-RECIPROCAL = "one rounding more: it shows at ties alone, where the golden holds both answers"
+RECIPROCAL = "one rounding more: it shows at ties alone, where both answers are right"
 END_OR_NOT = "one rounding decides whether a level lies on an end of the grid: both are right"
 SIGN = "2 h - 1 at beta = 1 is 0 or not by one rounding: no vector can ask for its sign"
 ONE_TAP = "weights for one tap are refused by the library: no legal input"

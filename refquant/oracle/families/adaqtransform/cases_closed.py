@@ -58,6 +58,14 @@ def ols_cases() -> Iterator[Case]:
     far = y0 + 2.0**40  # E[x^2] - E[x]^2 has no correct digit
     equal = {"y": (slopes * y0 + noise)[:, :, :], "y0": far, "bias": few["bias"]}
     yield Case("adaqt_ols", "T53", "a mean that hides the deviations", equal, {}, ("15.3", "P44"))
+    as_many = {name: few[name][:, :, :3] for name in ("y", "y0")} | {"bias": few["bias"]}
+    yield Case("adaqt_ols", "T8", "as many positions as channels", as_many, {}, ("15.3", "C5"))
+    long = {name: np.concatenate([v, 2 * v, v[..., ::-1]], axis=2) for name, v in few.items()
+            if v.ndim == 3}  # fmt: skip
+    yield Case("adaqt_ols", "T8", "24 products a channel, 72 a layer, no bias", long,
+               {"granularity": "layer"}, ("15.6", "C5"))  # fmt: skip
+    tiny = {name: v * 2.0**-20 for name, v in few.items()}
+    yield Case("adaqt_ols", "T24", "products of a millionth", tiny, {}, ("15.3", "C20"))
     one = {"y": np.array([[[1.5], [0.25]]]), "y0": np.array([[[0.5], [3.0]]])}
     yield Case("adaqt_ols", "T8", "one element a channel", one, {}, ("C20",))
     drawn = {name: real(("ols", name), (3, 2, 5), 22) for name in ("y", "y0")}
@@ -101,6 +109,10 @@ def bias_cases() -> Iterator[Case]:
     yield Case("bias_correct", "T8", "eight errors a channel", few, {}, ("8", "15.3", "P50"))
     cube = {"y": y[:, :2, :2], "y_hat": few["y_hat"][:, :2, 1:3], "bias": few["bias"][:2]}
     yield Case("bias_correct", "T8", "two of everything", cube, {}, ("8",))
+    long = {"y": np.concatenate([y] * 5, axis=2)[:, :2, :18], "bias": few["bias"][:2]}
+    error = codes(("bias", "long"), (2, 2, 18), -3, 5) / 8.0
+    yield Case("bias_correct", "T8", "36 errors a channel", long | {"y_hat": long["y"] + error}, {},
+               ("8", "P50"))  # fmt: skip
     drawn = {name: real(("bias", name), (3, 2, 5)) for name in ("y", "y_hat")}
     yield Case("bias_correct", "REAL", "fifteen errors a channel",
                drawn | {"bias": real(("bias",), 2)}, {}, ("8", "15.3", "P50"))  # fmt: skip

@@ -112,6 +112,7 @@ def forward_cases() -> Iterator[Case]:
         wide = {"case": case, "n_w": -4, "p_w": 3, "n_x": -2, "p_x": 1}
         yield Case(op, "T8", f"{case}, other levels", few_bits(case, False), wide,
                    ("15.1",))  # fmt: skip
+    yield Case(op, "T8", "1.2, 36 inputs", many(), {"case": "1.2", **SMALL}, ("15.1",))
     yield Case(op, "T24", "1.1, a hair from whole numbers and ties", beside(), SMALL, ("15.1",))
     for case in ("1.1", "1.2"):
         yield Case(op, "T8", f"{case}, NaN and infinities", wild(case), {"case": case, **SMALL},
@@ -126,6 +127,15 @@ def equal(case: str) -> Arrays:
     given = few_bits(case, live=True)
     cut = {name: v[:3, :3] if v.ndim == 2 else v for name, v in given.items()}
     return cut | {"x": given["x"][:3, 1:4]}
+
+
+def many() -> Arrays:
+    """36 inputs, more than a warp has threads, of two outputs and three columns."""
+    w, x = codes(("adaqt", "many w"), (2, 36), -7, 6), codes(("adaqt", "many x"), (36, 3), -1, 7)
+    s_w = np.array([0.5, 0.25])
+    given = {"w": s_w[:, None] * w / 4.0, "s_w": s_w, "x": x / 4.0, "s_x": np.array(0.5)}
+    transform = {"xi": np.array([0.75, -0.5]), "eta": np.array([0.25, -1.5])}
+    return given | transform | {"bias": np.array([-0.5, 2.0])}
 
 
 def beside() -> Arrays:
@@ -163,6 +173,8 @@ def backward_cases() -> Iterator[Case]:
     for case in ("1.2", "2.3"):
         yield Case(op, "T8", f"{case}, NaN and infinities", wild(case) | d_y,
                    {"case": case, **SMALL}, ("1.4",))  # fmt: skip
+    yield Case(op, "T8", "1.2, 36 inputs", many() | {"d_y": gradient()[:2, :3]},
+               {"case": "1.2", **SMALL}, ("15.2",))  # fmt: skip
     yield from edge_cases(d_y)
     for case in ("1.2", "2.3"):
         yield Case(op, "T8", f"{case}, three of everything",

@@ -42,6 +42,9 @@ def step_cases() -> Iterator[Case]:
         ):  # fmt: skip
             yield Case("adaqt_step", "T8", f"{case}: {words}", here, {**attrs, **option},
                        EVERYTHING)  # fmt: skip
+        yield Case("adaqt_step", "T8", f"{case}: a rate that carries steps past 0",
+                   {**here, **adam_state.zero_means(params), "t": np.asarray(1)},
+                   {**attrs, "lr": 4.0}, EVERYTHING)  # fmt: skip
         ends = at_edge("1.1" if case == "adaqt" else case)
         ends = {name: ends[name] for name in ("w", "alpha")}
         for edge in ("inclusive", "strict"):

@@ -58,6 +58,8 @@ def eq7_cases() -> Iterator[Case]:
         ],
         "w d_w x_prime e",
     )
+    tiny = {name: v * 2.0**-24 if name != "x_prime" else v for name, v in products.items()}
+    yield Case("border_eq7", "T24", "slopes of a ten-millionth", tiny, {}, ("13.2", "P09", "C11"))
     drawn = {
         "w": real(("eq7", "w"), 24, 1.0),
         "d_w": real(("eq7", "d_w"), 24, 0.25),
@@ -90,6 +92,10 @@ def closed_cases() -> Iterator[Case]:
     w = hat + dyadic(("closed", "w"), (5, 6), 3, 6)
     yield Case("border_shared_closed", "T8", "no noise, three taps, sums that divide nothing",
                {"w": w, "w_hat": hat}, {"taps": 3}, ("13.2", "C1"))  # fmt: skip
+    hat = codes(("closed", "many"), (36, 2), -2, 2) / 2.0
+    w = hat + dyadic(("closed", "many w"), (36, 2), 2, 4)
+    yield Case("border_shared_closed", "T8", "36 outputs", {"w": w, "w_hat": hat}, {"taps": 1},
+               ("13.2", "C1"))  # fmt: skip
     step = 0.3125
     w = real(("closed", "real"), (6, 6), 1.0)
     hat = np.float32(step) * np.rint(w / step)
@@ -107,6 +113,9 @@ def poly_cases() -> Iterator[Case]:
     yield Case("border_poly", "T8", "quadratic", small, {}, ("13.3", "C1"))
     linear = {"u": u, "b0": b["b0"], "b1": b["b1"]}
     yield Case("border_poly", "T8", "linear", linear, {}, ("13.3", "C1"))
+    square = {f"b{i}": dyadic(("poly", "square b", i), (2, 2), 3, 3) for i in range(3)}
+    yield Case("border_poly", "T8", "as many channels as taps", {"u": u[:1, :, :2, :1], **square},
+               {}, ("13.3", "C1"))  # fmt: skip
     drawn = {f"b{i}": real(("poly", "real", i), (3, 2), 0.5) for i in range(3)}
     yield Case("border_poly", "REAL", "quadratic with any coefficients",
                {"u": real(("poly", "real u"), (2, 3, 2, 5), 4.0), **drawn}, {},
@@ -168,8 +177,16 @@ def fuse_cases() -> Iterator[Case]:
     for order in FUSES[1:]:
         yield Case("border_fuse", "T8", f"{order}, all sizes equal, far beyond both ends", given,
                    {"fuse": order, "bound": "clip"}, ("13.3", "P71"))  # fmt: skip
+        yield Case("border_fuse", "T8", f"{order}, 36 taps", many("fuse"),
+                   {"fuse": order, "bound": "clip"}, ("13.3", "P71"))  # fmt: skip
         yield Case("border_fuse", "REAL", f"{order}, kappa 1.25", drawn,
                    {"fuse": order, "kappa": 1.25}, ("13.3", "D16"))  # fmt: skip
+
+
+def many(key: str) -> dict[str, Array]:
+    """36 taps of small borders: more than a warp has threads."""
+    p = codes((key, "many"), (1, 2, 36, 1), -3, 3) / 8.0
+    return {"p": p, "fusion": codes((key, "many fusion"), (2, 36), 1, 4) / 2.0}
 
 
 def square(key: str) -> dict[str, Array]:
@@ -207,6 +224,9 @@ def fuse_backward_cases() -> Iterator[Case]:
         yield Case("border_fuse_backward", "T8", f"{order}, {mask}, all sizes equal", given, attrs,
                    ("13.4", "P71"))  # fmt: skip
     for order in FUSES[1:]:
+        given = many("fuse") | {"d_border": np.array([1.5, -2.25]).reshape(1, 2, 1, 1)}
+        yield Case("border_fuse_backward", "T8", f"{order}, 36 taps", given,
+                   {"fuse": order, "bound": "clip"}, ("13.4", "P71"))  # fmt: skip
         d_border = real(("fuse", "kappa d"), (2, 2, 1, 4), 1.0)
         yield Case("border_fuse_backward", "REAL", f"{order}, kappa 1.25",
                    drawn | {"d_border": d_border}, {"fuse": order, "kappa": 1.25},

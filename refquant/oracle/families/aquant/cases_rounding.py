@@ -10,6 +10,11 @@ from refquant.oracle.case import Case
 from refquant.oracle.draw import codes
 from refquant.oracle.families.aquant.cases_border import real
 
+# Channels of two: one whose errors cancel, beside two whose do not; sums that ask for two flips.
+CANCELLING = np.array([[1.5, 0.5], [0.625, 1.0], [2.625, -1.0]])
+SEVERAL = np.array([[0.625, 1.0], [1.0, 2.625], [-0.375, 0.0], [1.0, 4.625], [0.125, -1.0],
+                    [0.5625, 3.0], [3.0, 0.6875]])  # fmt: skip
+
 
 def rounding_cases() -> Iterator[Case]:
     """Yield the cases of the three ops."""
@@ -56,6 +61,14 @@ def vector_cases() -> Iterator[Case]:
                {"u": np.array([[[0.5], [1.5], [2.5], [-0.5], [3.0]], [[1.0], [2.0], [0.0], [-1.0],
                                                                       [5.0]]])},
                {}, ("P77", "P78"))  # fmt: skip
+    yield Case("a_rounding", "T8", "a channel whose errors cancel, beside two whose do not",
+               {"u": np.stack([CANCELLING, 2 - CANCELLING])}, {}, ("14", "P37", "D18"))  # fmt: skip
+    yield Case("a_rounding", "T8", "a vector that takes several offers",
+               {"u": np.stack([SEVERAL, -SEVERAL])}, {}, ("14", "P38", "P39"))  # fmt: skip
+    for name, shape in (("channels of 36", (1, 2, 36)), ("36 channels", (1, 36, 2))):
+        yield Case("a_rounding", "T8", f"eighths, {name}",
+                   {"u": codes(("vectors", name), shape, -16, 24) / 8.0}, {},
+                   ("14", "P37", "P38"))  # fmt: skip
     special = np.array([[[np.nan, 0.375, 0.375, np.inf], [-np.inf, 0.625, -0.0, 0.625]]])
     yield Case("a_rounding", "T8", "NaN and infinities take no part", {"u": special},
                {"n": -2, "p": 1}, ("14", "D18"))  # fmt: skip
@@ -87,6 +100,15 @@ def squant_cases() -> Iterator[Case]:
     flat[2] = -flat[1]
     yield Case("squant_weight", "T8", "a filter of zeros, filters of one sign, 2 bits",
                {"w": flat}, {"bits": 2}, ("14", "D18"))  # fmt: skip
+    whole = np.array([[-4.0, 11.0]] * 5)  # ends of 4 bits, without an error
+    both = np.stack([[*SEVERAL, whole[0]], [*(2 - CANCELLING), *whole]])
+    yield Case("squant_weight", "T8", "4 bits, filters that take several offers or pass one over",
+               {"w": both / 8}, {"bits": 4}, ("14", "P38"))  # fmt: skip
+    low = np.array([-1.5, -2.5, -0.5])
+    ties = codes(("squant", "ties"), (3, 2, 3), 0, 250) + low[:, None, None]
+    ties[:, 0, 0], ties[:, -1, -1] = low, low + 255
+    yield Case("squant_weight", "T11", "8 bits, both ends at ties", {"w": ties / 64}, {"bits": 8},
+               ("14", "D18"))  # fmt: skip
     yield Case("squant_weight", "REAL", "any weights, 3 bits",
                {"w": real(("squant", "real"), (2, 3, 5), 1.0)}, {"bits": 3},
                ("14", "D18"))  # fmt: skip

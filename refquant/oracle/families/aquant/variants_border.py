@@ -32,6 +32,11 @@ def without_zeros(t: Array) -> Array:
     return np.asarray(t.sum(axis=2, keepdims=True) / count)
 
 
+def in_warp(t: Array) -> Array:
+    """1 at the first 32 taps, else 0."""
+    return np.asarray(np.arange(t.shape[2]) < 32).astype(t.dtype)[:, None]
+
+
 def over_channels(t: Array) -> Array:
     """The mean over the channels, in the shape of the mean over taps."""
     return np.asarray(np.broadcast_to(t.mean(axis=1, keepdims=True)[:, :, :1], t[:, :, :1].shape))
@@ -60,6 +65,8 @@ EQ7 = (
     eq7("half_forgotten", "The constant 1/2 is missing.", "term forgotten", half=0),
     eq7("flat_is_zero", "Where w + dw = 0 the border is 0 instead of 1/2.",
         "division guarded by a zero", if_flat=-0.5),
+    eq7("small_is_flat", "Slopes below 1e-6 count as 0.", "a threshold in place of == 0 (C11)",
+        slope=lambda w, d_w: np.where(np.abs(w + d_w) < 1e-6, 0, w + d_w).astype(w.dtype)),
     eq7("not_clipped", "The border leaves [0, 1].", "clip forgotten", clip=lambda b: b),
 )  # fmt: skip
 
@@ -107,6 +114,9 @@ def poly(name: str, says: str, source: str, **parts: Any) -> Variant:
 
 
 POLY = (
+    poly("square_transposed", "Channels and taps are exchanged where they are as many.",
+         "a layout guessed from the shape",
+         spread=lambda b: plain.spread(b.T if b.shape[0] == b.shape[1] else b)),
     poly("constant_forgotten", "b0 is missing.", "term forgotten", constant=lambda b: 0 * b),
     poly("half_included", "The constant 1/2 is part of P.", "the bound adds it again",
          constant=lambda b: b + b.dtype.type(0.5)),
@@ -182,6 +192,8 @@ FUSE = (
          mean=lambda t: t.sum(axis=2, keepdims=True)),
     fuse("nine_taps", "The sum is divided by 9 whatever the kernel.", "a constant in a kernel",
          mean=lambda t: t.sum(axis=2, keepdims=True) / 9),
+    fuse("one_warp", "Only the first 32 taps are added up.", "a reduction of one warp",
+         mean=lambda t: t[:, :, :32].sum(axis=2, keepdims=True) / t.shape[2]),
     fuse("without_zeros", "Taps that are 0 are left out of the mean.", "padding left out (D38)",
          mean=without_zeros),
     fuse("over_channels", "The mean runs over the channels instead of the taps.", "axis",
@@ -220,6 +232,8 @@ def back(name: str, says: str, source: str, **parts: Any) -> Variant:
 FUSE_BACKWARD = (
     back("one_over_taps_forgotten", "Gradients lack the factor 1/K.", "factor forgotten",
          share=lambda d, p: d),
+    back("one_warp", "Only the first 32 taps have a gradient.", "a loop over one warp",
+         weighted=lambda share, weights: share * weights * in_warp(weights)),
     back("weight_forgotten", "d_p lacks the fusion weight.", "factor forgotten",
          weighted=lambda share, weights: share + 0 * weights),
     back("weights_by_polynomial", "d_fusion sums P in place of E.", "fuse_bound's rule",

@@ -84,6 +84,8 @@ SLIPS = (
      {"vector_count": np.floor}),
     ("vector_by_ceil", "ceil |T| offers are taken instead of rint |T|.", "one too many",
      {"vector_count": np.ceil}),
+    ("one_offer", "A vector takes one offer at most.", "a flip in place of a loop",
+     {"vector_count": lambda x: min(np.rint(x), 1)}),
     ("no_vector_stage", "Errors cancel in the channels only.", "stage 3 left out",
      {"vector_count": lambda x: 0}),
     ("no_channel_stage", "No element is flipped in the channels.", "stage 2 left out",
@@ -129,7 +131,7 @@ def squant(name: str, says: str, source: str, **parts: Any) -> Variant:
     return Variant("squant_weight", name, says, source, parts)
 
 
-NOT_THERE = ("half_away", "offers_without_need")  # no case of filters that shows them
+NOT_THERE = ("half_away",)  # no case of filters that shows them
 SQUANT = (
     *(Variant("squant_weight", *slip) for slip in SLIPS if slip[0] not in NOT_THERE),
     squant("zero_not_in_range", "The range is that of the weights, 0 left out.",
@@ -142,6 +144,10 @@ SQUANT = (
     squant("zero_step", "A filter of zeros has the step 0, and NaN for codes.",
            "ml-explore/mlx#1028", smallest=0.0),
     squant("zero_point_by_floor", "The zero point is a floor.", "a cast", zero=np.floor),
+    squant("zero_point_half_up", "A tie of the zero point goes up.", "floor(z + 1/2)",
+           zero=lambda low: -np.floor(0.5 - low)),
+    squant("codes_in_a_byte", "Codes wrap at 256 before they are clipped.", "a cast first",
+           clipped=lambda q, u, ends: np.clip((q - ends[0]) % 256 + ends[0], *ends)),
     squant("stages_exchanged", "The switches of the two stages are exchanged.",
            "order of the arguments", switches=lambda attrs: (attrs["channel"], attrs["kernel"])),
     squant("nearest", "Weights are rounded to nearest.", "SQuant-E in place of SQuant-E&K&C",

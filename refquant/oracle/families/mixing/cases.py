@@ -21,6 +21,7 @@ def cases() -> Iterator[Case]:
     yield from qdrop_cases()
     yield from amixup_cases()
     yield from asoftmax_cases()
+    yield from asoftmax_sizes()
 
 
 def values() -> Arrays:
@@ -38,6 +39,12 @@ def qdrop_cases() -> Iterator[Case]:
         yield Case("qdrop_mix", "T8", f"{name} kept", values() | {"mask": chosen}, {}, clauses)
         yield Case("qdrop_mix_backward", "T8", f"{name} kept", {"mask": chosen, "d_y": d_y}, {},
                    (clauses[0],))  # fmt: skip
+    long = codes(("mixing", "long mask"), (5, 7), 0, 1) > 0
+    long[-1, -3:] = True
+    x = dyadic(("mixing", "long"), (5, 7), 5, 3)
+    words = "35 elements: more than a word of mask bits"
+    yield Case("qdrop_mix", "T8", words, {"x": x, "x_q": np.rint(x), "mask": long}, {}, ("10.1",))
+    yield Case("qdrop_mix_backward", "T8", words, {"mask": long, "d_y": x}, {}, ("10.1",))
     wild = {"x": np.array([[np.nan, np.inf, 1.0, 2.0]]), "x_q": np.array([[0.5, 3.0, np.nan, 2.0]]),
             "mask": np.array([[True, True, False, False]])}  # fmt: skip
     yield Case(
@@ -146,3 +153,20 @@ def asoftmax_cases() -> Iterator[Case]:
     yield Case(both[0], "REAL", "any numbers", drawn, attrs, ("11", "D14"))
     yield Case(both[1], "REAL", "any numbers", drawn | {"d_w_hat": real(("d",), (2, 3))}, attrs,
                ("11", "D14"))  # fmt: skip
+
+
+def asoftmax_sizes() -> Iterator[Case]:
+    """As many outputs as inputs; levels exactly at the ends."""
+    square = {"w": codes(("asoftmax", "square"), (3, 3), -14, 11) / 8.0,
+              "s": np.array([0.5, 0.25, 1.0]), "zero_point": np.array([1, 3, 0]),
+              "logits": dyadic(("asoftmax", "square v"), (3, 3, 2), 4, 3)}  # fmt: skip
+    slopes = {"d_w_hat": dyadic(("asoftmax", "square d"), (3, 3), 3, 1) + 0.25}
+    for op, given in (("asoftmax", square), ("asoftmax_backward", square | slopes)):
+        yield Case(op, "T8", "as many outputs as inputs, a step for each", given,
+                   {"bits": 2, "grid": "affine"}, ("11",))  # fmt: skip
+    ends = {"w": np.array([[-1.0, 0.5, -0.5, 0.0], [-0.5, 0.25, -0.75, 0.5]]),
+            "s": np.array([0.5, 0.25]), "zero_point": np.array([0, 0]),
+            "logits": np.zeros((2, 4, 2)),
+            "d_w_hat": np.array([[1.0, -0.5, 1.5, 2.0], [0.5, 1.0, -2.0, -1.5]])}  # fmt: skip
+    yield Case("asoftmax_backward", "T8", "equal shares: levels at the ends and beyond", ends,
+               {"bits": 2, "offsets": [-1, 1]}, ("11", "D14"))  # fmt: skip

@@ -83,6 +83,14 @@ def _solve() -> Iterator[Case]:
     yield Case("qubo_1flip", "T8", "flips that change nothing are not made",
                {"q": TIED, "h0": np.array([1, 1, 0])}, {}, ("C6", "P74"))  # fmt: skip
 
+    back = np.diag([-3.0, -2.0, -2.0, -2.0])
+    back[0, 1:] = back[1:, 0] = 0.75
+    yield Case("qubo_1flip", "T8", "the best first flip is taken back",
+               {"q": back, "h0": np.zeros(4, int)}, {}, ("7", "P74"))  # fmt: skip
+    yield Case("qubo_1flip", "T24", "energies of a billionth",
+               {"q": hard * 2.0**-32, "h0": np.array([1, 1, 0, 0, 1, 0, 1])}, {},
+               ("7", "P74"))  # fmt: skip
+
     hair = np.diag([-1.0, -1.0 - 2.0**-40, -1.0 + 2.0**-40]) + 2 * (1 - np.eye(3))
     words = "one choice is better by less than single precision"
     yield Case("qubo_exact", "T53", words, {"q": hair}, {}, ("7",))
@@ -94,6 +102,10 @@ def _gram() -> Iterator[Case]:
     w, w_hat = (dyadic(("optimum", f"gram {n}"), (3, 4), 4, 2) for n in ("w", "w_hat"))
     yield Case("gram_loss", "T8", "three rows", {"w": w, "w_hat": w_hat, "gram": g}, {},
                ("7", "P25"))  # fmt: skip
+    for rows, d, words in ((3, 3, "as many rows as columns"), (2, 7, "seven columns")):
+        given = {n: dyadic(("optimum", f"gram {d} {n}"), (rows, d), 3, 2) for n in ("w", "w_hat")}
+        yield Case("gram_loss", "T8", words, {**given, "gram": symmetric(f"gram {d}", d, 4)}, {},
+                   ("7", "P25"))  # fmt: skip
     real = {n: dyadic(("optimum", f"real {n}"), (2, 4), 24, 22) for n in ("w", "w_hat")}
     yield Case("gram_loss", "REAL", "any numbers", {**real, "gram": symmetric("g", 4, 24, 22)}, {},
                ("7", "P25"))  # fmt: skip
@@ -106,6 +118,9 @@ def _allocate() -> Iterator[Case]:
         yield Case("bit_alloc_exact", "T8", words,
                    {"loss": loss, "size": size, "budget": np.asarray(budget)}, {},
                    ("8", "P51"))  # fmt: skip
+    part = {"loss": loss, "size": size * 0.15625, "budget": np.asarray(4.0625)}
+    yield Case("bit_alloc_exact", "T8", "sizes that are no whole numbers", part, {},
+               ("8", "P51"))  # fmt: skip
     same = {"loss": np.array([[0.0, 1.0]] * 3), "size": np.array([[2.0, 1.0]] * 3)}
     yield Case("bit_alloc_exact", "T8", "equal losses: the smallest choice",
                {**same, "budget": np.asarray(5.0)}, {}, ("C7", "P51"))  # fmt: skip

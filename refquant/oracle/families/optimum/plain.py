@@ -78,7 +78,7 @@ def change(q: Array, h: Array) -> Array:
 def _one_flip(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
     q = inputs["q"]
     h = inputs["h0"].astype(q.dtype)
-    for _ in range(part.turns):
+    for _ in range(part.turns(len(q))):
         d = part.change(q, h)
         if not part.worth(d).any():
             break
@@ -134,7 +134,7 @@ ONE_FLIP = Plain(
     {
         "change": change,
         "pick": lambda d: int(np.argmin(d)),
-        "turns": 1000,
+        "turns": lambda k: 1000,
         "worth": lambda d: d < 0,
     },
 )

@@ -61,6 +61,12 @@ def transposed(x_hat: Array, x: Array, moment: Any) -> Array:
     return np.asarray(moment(x, x_hat))
 
 
+def in_fours(w: Array, w_hat: Array) -> Array:
+    """The error; 0 behind the last whole four, of at least four, columns."""
+    kept = max(4, w.shape[1] // 4 * 4)
+    return np.where(np.arange(w.shape[1]) < kept, w - w_hat, 0).astype(w.dtype)
+
+
 TIE = "Of equal optima the last is returned."
 PAIRS = "Each pair is counted once, not twice."
 VARIANTS = (
@@ -106,11 +112,15 @@ VARIANTS = (
     Variant("qubo_1flip", "last_of_equal", "Of equal flips the last is made.", "<= in place of <",
             {"pick": last_smallest}),
     Variant("qubo_1flip", "one_flip_only", "The search stops after one flip.", "no loop",
-            {"turns": 1}),
+            {"turns": lambda k: 1}),
     Variant("qubo_1flip", "flips_for_nothing", "Flips that change nothing are made.",
             "<= in place of <",
-            {"worth": lambda d: d <= 0, "turns": 7}),
-    Variant("qubo_1flip", "no_flip", "The start is returned.", "no loop", {"turns": 0}),
+            {"worth": lambda d: d <= 0, "turns": lambda k: 7}),
+    Variant("qubo_1flip", "no_flip", "The start is returned.", "no loop", {"turns": lambda k: 0}),
+    Variant("qubo_1flip", "as_many_as_variables", "There are at most as many flips as variables.",
+            "a loop over the variables", {"turns": lambda k: k}),
+    Variant("qubo_1flip", "small_gains", "Gains below 1e-6 end the search.",
+            "a tolerance that is not relative", {"worth": lambda d: d < -1e-6}),
     Variant("qubo_1flip", "pairs_once", PAIRS, "the factor 2 of the energy change",
             {"change": half_change}),
     Variant("qubo_1flip", "never_back", "A variable that is 1 is judged as if it were 0.",
@@ -128,6 +138,13 @@ VARIANTS = (
             "the output in place of its error", {"error": lambda w, w_hat: w_hat}),
     Variant("bit_alloc_exact", "below_the_budget", "A total equal to the budget is refused.",
             "< in place of <=", {"fits": lambda sizes, budget: sizes < budget}),
+    Variant("gram_loss", "square_transposed", "A square weight is taken for its transpose.",
+            "a layout guessed from the shape",
+            {"error": lambda w, w_hat: (w - w_hat).T if len(w) == len(w[0]) else w - w_hat}),
+    Variant("gram_loss", "whole_tiles", "Columns behind the last whole four do not count.",
+            "a loop over vectors without its remainder", {"error": in_fours}),
+    Variant("bit_alloc_exact", "whole_sizes", "Sizes count as whole units, rounded up.",
+            "a table over the sizes", {"fits": lambda sizes, budget: np.ceil(sizes) <= budget}),
     Variant("bit_alloc_exact", "no_budget", "The budget is ignored.", "the constraint left out",
             {"fits": lambda sizes, budget: sizes == sizes}),
     Variant("bit_alloc_exact", "smallest", "The size is minimised.",

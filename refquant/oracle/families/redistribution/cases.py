@@ -62,6 +62,9 @@ def repq_cases() -> Iterator[Case]:
     ):
         given = {"s": np.array([0.25, 0.5, 1.0, 0.25]), "zero_point": np.array(zeros)}
         yield Case("repq_reparam", "T8", words, given, {}, ("16", "D21", "P62", "P63"))
+    wide = {"s": np.array([0.25, 0.5, 1.0, 0.25]), "zero_point": np.array([200, 250, 3, 180])}
+    yield Case("repq_reparam", "T8", "zero points whose sum and gaps leave a byte", wide, {},
+               ("16", "P62", "P63"))  # fmt: skip
     drawn = {"s": real(("s",), 7, 27), "zero_point": np.array([3, 14, 8, 0, 15, 9, 2])}
     yield Case("repq_reparam", "REAL", "any steps", drawn, {}, ("16", "P62"))
 
@@ -78,6 +81,10 @@ def cle_cases() -> Iterator[Case]:
         attrs = {} if clip is None else {"clip": clip}
         yield Case("cle_scale", "T8", f"squares and silent channels, {words}", few, attrs,
                    ("16", "C10", "P65"))  # fmt: skip
+    tiny = {"r1": np.ldexp([1.0, 3.0, 4.0, 1.0], [-30, 0, -60, -20]),
+            "r2": np.ldexp([4.0, 0.75, 1.0, 1.0], [-30, -40, -60, -30])}  # fmt: skip
+    yield Case("cle_scale", "T24", "ranges of a billionth and less, not silent", tiny, {},
+               ("16", "C10", "P65"))  # fmt: skip
     drawn = {"r1": real(("r1",), 8), "r2": real(("r2",), 8, 24)}
     yield Case("cle_scale", "REAL", "any ranges", drawn, {}, ("16", "P65"))
     wide = drawn | {"r1": drawn["r1"] * np.ldexp(1.0, np.arange(-14, 18, 4))}
