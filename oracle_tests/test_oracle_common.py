@@ -217,6 +217,29 @@ def test_places_have_the_shape_of_the_output() -> None:
 
 
 @pytest.mark.parametrize(
+    ("op", "change", "text"),
+    [
+        ("linear_backward", lambda f, i, a: {"d_bias": f["d_bias"] / len(i["x"])},
+         "each is the right one divided by the size of d_y along n"),
+        ("kl_logits_backward", lambda f, i, a: {"d_z": f["d_z"] * len(i["z"])},
+         "each is the right one times the size of z along n"),
+        ("gram_loss", lambda f, i, a: {"loss": f["loss"] * 3}, "each is 3 times the right one"),
+        ("linear", lambda f, i, a: {"y": f["y"] * (1 + 1 / i["x"].size)},
+         "each is the right one times a number of its case"),
+    ],
+)  # fmt: skip
+def test_a_factor_is_recognised_in_the_numbers_of_the_case(
+    op: str, change: Change, text: str
+) -> None:
+    """A mean for a sum is divided by a size, which differs from case to case."""
+    cases = [
+        b for b in oracle_cases(op) if all(np.isfinite(v).all() for v in b.case.inputs.values())
+    ]
+    report = oracle.verify(Changed(change), cases=cases)
+    assert text in report.failures[0].diagnosis.common[0]
+
+
+@pytest.mark.parametrize(
     ("change", "text"),
     [
         (

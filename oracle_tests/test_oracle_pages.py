@@ -12,6 +12,7 @@ import pytest
 from refquant.oracle import corpus, read_expected
 from refquant.oracle.registry import ops, variants
 from validation.oracle_pairs import CLASSES
+from validation.oracle_unknown import MEANING, VERDICTS, sample
 
 VALIDATION = Path(__file__).parent.parent / "validation"
 LISTS = sorted((VALIDATION / "backends").glob("*.toml"))
@@ -60,6 +61,15 @@ def test_pairs_of_bugs_are_counted_by_class() -> None:
     assert int(told[1]) == sum(counts.values()) == int(told[3]) + counts[CLASSES["hidden"]]
     assert int(told[2]) == counts[CLASSES["named"]] >= 0.95 * int(told[3])
     assert counts[CLASSES["missed"]] == 0
+
+
+def test_bugs_that_nobody_listed_were_read() -> None:
+    """Each that the page shows has a verdict, and the page repeats it."""
+    text = page("oracle-unknown.md")
+    told = {row[0].split("`")[1]: row[2] for row in rows(text, 3) if row[0].startswith("`")}
+    assert told == VERDICTS == {v.id: VERDICTS.get(v.id) for v in sample()}
+    for kind in MEANING:
+        assert f"\n- {kind}, {list(told.values()).count(kind)} of {len(told)}:" in text
 
 
 @pytest.mark.parametrize("path", LISTS, ids=lambda path: path.stem)

@@ -28,6 +28,7 @@ from refquant.oracle.op import Op
 from refquant.oracle.sight import EVENTS, Sight, groups
 
 SAVED, WORDS = 2.0, 3  # bits at least, words at most
+NAMED = 3  # outputs of which the same is said
 PRICE = {
     "option": 1,
     "setting": 1,
@@ -66,9 +67,10 @@ def _subject(labels: list[str]) -> str:
     """Return what went wrong: outputs, or failures of another kind."""
     events = [EVENTS[label] for label in labels if label in EVENTS]
     outputs = [label for label in labels if label not in EVENTS]
-    said = (
-        [f"{' and '.join(outputs)} {'is' if len(outputs) == 1 else 'are'} wrong"] if outputs else []
-    )
+    if len(outputs) > NAMED:
+        outputs = [*outputs[:NAMED], f"{len(outputs) - NAMED} more"]
+    names = " and ".join(filter(None, [", ".join(outputs[:-1]), *outputs[-1:]]))
+    said = [f"{names} {'is' if len(outputs) == 1 else 'are'} wrong"] if outputs else []
     return " and ".join([*said, *events])
 
 

@@ -98,7 +98,8 @@ def sizes(op: Op, item: Built) -> dict[str, float]:
         for name, value in attrs.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
-    for name, value in item.case.inputs.items():
+    for name in (tensor.name for tensor in op.inputs if tensor.name in item.case.inputs):
+        value = item.case.inputs[name]
         for axis, letter in enumerate(axis_names(op, name, value.ndim)):
             label = letter or f"axis {axis - value.ndim}"
             found[f"the size of {name} along {label}"] = float(value.shape[axis])

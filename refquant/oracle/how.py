@@ -11,9 +11,11 @@ import numpy as np
 from refquant._types import Array
 from refquant.oracle.axes import axis_label, axis_names
 from refquant.oracle.build import Built
+from refquant.oracle.conditions import sizes
 from refquant.oracle.op import Op
 from refquant.oracle.wrong import Wrong
 
+CLOSE = 1e-6  # relative: a ratio is that number
 SIDES = 8  # elements, at least, of which it is said that all are too high, or all too low
 
 
@@ -67,7 +69,8 @@ def together(op: Op, output: str, found: Sequence[tuple[Built, Wrong]]) -> str:
     with np.errstate(all="ignore"):
         told = [set(_copied(op, output, *case)) for case in found]
         shared = [text for text in _copied(op, output, *found[0]) if all(text in t for t in told)]
-        return next(iter(filter(None, [how(pooled), *shared, _side(pooled)])), "")
+        ways = how(pooled), *shared, _by_case(op, found), _side(pooled)
+        return next(filter(None, ways), "")
 
 
 def _copied(op: Op, output: str, item: Built, wrong: Wrong) -> Iterator[str]:
@@ -83,6 +86,38 @@ def _copied(op: Op, output: str, item: Built, wrong: Wrong) -> Iterator[str]:
             if _same(wrong.actual, moved):
                 label = f" along {axis_label(names, axis)}" if golden.ndim > 1 else ""
                 yield f"each is the right number of the place {which} it{label}"
+
+
+def _by_case(op: Op, found: Sequence[tuple[Built, Wrong]]) -> str:
+    """Return by which size or attribute of its case each is multiplied or divided, if it is."""
+    ratios = [_ratio(wrong) for _, wrong in found]
+    numbers = [sizes(op, item) | _scalars(item) for item, _ in found]
+    if sum(wrong.count for _, wrong in found) <= len(found) + 1 or not all(
+        map(np.isfinite, ratios)
+    ):
+        return ""
+    for name in numbers[0]:
+        pairs = [(case.get(name, np.nan), r) for case, r in zip(numbers, ratios, strict=True)]
+        if all(abs(r - n) <= CLOSE * abs(n) for n, r in pairs):
+            return f"each is the right one times {name}"
+        if all(abs(r * n - 1) <= CLOSE for n, r in pairs):
+            return f"each is the right one divided by {name}"
+    return "each is the right one times a number of its case"
+
+
+def _ratio(wrong: Wrong) -> float:
+    """Return the one number by which all wrong elements are multiplied, NaN if there is none."""
+    if wrong.expected.dtype.kind != "f" or not wrong.expected.all():
+        return np.nan
+    actual, expected = wrong.actual.astype(np.float64), wrong.expected
+    largest = int(np.argmax(np.abs(expected)))
+    ratio = float(actual[largest] / expected[largest])
+    room = wrong.limit * (2 + abs(ratio)) + CLOSE * np.abs(actual)
+    return ratio if np.all(np.abs(actual - ratio * expected) <= room) else np.nan
+
+
+def _scalars(item: Built) -> dict[str, float]:
+    return {k: float(v.item()) for k, v in item.case.inputs.items() if v.size == 1}
 
 
 def _same(actual: Array, other: Array) -> bool:
