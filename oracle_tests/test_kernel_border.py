@@ -57,16 +57,14 @@ def rows(value):
     return value.reshape(SHAPE).swapaxes(0, 1).reshape(SHAPE[1], COLUMNS)
 
 
-def border_error(rule, u, unit):
-    """Bound on the difference of the two comparisons of a fraction with its border.
+def border_error(rule, unit):
+    """Bound on the difference of the two borders.
 
     sigma: 4 roundings, E: 2 more, times kappa = 2.5; tanh 4 and E 2 in the kernel; the means of K
-    products K + 2 each, of numbers of at most the largest |alpha|. u - B is rounded once, and B
-    kept (largest level + 2) eps below 1.
+    products K + 2 each, of numbers of at most the largest |alpha|.
     """
     largest = max(1.0, np.abs(rule.weights).max() * TAPS)
-    of_border = (2.5 * 6 + 6 + 2 * (TAPS + 2)) * largest + (1.0 - rule.top) / unit
-    return (of_border + np.abs(u)) * unit
+    return (2.5 * 6 + 6 + 2 * (TAPS + 2)) * largest * unit
 
 
 @SCHEDULE
@@ -76,7 +74,7 @@ def test_levels_differ_only_where_the_fraction_meets_the_border(options, a, dtyp
     (x_hat, cache, rule), (want, known), _ = both(options, a, dtype)
     unit = float(np.finfo(dtype).eps)
     fraction = known.u - np.floor(known.u)
-    away = rows(np.abs(fraction - known.border) > border_error(rule, known.u, unit))
+    away = rows(np.abs(fraction - known.border) > border_error(rule, unit))
     # v = u + a (r - u): three roundings of numbers below |u| + 1 on either side, then s t.
     bound = np.zeros(away.shape) if a in (0.0, 1.0) else 8 * unit * STEP * (np.abs(cache.u) + 1)
     assert away.mean() > 0.99
@@ -239,7 +237,7 @@ def test_numpys_buffer_is_left_as_it_was():
 
 @KINDS
 def test_whole_numbers_stay_where_the_border_is_one(dtype):
-    """D1: a fraction of 0 exceeds no border; ceil(u - 1) would move every level down."""
+    """D1: a fraction exceeds no border of 1, where ceil(u - 1) would move every level down."""
     levels = np.arange(LOW, HIGH + 1).reshape(1, 1, -1)
     x = (STEP_EXACT * levels).astype(dtype)
     b0 = np.full((1, 1), 3.0, dtype)  # beyond the saturation: B = 1

@@ -15,10 +15,8 @@ Definition: `refquant.quantizers.aquant` with `border`, `border_fuse` and `borde
     0 <= F <= 1  unclipped   (c, 1, t)     bool; F is B before its clip
     GF           pull        (c, 1, t)     gradient of a channel's border
 
-u, P and the masks are computed as the definition computes them, bit for bit. The comparison of a
-fraction with its border is ceil(u - B), with B kept so far below 1 that whole numbers stay where
-they are. B and u - B differ by rounding, so a level differs only where a fraction is that close to
-its border.
+u, P, the masks and the comparison f > B are computed as the definition computes them, bit for bit.
+B differs by rounding, so a level differs only where a fraction is that close to its border.
 
 Not modelled, the definition runs (`covers`): bound="clip", scale="inner", kappa <= 1,
 fuse="fuse_bound", border_mask="open"; inputs that are not finite.
@@ -77,12 +75,6 @@ class BorderRule:
         near = np.asarray(edge, self.params.b0.dtype)
         return float(near if near <= edge else np.nextafter(near, near.dtype.type(0)))
 
-    @cached_property
-    def top(self) -> float:
-        """The largest border: u - B stays above the next whole number on all of the grid."""
-        furthest = max(-self.low, self.high) + 2.0
-        return 1.0 - furthest * float(np.finfo(self.params.b0.dtype).eps)
-
 
 class BorderShape(NamedTuple):
     """The border where it was evaluated; see the module's table."""
@@ -134,8 +126,8 @@ def border_forward(x: Array, rule: BorderRule) -> tuple[Array, BorderCache] | No
     spare, shape, mixed = np.empty_like(u), None, u
     if rule.a:
         shape, border = _border(p, max(-least, most) > rule.edge, rule, spare)
-        mixed = _mixed(u, border, rule, spare)
-    x_hat = np.clip(mixed, rule.low, rule.high)
+        mixed = _mixed(u, border, rule, (spare, np.empty_like(u)))
+    x_hat = np.clip(mixed, rule.low, rule.high, out=spare)
     inside = x_hat == mixed
     if rule.options.mask == "unrounded":
         inside = (u >= rule.low) & (u <= rule.high)
@@ -163,19 +155,24 @@ def _border(q: Array, saturated: bool, rule: BorderRule, spare: Array) -> tuple[
     mean = _over_taps(number(rule.options.kappa / 2.0) * rule.weights, q)
     mean += 0.5 if rule.options.fuse == "centred" else 0.5 * rule.weights.sum(axis=2, keepdims=True)
     unclipped = (mean >= 0.0) & (mean <= 1.0)
-    np.clip(mean, 0.0, rule.top, out=mean)
+    # No fraction lies between this and 1, and below 1 the ceiling in `_mixed` is never -1.
+    np.clip(mean, 0.0, np.nextafter(number(1), number(0)), out=mean)
     return BorderShape(q, live, unclipped), mean
 
 
-def _mixed(u: Array, border: Array, rule: BorderRule, room: Array) -> Array:
-    """Return u + a (r - u), in the room; r is up where the fraction exceeds the border."""
-    np.subtract(_by_channel(u, rule.taps), border, out=_by_channel(room, rule.taps))
-    np.ceil(room, out=room)
-    if rule.a != 1.0:
-        room -= u
-        room *= rule.a
-        room += u
-    return room
+def _mixed(u: Array, border: Array, rule: BorderRule, rooms: tuple[Array, Array]) -> Array:
+    """Return u + a (r - u), in the second room; r is up where the fraction exceeds the border."""
+    fraction, up = rooms
+    np.subtract(u, np.floor(u, out=up), out=fraction)
+    np.subtract(_by_channel(fraction, rule.taps), border, out=_by_channel(up, rule.taps))
+    np.ceil(up, out=up)  # 1 where f > B, else 0
+    if rule.a == 1.0:
+        up += np.floor(u, out=fraction)
+        return up
+    up -= fraction
+    up *= rule.a
+    up += u
+    return up
 
 
 @short_buffers()
