@@ -74,6 +74,15 @@ def forward_cases(name: str) -> Iterator[Case]:
                (single([0.3, 0.041, 0.19]), single([1.3, 7.7, 4.1]) * unit),
                {"bits": 4, "axis": 0})  # fmt: skip
     if second == "offset":
+        for tier, (offset, step), point in (
+            ("T53", (1000.1, 0.0237), 41),
+            ("REAL", (97.3, single(0.37)), 16),
+        ):
+            offset = np.floor(np.ldexp(offset, point))  # in units of 2^-point, as x
+            below = np.floor(offset + np.ldexp(step * (np.arange(12) + 0.5), point))
+            yield case(tier, f"beside ties, an offset of {offset / 2**point / step:.0f} steps",
+                       np.ldexp(np.stack([below, below + 1]), -point),
+                       (step, np.ldexp(offset, -point)), {"bits": 4})  # fmt: skip
         for grid in ("signed", "narrow", "affine"):
             yield case("T8", f"both ends of {grid} levels", ends(grid, 3, 0) / 4 + 0.375,
                        (0.25, 0.375), {"bits": 3, "grid": grid})  # fmt: skip

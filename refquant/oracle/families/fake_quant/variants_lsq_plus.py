@@ -165,6 +165,8 @@ REAL = (
          "o taken for a zero point", shifted=lambda x, o, s: x / s - o),
     real("offset_rounded", "The offset is rounded to a multiple of the step.",
          "the other parametrisation of LSQ+", shifted=lambda x, o, s: x / s - np.rint(o / s)),
+    real("quotients_subtracted", "x / s and offset / s are rounded before they are subtracted.",
+         "the offset divided in advance, once", shifted=lambda x, o, s: x / s - o / s),
     real("offset_not_added", "y lacks the offset.",
          "an offset that is only taken off", value_of_level=lambda q, o, s: s * q),
     real("offset_scaled", "y is s (q + offset).",

@@ -22,6 +22,7 @@ GEOMETRIES: tuple[tuple[str, Shape, Shape, dict[str, Any]], ...] = (
     ("a 1x1 kernel: a linear layer", (2, 3, 1, 1), (4, 3, 1, 1), {}),
     ("padding behind alone: SAME with strides", (1, 2, 4, 4), (3, 2, 3, 3), AFTER),
     ("padding before alone; all sizes equal", (2, 2, 2, 2), (2, 2, 2, 2), BEFORE),
+    ("18 channels, 5 filters, 18 taps", (1, 18, 3, 6), (5, 18, 3, 6), {}),
 )  # fmt: skip
 
 
@@ -29,7 +30,7 @@ def cases() -> Iterator[Case]:
     """Yield the cases of the op."""
     for number, (purpose, x, w, attrs) in enumerate(GEOMETRIES):
         key = ("int_conv_acc", purpose)
-        zero = (131, 0, 255, 7, 128, 3, 64, 200, 1)[number]
+        zero = (131, 0, 255, 7, 128, 3, 64, 200, 1, 77)[number]
         inputs = {"x_codes": codes((*key, "x"), x, 0, 255), "w": codes((*key, "w"), w, -8, 7)}
         yield _case(purpose, inputs, zero, {**attrs, "groups": x[1] // w[1]})
     yield from narrow_cases()

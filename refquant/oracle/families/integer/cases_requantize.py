@@ -39,6 +39,10 @@ def float_cases() -> Iterator[Case]:
     yield case("T8", "a fused ReLU", acc, (0.25, -0.25, 0.5, 5), {"relu": True})
     yield case("T8", "a fused ReLU, zero point at the lowest code", acc, (0.5, -0.5, 0.5, 0),
                {"relu": True})  # fmt: skip
+    yield case("T8", "a fused ReLU comes after the offset", acc, (0.25, 1.0, 0.5, 5),
+               {"relu": True})  # fmt: skip
+    yield case("T8", "a fused ReLU, a negative scale", acc, (-0.25, 0.375, 0.5, 5),
+               {"relu": True})  # fmt: skip
     yield case("T8", "signed codes with a fused ReLU", acc, (0.25, 0.125, 0.5, -3),
                SIGNED | {"relu": True})  # fmt: skip
     yield case("T8", "narrow codes", acc, (0.5, 0.0, 0.25, 0), {"grid": "narrow"})
@@ -52,6 +56,8 @@ def float_cases() -> Iterator[Case]:
     yield case("T8", "a square matrix, channels first", acc, (*per_channel, 0.25, 7),
                {"axis": 0})  # fmt: skip
     yield case("T8", "one number, no axes", np.array(7), (0.25, 0.0, 0.5, 2), {})
+    yield case("T8", "real values beyond 32 bits", np.array([2**30, -(2**30), 3 * 2**29, 5, 0]),
+               (8.0, 0.25, 0.25, 200), {})  # fmt: skip
     yield case("T53", "accumulators of 32 bits", EXTREMES, (2.0**-24, 0.5, 1.0, 3),
                {"bits": 8})  # fmt: skip
     odd = np.array([2**25 + 1, 2**25 - 1, -(2**25) - 1, 3 * 2**25 + 1, 5 * 2**26 - 1, 2**31 - 3])
@@ -106,6 +112,7 @@ def fixed_products() -> Iterator[Fixed]:
     place = near, np.zeros(4, np.int64), 0
     yield "one unit beside ties", np.array([-7, 7, 5, -5]), place, SIGNED | {"axis": 0}
     yield "the one product that does not fit", EXTREMES, (-(2**31), 16, 0), WIDE
+    yield "results and a zero point beyond 32 bits", EXTREMES, (2**31 - 1, 0, 200), {}
     yield "the one product that does not fit, clipped", EXTREMES[:4], (-(2**31), 0, 0), WIDE
     yield "a multiplier of 0", EXTREMES, (0, 0, 5), {}
 
@@ -130,6 +137,7 @@ def fixed_codes() -> Iterator[Fixed]:
     ends = np.array([-(2**17), -65537, 0, 3, 50000, 2**17])
     yield "16 bits, both ends", ends, (HALF, 0, 40000), {"bits": 16}
     yield "a fused ReLU", SMALL, (HALF, 0, 5), {"relu": True}
+    yield "a fused ReLU, M = -3/8", SMALL * 8, (-3 * 2**29, 0, 5), {"relu": True}
     yield "signed codes with a fused ReLU", SMALL, (HALF, 0, -3), SIGNED | {"relu": True}
     yield "narrow codes", SMALL * 64, (HALF, 0, 0), {"grid": "narrow"}
     parameters = np.array([HALF, -3 * 2**29, 2**31 - 1]), np.array([0, 1, -1]), 7
@@ -152,6 +160,10 @@ def multiplier_cases() -> Iterator[Case]:
     exact = [0.5, 0.25, 1.0, 0.75, 3.0, -0.375, -6.0, 0.0, -0.0, near_one, -near_one, 2.0**-60]
     yield case("T24", "powers of two, mantissas of 24 bits, zero", np.array(exact), "rint")
     yield case("T24", "one number, no axes", np.array(0.0078125), "rint")
+    tiny = np.array([2.0**-149, 3 * 2.0**-140, -(2.0**-127), 2.0**-126, -5 * 2.0**-130])
+    yield case("T24", "subnormal numbers of float32", tiny, "rint")
+    tiny = np.array([2.0**-1074, -3 * 2.0**-1070, 2.0**-1023, 2.0**-1022])
+    yield case("T53", "subnormal numbers of float64", tiny, "rint")
     unit = 2.0**-31
     ties = np.array([[0.5 + unit / 2, 0.5 + 1.5 * unit], [-0.5 - 2.5 * unit, 3.0 + 10 * unit]])
     full = np.array([1 - 2.0**-33, -1 + 2.0**-33, 1 - 2.0**-32, 1 - 2.0**-31])

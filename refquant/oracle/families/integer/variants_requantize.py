@@ -78,6 +78,16 @@ def code_parts(op: Any) -> tuple[Variant, ...]:
     )  # fmt: skip
 
 
+def sum_of_32_bits(r: Array, z: int, ends: tuple[int, int], t: Array) -> Array:
+    """The zero point added before the clip, in 32 bits."""
+    return np.clip((r.astype(np.int64) + z).astype(np.int32), *ends).astype(np.int64)
+
+
+def cast_to_int32(r: Array, z: int, ends: tuple[int, int], t: Array) -> Array:
+    """32 bits before the clip."""
+    return plain.to_codes(r.astype(np.int64).astype(np.int32), z, ends, t)
+
+
 fl, fixed, multiplier = on("requant_float"), on("requant_fixed"), on("quantize_multiplier")
 
 
@@ -99,6 +109,8 @@ FLOAT = (
        "The zero point is added before the rounding, which moves ties where it is odd.",
        "openvinotoolkit/nncf#2807",
        to_codes=lambda r, z, ends, t: np.clip(np.rint(t + z), *ends).astype(np.int64)),
+    fl("cast_before_the_clip", "Quotients beyond 32 bits wrap around before the clip.",
+       "pytorch/pytorch#113861", to_codes=cast_to_int32),
     fl("offset_forgotten", "The offset is not added.", "the bias left to the next layer",
        real=lambda acc, scale, offset, step: scale * acc.astype(scale.dtype)),
     fl("offset_in_steps", "The offset is added after the division by the step.",
@@ -182,6 +194,8 @@ FIXED = (
           nudge=lambda product: 0 * product),
     fixed("high_product_floored", "The nudged product is shifted: rounded down, not to zero.",
           "an arithmetic shift in place of a division", truncated=lambda t: t >> 31),
+    fixed("sum_of_32_bits", "Result and zero point are added in 32 bits, which wraps around.",
+          "a zero point added before the clip", to_codes=sum_of_32_bits),
     fixed("not_doubled", "The high word is taken without doubling: half the result.",
           "mulhi in place of SRDHM", truncated=lambda t: plain.towards_zero(t >> 1)),
     fixed("one_product_not_saturated", "-2^31 times -2^31 wraps around to -2^31.",
@@ -244,6 +258,12 @@ def by_31_bits(m: Array) -> tuple[Array, Array]:
 MULTIPLIER = (
     multiplier("mantissa_from_one", "The mantissa is taken in [1, 2): m0 does not fit 32 bits.",
                "1.f in place of 0.f", split=by_31_bits),
+    multiplier("subnormal_is_zero", "Subnormal multipliers count as 0.",
+               "flush-to-zero arithmetic, or a test of the exponent field",
+               split=lambda m: np.frexp(np.where(m < 2.0**-1022, 0.0, m))),
+    multiplier("subnormal_of_float32_is_zero", "Multipliers below 2^-126 count as 0.",
+               "flush-to-zero arithmetic in float32",
+               split=lambda m: np.frexp(np.where(m < 2.0**-126, 0.0, m))),
     multiplier("truncated", "The mantissa is cut, not rounded.", "an integer cast",
                rint=np.trunc, half_away=np.trunc),
     multiplier("ties_away", "Ties of the mantissa go away from zero.",

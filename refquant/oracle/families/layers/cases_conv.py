@@ -20,6 +20,7 @@ AFTER = {"stride": [2, 2], "padding": [0, 0, 1, 1]}  # (3, 3) on 4x4: SAME of Te
 BEFORE = {"padding": [1, 2, 0, 0]}  # (2, 2) on 2x2
 PLAIN = {"stride": [1, 1], "padding": [0, 0, 0, 0], "dilation": [1, 1]}
 SPECIAL = (np.nan, np.inf, -np.inf)
+FINE, COARSE = 13, 3  # bits of the two halves of operands; TF32 and float16 have 11
 
 
 def output_size(size: tuple[int, ...], kernel: tuple[int, ...], attrs: Any) -> tuple[int, int]:
@@ -39,6 +40,7 @@ def cases() -> Iterator[Case]:
     yield from patch_cases()
     yield from conv_cases()
     yield from backward_cases()
+    yield from larger_cases()
 
 
 def patch_cases() -> Iterator[Case]:
@@ -91,6 +93,37 @@ def operands(purpose: str, x: tuple[int, ...], w: tuple[int, ...], tier: str) ->
         "x": dyadic(("conv2d", "x", purpose), x, bits[0], bits[0] - 3),
         "w": dyadic(("conv2d", "w", purpose), w, bits[1], bits[1] - 1),
     }
+
+
+def uneven(key: str, x: tuple[int, ...], w: tuple[int, ...]) -> Arrays:
+    """x and w whose sums fit 24 bits, though half of either (along axis 1) has more than 11."""
+    half = x[1] // 2
+    found = {
+        name: dyadic(("uneven", name, key), shape, FINE, FINE - scale)
+        for name, shape, scale in (("x", x, 3), ("w", w, 0))
+    }
+    found["x"][:, half:] = dyadic(("uneven", "x coarse", key), x, COARSE, COARSE - 3)[:, half:]
+    found["w"][:, :half] = dyadic(("uneven", "w coarse", key), w, COARSE, COARSE)[:, :half]
+    return found
+
+
+LARGER: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...] = (
+    ("18 channels and 5 filters, operands of more than 11 bits", (1, 18, 3, 4), (5, 18, 2, 2)),
+    ("21 taps, five channels, three filters", (1, 5, 4, 8), (3, 5, 3, 7)),
+)
+
+
+def larger_cases() -> Iterator[Case]:
+    """Beyond vectors of 4 and tiles of 16, no multiple of them."""
+    for purpose, x, w in LARGER:
+        inputs, tier = operands(purpose, x, w, "T8"), "T8"
+        if "bits" in purpose:
+            inputs, tier = uneven(purpose, x, w), "T24"
+        yield Case("conv2d", tier, purpose, inputs, {}, ("4.1", "P01"))
+        if tier == "T24":
+            size = (x[0], w[0], *output_size(x[2:], w[2:], {}))
+            inputs = {**inputs, "d_y": dyadic(("conv2d", "d_y", purpose), size, COARSE, 1)}
+            yield Case("conv2d_backward", tier, purpose, inputs, {}, ("4.1", "P02"))
 
 
 def conv_cases() -> Iterator[Case]:

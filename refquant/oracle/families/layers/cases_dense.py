@@ -6,7 +6,8 @@ import numpy as np
 
 from refquant._types import Array
 from refquant.oracle.case import Case
-from refquant.oracle.draw import double, dyadic
+from refquant.oracle.draw import codes, double, dyadic
+from refquant.oracle.families.layers.cases_conv import COARSE, uneven
 from refquant.oracle.op import Arrays
 
 SPECIAL = np.array([np.nan, np.inf, -np.inf])
@@ -48,6 +49,11 @@ def linear_cases() -> Iterator[Case]:
         "linear", "T8", "NaN and infinities under zero weights, no bias", {"x": x, "w": w}, {},
         ("4.1",),
     )  # fmt: skip
+    words = "19 rows, 18 features and 17 outputs, operands of more than 11 bits"
+    inputs = uneven(words, (19, 18), (17, 18))
+    d_y = dyadic(("linear", "d_y", words), (19, 17), COARSE, 1)
+    yield Case("linear", "T24", words, inputs, {}, ("4.1", "P03"))
+    yield Case("linear_backward", "T24", words, {"d_y": d_y, **inputs}, {}, ("4.1",))
 
 
 def norms(key: str, bits: int) -> Arrays:
@@ -71,6 +77,7 @@ NORMS = (
     ("deviations that are not, under the root exact", "T11", THIRDS, EXACT_EPS),
     ("the default eps beside small and zero variances", "REAL", real_var(), 1e-5),
     ("the eps of TensorFlow", "REAL", real_var()[::-1], 1e-3),
+    ("maps of three axes, as long as there are channels", "T8", EXACT_VAR, EXACT_EPS),
 )
 
 
@@ -78,7 +85,7 @@ def norm_cases() -> Iterator[Case]:
     """Yield the cases of `bn_infer` and `bn_infer_backward`."""
     for number, (purpose, tier, var, eps) in enumerate(NORMS):
         bits = {"T8": 8, "T11": 8, "REAL": 24}[tier]
-        shape = (2, 4, 3) if number % 2 == 0 else (1, 4, 2, 3)
+        shape = ((2, 4, 3), (1, 4, 2, 3), (2, 4, 3), (1, 4, 2, 3), (1, 4, 2, 1, 4))[number]
         x = dyadic(("bn", "x", purpose), shape, bits, bits - 3)
         d_y = dyadic(("bn", "d_y", purpose), shape, bits, bits - 1)
         own = norms(purpose, bits)
@@ -99,7 +106,7 @@ def norm_cases() -> Iterator[Case]:
 def fold_cases() -> Iterator[Case]:
     """Yield the cases of `bn_fold`."""
     shapes = ((4, 3, 1, 2), (4, 4), (4, 1, 2, 1), (4, 2))
-    for number, (purpose, tier, var, eps) in enumerate(NORMS):
+    for number, (purpose, tier, var, eps) in enumerate(NORMS[:4]):
         bits = 24 if tier == "REAL" else 8
         w = dyadic(("fold", "w", purpose), shapes[number], bits, bits - 1)
         inputs = {"w": w, **norms(f"fold {purpose}", bits), "var": var}
@@ -141,3 +148,6 @@ def clip_cases() -> Iterator[Case]:
             backward, "T8", "infinite and NaN gradients outside the clip",
             {"d_y": SPECIAL, "x": np.array([-1.0, -2.0, 0.0])}, {}, ("4.3",),
         )  # fmt: skip
+        many = codes((backward, "x"), 35, -2, 9) - 0.5
+        yield Case(backward, "T8", "more elements than a mask of 32 bits has",
+                   {"d_y": np.arange(1.0, 36.0), "x": many}, {}, ("4.3", "C23"))  # fmt: skip

@@ -16,6 +16,8 @@ QUARTERS = {"stride": [2, 1], "padding": [0, 1, 1, 0]}  # (2, 2): divisors 4, 2 
 THIRDS = {"padding": [1, 0, 0, 2], "stride": [2, 2]}  # (2, 3): divisors 6, 4, 3, 2, 1
 BEHIND = {"stride": [2, 2], "padding": [0, 0, 1, 1]}  # (2, 2): divisors 4, 2 and 1
 BEFORE = {"padding": [1, 1, 0, 0]}  # (2, 2)
+APART = {"stride": [2, 3]}  # (1, 2): pixels that no window reaches
+LONG = (3, 6)  # more than 16 taps
 Geometry = tuple[tuple[int, ...], tuple[int, int], dict[str, Any]]
 
 
@@ -24,6 +26,10 @@ def cases() -> Iterator[Case]:
     yield from max_cases()
     yield from average_cases()
     yield from global_cases()
+
+
+SIGNED_ZEROS = np.array([[-0.0, 0.0, -1.0, -0.0], [0.0, -0.0, -2.0, 0.0], [-1, -0.0, -0.0, 0]])
+SIGNED_ZEROS = SIGNED_ZEROS.reshape(1, 1, 3, 4)
 
 
 def tied(key: str, shape: tuple[int, ...]) -> Array:
@@ -54,11 +60,17 @@ def max_cases() -> Iterator[Case]:
          ((2, 2), BEHIND)),
         ("values that single precision rounds", double(("pool",), (1, 1, 3, 3), 52),
          ((2, 2), {})),
+        ("18 taps, the maximum among the last", np.arange(28.0).reshape(1, 1, 4, 7) / 4 - 3,
+         (LONG, {})),
+        ("zeros of both signs are equal", SIGNED_ZEROS, ((2, 2), {})),
+        ("windows apart: pixels that none reaches", tied("apart", (1, 2, 4, 5)) + 1,
+         ((1, 2), APART)),
     ):  # fmt: skip
         kernel, attrs = geometry
         tier = {"a 1": "T24", "val": "T53"}.get(purpose[:3], "T8")
         given = {"kernel": list(kernel), **attrs}
-        yield Case("max_pool", tier, purpose, {"x": x}, given, ("4.3", "C1"))
+        if purpose[:3] not in ("18 ", "zer"):  # these ask for the place of the maximum
+            yield Case("max_pool", tier, purpose, {"x": x}, given, ("4.3", "C1"))
         d_y = gradient(purpose, x.shape, kernel, attrs)
         d_y = double(("pool", "d_y"), d_y.shape, 52) if tier == "T53" else d_y
         inputs = {"d_y": d_y, "x": x}
@@ -73,14 +85,20 @@ def average_cases() -> Iterator[Case]:
         ("odd strides, dilations and paddings", "REAL", (1, 2, 5, 3), ((3, 2), ODD)),
         ("padding behind alone", "T8", (1, 2, 3, 3), ((2, 2), BEHIND)),
         ("padding before alone", "T8", (2, 2, 2, 2), ((2, 2), BEFORE)),
+        ("windows apart: pixels that none reaches", "T8", (1, 2, 4, 5), ((1, 2), APART)),
+        ("18 taps", "T8", (1, 1, 4, 7), (LONG, {})),
+        ("infinities stay in their windows", "T8", (1, 1, 3, 7), ((2, 2), {})),
     ):
         kernel, attrs = geometry
         bits = {"T8": 8, "T11": 11, "REAL": 24}[tier]
         x = dyadic(("pool", "average", purpose), shape, bits, bits - 3)
+        if "infinities" in purpose:
+            x[0, 0, 0, 1], x[0, 0, 2, 4] = np.inf, -np.inf
         d_y = gradient(purpose, shape, kernel, attrs)
         d_y = dyadic(("pool", "real"), d_y.shape, 24, 20) if tier == "REAL" else d_y
-        for counts in (False, True):
-            where = f"{purpose}; padding {'counted' if counts else 'not counted'}"
+        for counts in (False, True) if "padding" in attrs else (False,):
+            counted = "padding counted" if counts else "padding not counted"
+            where = f"{purpose}; {counted}" if "padding" in attrs else purpose
             given = {"kernel": list(kernel), **attrs, "count_include_pad": counts}
             clauses = ("4.3", "C1")
             yield Case("average_pool", tier, where, {"x": x}, given, clauses)
@@ -94,6 +112,7 @@ def global_cases() -> Iterator[Case]:
         ("eight positions", "T8", (2, 3, 2, 4), 8),
         ("fifteen positions", "T11", (1, 2, 5, 3), 11),
         ("sums that are rounded", "REAL", (2, 1, 3, 2), 24),
+        ("35 positions", "T11", (1, 2, 5, 7), 11),
     ):
         x = dyadic(("pool", "global", purpose), shape, bits, bits - 7)
         d_y = dyadic(("pool", "global d_y", purpose), (*shape[:2], 1, 1), min(bits, 8), 4)

@@ -42,15 +42,15 @@ def centred(x: Array, mean: Array) -> Array:
 def _bn_infer(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
     x, gamma, beta = inputs["x"], part.gamma(inputs["gamma"]), part.beta(inputs["beta"])
     sd = part.deviation(inputs["var"], attrs["eps"])
-    return {"y": wide(gamma / sd, x) * part.centred(x, inputs["mean"]) + wide(beta, x)}
+    return {"y": part.wide(gamma / sd, x) * part.centred(x, inputs["mean"]) + wide(beta, x)}
 
 
 def _bn_infer_backward(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
     d_y, x = inputs["d_y"], inputs["x"]
     sd = part.deviation(inputs["var"], attrs["eps"])
-    d_x = part.d_x(d_y * wide(part.gamma(inputs["gamma"]) / sd, x))
+    d_x = part.d_x(d_y * part.wide(part.gamma(inputs["gamma"]) / sd, x))
     x_hat = part.x_hat(part.centred(x, inputs["mean"]), wide(sd, x))
-    return {"d_x": d_x, "d_gamma": total(d_y * x_hat), "d_beta": part.total(d_y)}
+    return {"d_x": d_x, "d_gamma": part.moment(d_y * x_hat), "d_beta": part.total(d_y)}
 
 
 def _bn_fold(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
@@ -95,7 +95,13 @@ LINEAR_BACKWARD = Plain(
 )
 BN_INFER = Plain(
     _bn_infer,
-    {"gamma": np.asarray, "beta": np.asarray, "deviation": deviation, "centred": centred},
+    {
+        "gamma": np.asarray,
+        "beta": np.asarray,
+        "deviation": deviation,
+        "centred": centred,
+        "wide": wide,
+    },
 )
 BN_INFER_BACKWARD = Plain(
     _bn_infer_backward,
@@ -106,6 +112,8 @@ BN_INFER_BACKWARD = Plain(
         "x_hat": np.divide,
         "d_x": np.asarray,
         "total": total,
+        "moment": total,
+        "wide": wide,
     },
 )
 BN_FOLD = Plain(

@@ -54,7 +54,7 @@ def _average_pool(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
     x = inputs["x"]
     at = _places(x, attrs, part)
     divided_by = part.divisor(at.inside, attrs["count_include_pad"]).astype(x.dtype)
-    return {"y": gather(x, at).sum(axis=(4, 5)) / divided_by}
+    return {"y": part.total(gather(x, at)) / divided_by}
 
 
 def _average_pool_backward(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
@@ -85,7 +85,9 @@ MAX_POOL_BACKWARD = Plain(
     _max_pool_backward,
     {**WINDOWS, "outside": -np.inf, "maxima": maxima, "winners": first, "scatter": scatter},
 )
-AVERAGE_POOL = Plain(_average_pool, {**WINDOWS, "divisor": divisor})
+AVERAGE_POOL = Plain(
+    _average_pool, {**WINDOWS, "divisor": divisor, "total": lambda taps: taps.sum(axis=(4, 5))}
+)
 AVERAGE_POOL_BACKWARD = Plain(
     _average_pool_backward, {**WINDOWS, "divisor": divisor, "scatter": scatter}
 )

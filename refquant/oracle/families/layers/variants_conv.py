@@ -107,6 +107,46 @@ def halved(sums: Array) -> Array:
     return sums.astype(np.float16).astype(sums.dtype)
 
 
+def short(x: Array) -> Array:
+    """x rounded to 11 bits where 16 channels or more are multiplied, as libraries choose."""
+    if x.shape[-1] < 16:
+        return x
+    mantissa, exponent = np.frexp(x)
+    return np.asarray(np.ldexp(np.rint(np.ldexp(mantissa, 11)), exponent - 11))
+
+
+def short_product(w: Array, windows: Array) -> Array:
+    """Operands of 11 bits."""
+    last = short(np.moveaxis(windows, 2, -1)), short(np.moveaxis(w, 2, -1))
+    return plain.product(np.moveaxis(last[1], -1, 2), np.moveaxis(last[0], -1, 2))
+
+
+def short_product_w(d_y: Array, windows: Array) -> Array:
+    """Windows of 11 bits."""
+    return plain.product_w(d_y, np.moveaxis(short(np.moveaxis(windows, 2, -1)), -1, 2))
+
+
+def short_product_x(d_y: Array, w: Array) -> Array:
+    """Weights of 11 bits."""
+    return plain.product_x(d_y, np.moveaxis(short(np.moveaxis(w, 2, -1)), -1, 2))
+
+
+def in_fours(w: Array, windows: Array) -> Array:
+    """The channels after the last whole four left out."""
+    kept = w.shape[2] // 4 * 4 or w.shape[2]
+    return plain.product(w[:, :, :kept], windows[:, :, :kept])
+
+
+def first_taps(w: Array, windows: Array) -> Array:
+    """The first 16 taps of a kernel."""
+    taps = np.arange(w.shape[3] * w.shape[4]).reshape(w.shape[3:]) < 16
+    return plain.product(w * taps, windows)
+
+
+TF32 = (
+    "Operands are rounded to 11 bits where there are 16 channels or more.",
+    "TF32, the default of cuDNN in PyTorch and of JAX, but not at every size",
+)
 IM2COL = (
     *of_windows("im2col"),
     Variant("im2col", "rows_tap_major", "Rows run over taps first and over channels fastest.",
@@ -151,6 +191,11 @@ CONV2D = (
     Variant("conv2d", "half_precision", "Sums pass through half precision.",
             "accumulators of 16 bits",
             {"product": lambda w, windows: halved(plain.product(w, windows))}),
+    Variant("conv2d", "operands_of_11_bits", *TF32, {"product": short_product}),
+    Variant("conv2d", "channels_in_fours", "Channels after the last whole four are left out.",
+            "vectors of four without a loop for the rest", {"product": in_fours}),
+    Variant("conv2d", "sixteen_taps", "Taps beyond the first 16 are left out.",
+            "a mask of 16 bits, or an unrolled loop", {"product": first_taps}),
 )  # fmt: skip
 CONV2D_BACKWARD = (
     *of_windows("conv2d_backward", "padding_mirrored"),
@@ -170,5 +215,7 @@ CONV2D_BACKWARD = (
             "mean in place of sum", {"sum_bias": lambda d_y: d_y.mean(axis=(2, 3)).sum(axis=0)}),
     Variant("conv2d_backward", "d_bias_of_first_sample", "d_bias leaves out all samples but one.",
             "a reduction over positions only", {"sum_bias": lambda d_y: d_y[0].sum(axis=(1, 2))}),
+    Variant("conv2d_backward", "operands_of_11_bits", *TF32,
+            {"product_w": short_product_w, "product_x": short_product_x}),
 )  # fmt: skip
 VARIANTS = (*IM2COL, *COL2IM, *CONV2D, *CONV2D_BACKWARD)

@@ -4,7 +4,7 @@ import numpy as np
 
 from refquant._types import Array
 from refquant.oracle.families.layers import plain_dense as plain
-from refquant.oracle.families.layers.variants_conv import halved
+from refquant.oracle.families.layers.variants_conv import TF32, halved, short
 from refquant.oracle.op import Variant
 
 
@@ -30,6 +30,43 @@ def scaled_inputs(w: Array, scale: Array) -> Array:
     return np.asarray(w * scale.reshape(1, -1, *[1] * (w.ndim - 2)))
 
 
+def last_if_it_fits(per_channel: Array, x: Array) -> Array:
+    """Along the last axis wherever its length agrees."""
+    return per_channel if x.shape[-1] == per_channel.size else plain.wide(per_channel, x)
+
+
+def of_flat_maps(x: Array) -> Array:
+    """Sum over maps of two axes."""
+    return plain.total(x[..., 0] if x.ndim > 4 else x)
+
+
+def full_tiles(d_y: Array, x: Array) -> Array:
+    """The rows after the last whole sixteen left out."""
+    kept = len(x) // 16 * 16 or len(x)
+    return np.asarray(d_y[:kept].T @ x[:kept])
+
+
+def in_fours(x: Array, w: Array) -> Array:
+    """The features after the last whole four left out, where there are more than eight."""
+    kept = x.shape[1] // 4 * 4 if x.shape[1] > 8 else x.shape[1]
+    return np.asarray(x[:, :kept] @ w[:, :kept].T)
+
+
+def first_word(x: Array) -> Array:
+    """1 for the first 32 elements."""
+    return (np.arange(x.size) < 32).reshape(x.shape)
+
+
+FITS = (
+    "channels_last_if_it_fits",
+    "Parameters run along the last axis where it is as long as there are channels.",
+    "a parameter of shape (c,) broadcast as it is",
+)
+WORD = (
+    "mask_of_32_bits",
+    "Of more than 32 elements only the first ones pass a gradient.",
+    "a mask kept in one word",
+)
 DEVIATIONS = (
     ("eps_outside_the_root", "eps is added to the deviation instead of the variance.",
      "the order of normalisations that guard a division", {"deviation": eps_outside}),
@@ -49,6 +86,10 @@ LINEAR = (
     Variant("linear", "half_precision", "Sums pass through half precision.",
             "accumulators of 16 bits",
             {"product": lambda x, w: halved(x @ w.T)}),
+    Variant("linear", "operands_of_11_bits", *TF32,
+            {"product": lambda x, w: short(x) @ short(w).T}),
+    Variant("linear", "features_in_fours", "Features after the last whole four are left out.",
+            "vectors of four without a loop for the rest", {"product": in_fours}),
 )  # fmt: skip
 LINEAR_BACKWARD = (
     Variant("linear_backward", "weight_of_other_layout", "The weight is read as (features, c_out).",
@@ -62,6 +103,11 @@ LINEAR_BACKWARD = (
             {"product_w": lambda d_y, x: d_y.T @ x / len(x)}),
     Variant("linear_backward", "d_bias_averaged", "d_bias is averaged over the batch.",
             "mean in place of sum", {"sum_bias": lambda d_y: d_y.mean(axis=0)}),
+    Variant("linear_backward", "operands_of_11_bits", *TF32,
+            {"product_w": lambda d_y, x: short(d_y.T) @ short(x.T).T,
+             "product_x": lambda d_y, w: short(d_y) @ short(w.T).T}),
+    Variant("linear_backward", "batch_in_sixteens", "d_w leaves out rows after whole sixteens.",
+            "tiles of 16 without a loop for the rest", {"product_w": full_tiles}),
 )  # fmt: skip
 BN_INFER = (
     *(Variant("bn_infer", *entry) for entry in DEVIATIONS),
@@ -72,6 +118,7 @@ BN_INFER = (
             "affine=False", {"beta": np.zeros_like}),
     Variant("bn_infer", "gamma_forgotten", "gamma is taken as 1.",
             "fix_gamma of MXNet, which is on by default", {"gamma": np.ones_like}),
+    Variant("bn_infer", *FITS, {"wide": last_if_it_fits}),
 )  # fmt: skip
 BN_INFER_BACKWARD = (
     *(Variant("bn_infer_backward", *entry) for entry in DEVIATIONS),
@@ -88,6 +135,10 @@ BN_INFER_BACKWARD = (
             {"total": lambda x: x.mean(axis=(0, *range(2, x.ndim)))}),
     Variant("bn_infer_backward", "gamma_forgotten", "gamma is missing in d_x.",
             "affine=False", {"gamma": np.ones_like}),
+    Variant("bn_infer_backward", *FITS, {"wide": last_if_it_fits}),
+    Variant("bn_infer_backward", "maps_of_two_axes", "d_gamma and d_beta sum over two map axes.",
+            "a kernel for images fed with volumes",
+            {"total": of_flat_maps, "moment": of_flat_maps}),
 )  # fmt: skip
 BN_FOLD = (
     *(Variant("bn_fold", *entry) for entry in DEVIATIONS),
@@ -136,6 +187,8 @@ RELU_BACKWARD = (
             {"mask": lambda x: flushed(x) > 0}),
     Variant("relu6_backward", "flushes_subnormals", FLUSHED, FLUSHES,
             {"mask": lambda x: (flushed(x) > 0) & (x < 6)}),
+    Variant("relu_backward", *WORD, {"mask": lambda x: (x > 0) & first_word(x)}),
+    Variant("relu6_backward", *WORD, {"mask": lambda x: (x > 0) & (x < 6) & first_word(x)}),
     Variant("relu_backward", "passes_at_zero", "The gradient passes at x = 0.",
             ">= in place of >", {"mask": lambda x: x >= 0}),
     Variant("relu_backward", "half_at_zero", "Half the gradient passes at x = 0.",

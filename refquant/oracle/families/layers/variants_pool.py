@@ -23,6 +23,27 @@ def shared(chosen: Array) -> Array:
     return np.asarray(chosen / np.maximum(chosen.sum(axis=(4, 5), keepdims=True), 1))
 
 
+def four_bits(chosen: Array) -> Array:
+    """The place in the window modulo 16."""
+    flat = chosen.reshape(*chosen.shape[:4], -1)
+    at = flat.argmax(axis=4)[..., None] & 15
+    return np.asarray(at == np.arange(flat.shape[4])).reshape(chosen.shape)
+
+
+def negative_zero_below(values: Array, inside: Array) -> Array:
+    """Maxima, -0.0 counted below 0.0 as in the order of bit patterns."""
+    found = plain.maxima(values, inside)
+    positive = found & ~np.signbit(values)
+    return np.where(positive.any(axis=(4, 5), keepdims=True), positive, found)
+
+
+def full_warps(x: Array) -> Array:
+    """Sum of the positions in whole groups of 32."""
+    flat = x.reshape(*x.shape[:2], -1)
+    kept = flat.shape[2] // 32 * 32 or flat.shape[2]
+    return np.asarray(flat[:, :, :kept].sum(axis=2)[..., None, None])
+
+
 MAX = (
     *of_windows("max_pool"),
     Variant("max_pool", "padding_wins", "Padding takes part as 0: it wins over negative values.",
@@ -32,6 +53,10 @@ MAX = (
             "zeros padded before the maximum", {"outside": 0.0}),
     Variant("max_pool_backward", "last_maximum", "The last of several maxima gets the gradient.",
             ">= in place of > in the search", {"winners": last}),
+    Variant("max_pool_backward", "place_of_4_bits", "The place in the window is taken modulo 16.",
+            "an index packed into four bits", {"winners": four_bits}),
+    Variant("max_pool_backward", "negative_zero_loses", "0.0 wins against an earlier -0.0.",
+            "floats compared as integers", {"maxima": negative_zero_below}),
     Variant("max_pool_backward", "first_down_columns",
             "The first maximum going down columns gets the gradient.",
             "a loop over k_w outside the loop over k_h", {"winners": first_by_column}),
@@ -42,6 +67,14 @@ MAX = (
     Variant("max_pool_backward", "overwrites", "Where windows overlap only the last one counts.",
             "= in place of +=, or a scatter without atomics", {"scatter": overwritten}),
 )  # fmt: skip
+
+
+def running(taps: Array) -> Array:
+    """Each window's sum as the difference of two sums from the start of the row on."""
+    sums = np.cumsum(taps.sum(axis=(4, 5)), axis=3)
+    return np.diff(sums, axis=3, prepend=sums.dtype.type(0))
+
+
 AVERAGE = (
     *of_windows("average_pool", "strides_exchanged", "dilation_ignored", "padding_mirrored",
                 "last_window_incomplete"),
@@ -51,6 +84,8 @@ AVERAGE = (
     Variant("average_pool", "padding_not_counted", "The divisor leaves out taps on padding.",
             "pytorch/pytorch#28260; the default of ONNX",
             {"divisor": lambda inside, counts: plain.divisor(inside, False)}),
+    Variant("average_pool", "running_sums", "After an infinity the rest of the row is NaN.",
+            "differences of running sums", {"total": running}),
     *of_windows("average_pool_backward", "padding_mirrored"),
     Variant("average_pool_backward", "padding_counted", "The divisor counts taps on padding.",
             "pytorch/pytorch#28260; the default of PyTorch",
@@ -74,6 +109,8 @@ GLOBAL = (
     Variant("global_average_pool", "half_precision", "The sum passes through half precision.",
             "accumulators of 16 bits",
             {"total": lambda x: halved(x.sum(axis=(2, 3), keepdims=True))}),
+    Variant("global_average_pool", "full_warps", "Positions after whole groups of 32 are left out.",
+            "a reduction by warps without a loop for the rest", {"total": full_warps}),
     Variant("global_average_pool", "maximum", "The maximum is returned.",
             "the other global pooling",
             {"total": lambda x: x.max(axis=(2, 3), keepdims=True), "size": lambda x: 1}),

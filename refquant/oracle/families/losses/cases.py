@@ -51,6 +51,11 @@ def _lp() -> Iterator[Case]:
         "z": np.array([[np.inf, 1.0], [2.0, np.nan]]),
         "t": np.array([[0.0, 1.0], [-1.0, 3.0]]),
     }
+    near = drawn("near", (3, 2), 4, 10)
+    for tier, base in (("T24", 2.0**13), ("T53", 2.0**40)):
+        large = np.array([[base, -base], [base / 2, base], [-base, base / 4]])
+        yield Case("lp_rec_loss", tier, f"small errors of outputs of {base:g}",
+                   {"z": large + near["z"], "t": large + near["t"]}, {}, ("5.1",))  # fmt: skip
     yield Case("lp_rec_loss", "T8", "an infinity and a NaN are passed on", special, {}, ("5.1",))
     for p in (2.4, 2.0):
         yield Case("lp_rec_loss", "REAL", f"any numbers, p = {p}",
@@ -64,6 +69,8 @@ def _fisher() -> Iterator[Case]:
         small = drawn("fisher", SMALL)
         yield Case(op, "T8", "weights of both signs and 0; some errors are 0", small, {},
                    ("5.2", "C14"))  # fmt: skip
+        agreeing = drawn("agreeing", (3, 2, 3), 3, 1)
+        yield Case(op, "T8", "as many positions as samples", agreeing, {}, ("5.2",))
         yield Case(op, "T8", "maps", drawn("fisher maps", MAPS, 3, 1), {}, ("5.2",))
         ones = {**drawn("ones", SMALL), "g": np.ones(SMALL)}
         yield Case(op, "T8", "all weights 1", ones, {}, ("5.2", "C14", *own))
@@ -86,6 +93,11 @@ def _kl() -> Iterator[Case]:
              "t": np.array([[8191.0, 8192.0, 8190.0], [-8190.5, -8192.0, -8191.0]])}  # fmt: skip
     yield Case("kl_logits", "T24", "logits whose exp overflows and underflows", large,
                {"temperature": 0.5}, ("5.3",))  # fmt: skip
+    far = {"z": np.array([[0.0, 1.0, -800.0], [2.0, -1000.0, 0.5], [-900.0, 0.0, 1.0]]),
+           "t": np.array([[1.0, 0.0, -900.0], [0.0, 1.0, -1.0], [0.5, -750.0, 0.0]])}  # fmt: skip
+    yield Case("kl_logits", "T11", "classes whose probability underflows", far, {}, ("5.3", "P86"))
+    yield Case("kl_logits", "T8", "35 classes", without_g(drawn("classes", (2, 35), 4, 2, 0)), {},
+               ("5.3",))  # fmt: skip
     yield Case("kl_logits", "REAL", "any logits, five classes",
                without_g(drawn("real logits", (3, 5), 24, 22, 0)), {"temperature": 4.0},
                ("5.3", "P86"))  # fmt: skip

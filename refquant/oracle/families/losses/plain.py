@@ -40,7 +40,7 @@ def log_softmax(logits: Array) -> Array:
 
 def _lp(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
     z = inputs["z"]
-    terms = part.power(np.abs(z - inputs["t"]), part.exponent(attrs))
+    terms = part.power(part.size(z, inputs["t"]), part.exponent(attrs))
     return {"loss": np.sum(terms) / part.places(z, attrs)}
 
 
@@ -101,7 +101,15 @@ def batch_mean(terms: Array) -> Array:
     return np.asarray(np.sum(terms) / len(terms))
 
 
-LP = Plain(_lp, {"places": places, "power": power, "exponent": lambda attrs: attrs["p"]})
+LP = Plain(
+    _lp,
+    {
+        "size": lambda z, t: np.abs(z - t),
+        "places": places,
+        "power": power,
+        "exponent": lambda attrs: attrs["p"],
+    },
+)
 LP_BACKWARD = Plain(
     _lp_backward,
     {

@@ -87,6 +87,44 @@ def flipped(a: Array, b: Array) -> Array:
     return b - a
 
 
+def last_axis_dot(felt: Array) -> Array:
+    """One sum for each sample, along the last axis where it is as long."""
+    sums = plain.per_sample(felt)
+    return sums.ravel() if felt.shape[-1] == len(felt) else sums
+
+
+def full_warps(shifted: Array) -> Array:
+    """Sum of exp over the classes in whole groups of 32."""
+    kept = shifted.shape[1] // 32 * 32 or shifted.shape[1]
+    return np.asarray(np.sum(np.exp(shifted[:, :kept]), axis=1, keepdims=True))
+
+
+def warped_log(logits: Array) -> Array:
+    """log softmax of the classes in whole groups of 32."""
+    shifted = logits - np.max(logits, axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(full_warps(shifted)))
+
+
+def log_of_softmax(logits: Array) -> Array:
+    """The logarithm of what may have underflowed."""
+    return np.asarray(np.log(plain.softmax(logits)))
+
+
+def expanded(z: Array, t: Array) -> Array:
+    """z^2 - 2 z t + t^2, its root."""
+    return np.sqrt(np.abs(z * z - 2.0 * z * t + t * t))
+
+
+WARPS = (
+    "classes_in_full_warps",
+    "The softmax leaves out classes after whole groups of 32.",
+    "a reduction by warps without a loop for the rest",
+)
+FITS = (
+    "sum_along_the_last_axis",
+    "S runs along the last axis where that is as long as the batch.",
+    "a sum of shape (n,) broadcast as it is",
+)
 SIGN = "The gradient has the wrong sign."
 TARGET_MINUS = "target minus output"
 NO_TWO = "The factor 2 is missing."
@@ -98,12 +136,15 @@ DOTS: tuple[tuple[str, str, str, Any], ...] = (
     ("sum_over_channels", "S is summed over the channels only.", "one axis of the sum",
      channel_dot),
     ("mean_in_place_of_sum", "S is a mean.", "mean in place of sum", mean_dot),
+    (*FITS, last_axis_dot),
 )  # fmt: skip
 LP = (
     *of_places("lp_rec_loss"),
     Variant("lp_rec_loss", "squares_whatever_p", "The exponent is 2 whatever p is.",
             "p not handed on",
             {"exponent": lambda attrs: 2.0}),
+    Variant("lp_rec_loss", "square_expanded", "Squares are z^2 - 2 z t + t^2: they cancel.",
+            "a distance computed from products of matrices", {"size": expanded}),
     Variant("lp_rec_loss", "nan_ignored", "NaN errors are left out.", "ROCm/rocm-libraries#12362",
             {"power": lambda size, p: np.nan_to_num(size**p, posinf=np.inf)}),
     Variant("lp_rec_loss", "divided_by_p", "The loss is divided by p.", HALVED,
@@ -193,6 +234,10 @@ KL = (
     Variant("kl_logits", "overflows", "Large logits give NaN.",
             "exp without the shift by the maximum",
             {"log_softmax": lambda logits: np.log(overflowing(logits))}),
+    Variant("kl_logits", *WARPS, {"log_softmax": warped_log}),
+    Variant("kl_logits", "log_of_softmax", "Probabilities that underflow give infinity or NaN.",
+            "log(softmax) in place of log_softmax", {"log_softmax": log_of_softmax}),
+    Variant("kl_logits_backward", *WARPS, {"softmax": lambda logits: np.exp(warped_log(logits))}),
     Variant("kl_logits_backward", "sign", SIGN, TARGET_MINUS, {"error": flipped}),
     Variant("kl_logits_backward", "no_temperature", "The factor 1/T is missing.",
             "the chain rule through logits / T", {"divisor": lambda temperature, n, c: n}),

@@ -63,6 +63,14 @@ def _solve() -> Iterator[Case]:
     h = codes(("optimum", "h"), (6, 5), 0, 1)
     yield Case("qubo_energy", "T8", "six choices", {"q": q, "h": h}, {}, ("7",))
     real = symmetric("real", 4, 24, 22)
+    few = np.zeros((35, 35))
+    few[::8, ::8] = symmetric("many", 5)
+    few[33:, 33:] = symmetric("last", 2)
+    yield Case("qubo_energy", "T8", "35 variables, most of them without a term",
+               {"q": few, "h": codes(("optimum", "h many"), (3, 35), 0, 1)}, {},
+               ("7",))  # fmt: skip
+    yield Case("qubo_energy", "T8", "as many choices as variables",
+               {"q": q, "h": h[:5]}, {}, ("7",))  # fmt: skip
     yield Case("qubo_energy", "REAL", "any numbers", {"q": real, "h": h[:3, :4]}, {}, ("7",))
     yield Case("qubo_exact", "T8", "five variables", {"q": q}, {}, ("7",))
     yield Case("qubo_exact", "T8", "equal optima: the smallest choice", {"q": EITHER}, {},

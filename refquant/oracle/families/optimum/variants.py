@@ -67,6 +67,11 @@ def in_fours(w: Array, w_hat: Array) -> Array:
     return np.where(np.arange(w.shape[1]) < kept, w - w_hat, 0).astype(w.dtype)
 
 
+def of_columns(q: Array, h: Array) -> Array:
+    """Sums over the choices where there are as many as variables."""
+    return np.asarray(np.sum((h @ q) * h, axis=0 if len(h) == len(q) else 1))
+
+
 TIE = "Of equal optima the last is returned."
 PAIRS = "Each pair is counted once, not twice."
 VARIANTS = (
@@ -98,6 +103,12 @@ VARIANTS = (
     Variant("qubo_energy", "no_diagonal", "The diagonal is left out.",
             "linear terms kept elsewhere",
             {"energies": no_diagonal}),
+    Variant("qubo_energy", "first_32_variables", "Variables beyond the first 32 are read as 0.",
+            "choices packed into words of 32 bits",
+            {"bits": lambda h: h * (np.arange(h.shape[1]) < 32)}),
+    Variant("qubo_energy", "sums_over_choices",
+            "As many choices as variables: sums run over the choices.",
+            "an axis found by its length", {"energies": of_columns}),
     Variant("qubo_energy", "spins", "0 is read as -1.", "an Ising model in place of a QUBO",
             {"bits": lambda h: 2 * h - 1}),
     Variant("qubo_exact", "last_of_equal", TIE, "<= in place of <", {"best": last_smallest}),

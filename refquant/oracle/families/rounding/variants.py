@@ -51,6 +51,10 @@ VARIANTS = (
     Variant("border_round", "ignores_the_border", "The border is taken as 1/2 everywhere.",
             "a kernel that was specialised for the initial border",
             {"is_above": lambda u, base, border: u - base > 0.5}),
+    Variant("border_round", "border_off_its_ends", "Borders are kept 1e-6 away from 0 and 1.",
+            "a sigmoid's output taken for a border that is never quite 0 or 1",
+            {"is_above": lambda u, base, border: plain.is_above(
+                u, base, np.clip(border, 1e-6, 1 - 1e-6))}),
     Variant("border_round", "border_mirrored", "1 - border is used.",
             "the border counted from above",
             {"is_above": lambda u, base, border: u - base > 1 - border}),
