@@ -69,6 +69,9 @@ def _regularizer(real: Array) -> Iterator[Case]:
     for op in ("round_reg", "round_reg_backward"):
         yield Case(op, "T8", "beta 1: the push does not depend on how far h is from 1/2",
                    {"alpha": some}, {"beta": 1.0, "lam": 0.5}, ("5.4", "P23"))  # fmt: skip
+    many = dyadic(("round_reg", "many"), (17, 16), 3, 1)
+    yield Case("round_reg", "T8", "more than 256 weights", {"alpha": many},
+               {"beta": 2.0, "lam": 0.5}, ("5.4",))  # fmt: skip
     yield Case("round_reg", "REAL", "any alpha, the exponent of a late step",
                {"alpha": real[:2]}, {"beta": 2.4, "lam": 0.01}, ("5.4",))  # fmt: skip
     yield Case("round_reg_backward", "REAL", "any alpha, the exponent of a late step",

@@ -78,6 +78,19 @@ def cases() -> Iterator[Case]:
         heavy = {**attrs, **fields, "lam": 0.5}
         yield Case("adaround_step", "T8", f"{words}, a heavy regulariser",
                    {**later, "t": np.asarray(9)}, heavy, EVERYTHING)  # fmt: skip
+    square = {
+        "w": np.array([[0.75, -1.25, 2.0], [-0.375, 0.125, -1.5], [1.5, -1.0, 0.25]]),
+        "s": np.array([0.5, 0.25, 1.0]),
+        "zero_point": np.array([0, 1, 3]),
+        "x": later["x"],
+        "target": dyadic(("step", "square target"), (5, 3), 6, 3),
+        "alpha": np.array([[0.5, -0.75, 1.0], [1.25, -4.0, -0.25], [0.75, 0.25, -1.5]]),
+        **{name: np.vstack([later[name], later[name][:1]]) for name in "mv"},
+        "indices": later["indices"],
+        "t": np.asarray(9),
+    }
+    yield Case("adaround_step", "T8", "a square layer: steps belong to its rows", square,
+               {**attrs, "grid": "affine"}, EVERYTHING)  # fmt: skip
     at_edge = {**later, "t": np.asarray(9), "alpha": np.array([[LN11, -LN11, 1.0]] * 2)}
     for edge in ("inclusive", "strict"):
         yield Case("adaround_step", "T53", f"alpha at ln 11, {edge}", at_edge,

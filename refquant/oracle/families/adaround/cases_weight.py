@@ -58,6 +58,12 @@ def _init() -> Iterator[Case]:
     small = np.array([[-(2.0**-30), 2.0**-30, -(2.0**-26), 0.5 - 2.0**-25, -0.5 + 2.0**-25]])
     yield Case("adaround_init_alpha", "T24", "tiny negative weights, whose fraction is nearly 1",
                {"w": small, "s": np.array([1.0])}, {}, ("1.4", "6.3"))  # fmt: skip
+    square = LEVELS.ravel()[:9].reshape(3, 3) * np.array([[0.5], [2.0], [0.25]])
+    yield Case("adaround_init_alpha", "T8", "a square matrix: steps belong to its rows",
+               {"w": square, "s": np.array([0.5, 2.0, 0.25])}, {}, ("6.3",))  # fmt: skip
+    tiny = np.array([[-(2.0**-60), -(2.0**-100), -(2.0**-54), 2.0**-60]])
+    yield Case("adaround_init_alpha", "T24", "fractions that float64 rounds to 1",
+               {"w": tiny, "s": np.array([1.0])}, {}, ("1.4", "6.3"))  # fmt: skip
     yield Case("adaround_init_alpha", "T24", "NaN, infinities and weights too large for a fraction",
                {"w": SPECIAL, "s": np.asarray(0.5)}, {}, ("1.4", "D37"))  # fmt: skip
 
@@ -104,6 +110,10 @@ def _weight() -> Iterator[Case]:
                    {"w": np.array([[0.5, -1.5, 2.25, 2.25], [1.5, 0.0, 1.0, -1.0]]),
                     "s": np.asarray(1.0), "zero_point": np.asarray(0), "alpha": ties},
                    {"rounding": "hard", "tie": tie}, ("6.5", "D12"))  # fmt: skip
+    levels, steps = np.arange(-20, 20) + 0.5, np.array([0.0237, 0.3, 0.7])
+    yield Case("adaround_weight", "T53", "hard: codes are whole numbers, not quotients",
+               weights(np.tile(levels, (3, 1)), steps, np.tile(np.where(levels < 0, -1.0, 1.0),
+               (3, 1))), {"bits": 8, "rounding": "hard"}, ("6.1", "6.5"))  # fmt: skip
     wide = np.array([[127.5, 126.5, -128.0, -128.5, 99.25, 128.0]])
     yield Case("adaround_weight", "T11", "8 bits: the ends are saturated, not wrapped",
                weights(wide, np.array([0.25]), np.array([[1.0, 1.0, -1.0, -1.0, 1.0, 1.0]])),
@@ -139,6 +149,11 @@ def _backward() -> Iterator[Case]:
     yield Case("adaround_weight_backward", "T8", "levels exactly at the ends",
                {**exact, "d_w_hat": np.array([[1.0, 2.0, -3.0]])}, {"bits": 3},
                ("6.2", "P29"))  # fmt: skip
+    closed = weights(np.array([[3.0, -4.0, -5.0, 2.0]]), np.array([0.5]),
+                     np.array([[-LN11, -LN11, LN11, LN11]]))  # fmt: skip
+    yield Case("adaround_weight_backward", "T53", "soft levels exactly at the ends, and live",
+               {**closed, "d_w_hat": np.array([[1.0, -2.0, 3.0, 5.0]])}, {"bits": 3},
+               ("6.2", "D37"))  # fmt: skip
     yield Case("adaround_weight_backward", "REAL", "any weight, steps that are no powers of two",
                {**real("backward"), "d_w_hat": dyadic(("backward", "d"), (3, 2, 4), 24, 22)},
                {"grid": "affine"}, ("6.2",))  # fmt: skip

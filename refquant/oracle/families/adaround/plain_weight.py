@@ -60,7 +60,7 @@ def inside(level: Array, n: Array, p: Array) -> Array:
 
 def _init(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
     w = inputs["w"]
-    f = part.fraction(part.base_of(w, per_channel(inputs["s"], w)))
+    f = part.fraction(part.base_of(w, part.per_channel(inputs["s"], w)))
     return {"alpha": getattr(part, attrs["alpha_init"])(f)}
 
 
@@ -93,6 +93,7 @@ PLACE = {"ends": ends, "base": np.floor, "offset": lambda zero: zero}
 INIT = Plain(
     _init,
     {
+        "per_channel": per_channel,
         "base_of": lambda w, s: w / s,
         "fraction": fraction,
         "ratio": ratio,

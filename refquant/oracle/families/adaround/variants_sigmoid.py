@@ -88,6 +88,8 @@ VARIANTS = (
             "gamma and zeta taken as limits of the sigmoid", {"inclusive": live_by_unstretched}),
     Variant("round_reg", "mean", "The terms are averaged, not summed.",
             "a loss reduced like the reconstruction", {"gather": np.mean}),
+    Variant("round_reg", "first_256", "Weights beyond the first 256 are not summed.",
+            "a launch of one block", {"gather": lambda terms: np.sum(terms.ravel()[:256])}),
     Variant("round_reg", "per_row", "Only the first row counts.",
             "a sum over one axis of two", {"gather": lambda terms: np.sum(terms[:1])}),
     Variant("round_reg", "no_lambda", NO_LAMBDA, "the weight applied elsewhere, or twice",

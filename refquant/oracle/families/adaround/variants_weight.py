@@ -54,6 +54,12 @@ def eight_bits(grid: str, bits: int) -> tuple[int, int]:
     return plain_weight.ends(grid, 8)
 
 
+def last_if_it_fits(parameter: Array, w: Array) -> Array:
+    """Steps along the last axis where that is as long."""
+    fits = parameter.ndim and w.shape[-1] == parameter.size
+    return parameter if fits else plain_weight.per_channel(parameter, w)
+
+
 INIT, WEIGHT, BACKWARD = "adaround_init_alpha", "adaround_weight", "adaround_weight_backward"
 BASE_ROUND = "The base is the nearest level, not the floor."
 BASE_TRUNC = "Negative weights are cut towards zero: their base is one too high."
@@ -76,6 +82,11 @@ VARIANTS = (
     Variant(INIT, "last_step", "The step of the last channel serves all channels.",
             "a broadcast along the wrong axis",
             {"base_of": lambda w, s: w / (s.reshape(-1)[-1] if s.ndim else s)}),
+    Variant(INIT, "steps_along_the_last_axis",
+            "Steps run along the last axis where that is as long.",
+            "a step of shape (c,) broadcast as it is", {"per_channel": last_if_it_fits}),
+    Variant(INIT, "one_becomes_zero", "A fraction that is rounded to 1 becomes 0.",
+            "a fraction taken modulo 1", {"fraction": lambda u: plain_weight.fraction(u) % 1.0}),
     Variant(INIT, "nan", "NaN and infinite weights have no alpha.", "the fraction of an infinity",
             {"fraction": lambda u: u - np.floor(u)}),
     Variant(INIT, "quotient_one_wide", "zeta stands in place of zeta - gamma.",
@@ -126,6 +137,8 @@ VARIANTS = (
             {"factor": np.ones_like}),
     Variant(BACKWARD, "no_level_mask", "The gradient also passes where the level is clipped.",
             "hustzxd/LSQuantization#1", {"inside": lambda level, n, p: np.ones_like(level)}),
+    Variant(BACKWARD, "ends_excluded", "Levels at the ends of the range have no gradient.",
+            "pytorch/ao#4806", {"inside": lambda level, n, p: (n < level) & (level < p)}),
     Variant(BACKWARD, "mask_of_floor", "The mask is that of floor(w / s), without h.",
             "the soft share left out of the mask", {"h": np.zeros_like}),
     Variant(BACKWARD, "mask_of_ceiling", "The mask is that of floor(w / s) + 1.",

@@ -53,6 +53,10 @@ def amct_cases() -> Iterator[Case]:
     inside = np.where(last == 1.0, 1.0, last + 2.0**-10)  # off the edges, in the same bins
     real = single(0.6 * inside)
     yield Case(op, "REAL", "a threshold that is rounded", {"w": real}, {}, base)
+    below = peaked(("kl edge", 3, 32, 2), 16)
+    below[below != 1.0] -= 2.0**-40
+    yield Case(op, "T53", "values below edges by less than single precision", {"w": below},
+               {"bits": 3, "bins": 32, "searches": 10}, (*base, "C3"))  # fmt: skip
     yield from window_cases()
     even = np.append(ODD[:-1], 1.0)
     few = {"bins": 8, "searches": 2}
@@ -99,6 +103,11 @@ def trt_cases() -> Iterator[Case]:
         few = {"x": coarse(number)}
         where = f"4 bits, 128 bins, draw {number}"
         yield Case(op, "T8", where, few, {"bits": 4, "bins": 128}, (*base, "C3"))
+    small, rest = (codes((f"kl {name}", 3, 256, 2), n, *ends) for name, n, ends in (
+        ("first", 20, (1, 15)), ("rest", 6, (16, 127))))  # fmt: skip
+    given = {"x": np.append(np.append(small, rest) / 512, 1.0)}
+    yield Case(op, "T8", "3 bits, 256 bins, most values in the first eight", given,
+               {"bits": 3, "bins": 256}, (*base, "C3"))  # fmt: skip
     inside = coarse(3)
     inside[1:] += np.where(inside[1:] < 0, -1, 1) / 1024  # off the edges, in the same bins
     real = {"x": single(0.7 * inside)}

@@ -29,6 +29,11 @@ def observer_cases() -> Iterator[Case]:
         yield Case(op, "T11", says, {"batches": positive}, attrs, clauses)
         says = "three batches of negative values: hi is below 0"
         yield Case(op, "T11", says, {"batches": -positive}, attrs, clauses)
+        falling = np.array([[3.0, 2.0, 1.0, 0.0], [2.5, 1.0, 0.5, 0.25], [4.0, 3.5, 3.0, 2.0]])
+        falling = falling[: 2 if name == "minmax" else 3]
+        for sign, says in ((1.0, "falling values, 0 the first lower end"),
+                           (-1.0, "rising values, 0 the first upper end")):  # fmt: skip
+            yield Case(op, "T8", says, {"batches": sign * falling}, attrs, clauses)
     real = dyadic(("observer", "real"), (5, 2, 2), 24, 20)
     yield Case(
         "ema_observer", "REAL", "the default momentum", {"batches": real}, {"axis": 0}, ("3.1",)

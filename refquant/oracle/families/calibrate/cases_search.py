@@ -51,6 +51,13 @@ def search_cases() -> Iterator[Case]:
                    {"x": -np.abs(x)}, attrs, ("3.2", "D3"))  # fmt: skip
     attrs = {"id": "grid100_1d", "bits": 3, "p": 2.0}
     yield Case("mse_search", "REAL", "the exponent is given", {"x": x}, attrs, ("3.2", "D3"))
+    x = single([[-1.5, -1.0, -0.5, 0.01], [1.5, 1.0, 0.5, -0.01]])
+    attrs = {"id": "grid100_2d", "grid": "affine", "bits": 2, "axis": 0}
+    yield Case("mse_search", "REAL", "the last zero point, and the first one", {"x": x}, attrs,
+               ("3.2", "P82"))  # fmt: skip
+    attrs = {"id": "grid100_2d", "grid": "affine", "bits": 2, "p": 2.0}
+    yield Case("mse_search", "T8", "all steps and zero points are equal: the first",
+               {"x": np.array([2.0**-30, -(2.0**-30)])}, attrs, ("3.2", "C22"))  # fmt: skip
     zero = {"x": np.zeros((2, 3))}
     attrs = {"id": "mq80", "bits": 4}
     yield Case("mse_search", "T8", "all values 0", zero, attrs, ("3.2", "C22"))
@@ -108,6 +115,13 @@ def fit_cases() -> Iterator[Case]:
         ("an affine grid without a zero point", 0.1875, {"bits": 3, "iters": 2, "grid": "affine"}),
     ):  # fmt: skip
         yield Case("lloyd_scale", "REAL", purpose, {"w": w, "s0": np.array(s0)}, attrs, clauses)
+    rows = np.stack([w[0].ravel(), [0.0] * 6, [0.5, -1.0, 1.5, 0.0, -2.0, 1.0]])
+    yield Case("lloyd_scale", "REAL", "a row that moves, rows that stop at once",
+               {"w": rows, "s0": np.array([0.40625, 0.5, 0.5])},
+               {"bits": 3, "iters": 4, "axis": 0}, clauses)  # fmt: skip
+    yield Case("lloyd_scale", "REAL", "16 bits: sums of squared codes beyond 32 bits",
+               {"w": np.array([32767.0, -32768.0, 32700.0]) / 2**15 + 2.0**-20,
+                "s0": np.array(2.0**-15)}, {"bits": 16, "iters": 2}, clauses)  # fmt: skip
 
 
 def moment_cases() -> Iterator[Case]:
@@ -123,6 +137,10 @@ def moment_cases() -> Iterator[Case]:
     for axis in (0, 1):
         yield Case("lsq_init", "REAL", f"a square matrix, rows along axis {axis}", {"x": square},
                    {"axis": axis, "bits": 3}, ("3.4",))  # fmt: skip
+    empty = np.array([[0.0, 0.0], [1.0, -3.0], [0.0, -0.0]])
+    for op in ("lsq_init", "lsqplus_init"):
+        yield Case(op, "T8", "rows of zeros have the smallest step", {"x": empty}, {"axis": 0},
+                   ("3.4",))  # fmt: skip
     attrs = {"bits": 2}
     yield Case("lsq_init", "T8", "one value, p = 1", {"x": np.array([-1.5])}, attrs, ("3.4",))
     skew = np.array([1.0, 3.0])  # mean 2, deviation 1: reach 5; turned round, on the other side
@@ -143,4 +161,8 @@ def moment_cases() -> Iterator[Case]:
         attrs = {"of": "activations", "bits": 2, "steps": steps, "axis": 0}
         yield Case("lsqplus_init", "REAL", f"activations, {steps} candidates", {"x": activations},
                    attrs, ("3.4",))  # fmt: skip
+    levels = single(np.array([0.0, 1.0, 0.95 / 3, 0.95 / 3, 1.9 / 3, 1.9 / 3, 0.95, 0.95]))
+    attrs = {"of": "activations", "bits": 2, "steps": 6, "p": 1.0, "divisor": "mqbench"}
+    yield Case("lsqplus_init", "REAL", "activations: the last candidate is the best",
+               {"x": levels}, attrs, ("3.4", "D6"))  # fmt: skip
     yield Case("lsq_init", "T8", "a deviation of both signs", {"x": exact}, {"bits": 2}, ("2.1",))

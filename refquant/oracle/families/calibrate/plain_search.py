@@ -142,7 +142,12 @@ def _lsq(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
     rows = as_rows(inputs["x"], attrs["axis"])
     p = part.largest(attrs["grid"], attrs["bits"])
     s = part.two * part.mean(rows) / rows.dtype.type(np.sqrt(p))
-    return {"s": answers(np.maximum(s, rows.dtype.type(EPS)), attrs["axis"])}
+    return {"s": answers(part.floor(s), attrs["axis"])}
+
+
+def floor(s: Array) -> Array:
+    """Steps, 1e-8 at least."""
+    return np.maximum(s, s.dtype.type(EPS))
 
 
 def _plus(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
@@ -154,7 +159,7 @@ def _plus(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
     mu = rows.mean(axis=1)
     sd = part.deviation(rows)
     reach = part.reach(mu, part.sigmas * sd) / part.halves[attrs["divisor"]](attrs["bits"])
-    return {"s": answers(np.maximum(reach, rows.dtype.type(EPS)), axis)}
+    return {"s": answers(part.floor(reach), axis)}
 
 
 def deviation(rows: Array) -> Array:
@@ -211,12 +216,14 @@ LSQ_INIT = Plain(
         "largest": lambda grid, bits: code_range(grid, bits)[1],
         "mean": lambda rows: np.abs(rows).mean(axis=1),
         "two": 2,
+        "floor": floor,
     },
 )
 LSQPLUS_INIT = Plain(
     _plus,
     {
         "deviation": deviation,
+        "floor": floor,
         "reach": lambda mu, spread: np.maximum(np.abs(mu - spread), np.abs(mu + spread)),
         "sigmas": 3,
         "halves": {"paper": lambda bits: 2 ** (bits - 1), "mqbench": lambda bits: 2**bits},

@@ -164,6 +164,8 @@ TRT = tuple(
          "PPQ: 0/0 gives NaN, which wins its sort at 4 bits and less", {"empty": -np.inf}),
         ("bins_near_zero_kept", "The bins nearest to 0 are counted.",
          "TensorRT's form without PPQ's cut", {"trim": untrimmed}),
+        ("first_eight_bins", "Eight bins are emptied, however many there are.",
+         "int(0.002 * 4096) as a constant", {"trim": lambda counts, n: plain.trim(counts, 8)}),
         ("nothing_after_empty_bins", "Bin int(0.002 bins) is not set to 1.",
          "the bins near 0 emptied, no more", {"trim": emptied}),
         ("rest_dropped", "P leaves out what lies beyond R.",

@@ -19,6 +19,14 @@ def from_zero(ends: Array, attrs: Attrs) -> Array:
     return plain.moving(np.concatenate([np.zeros_like(ends[:1]), ends]), attrs)
 
 
+def zero_as_unset(ends: Array, attrs: Attrs) -> Array:
+    """The average starts anew where it is 0."""
+    value = ends[0]
+    for new in ends[1:]:
+        value = np.where(value == 0, new, plain.moving(np.stack([value, new]), attrs))
+    return np.asarray(value)
+
+
 def swapped(ends: Array, attrs: Attrs) -> Array:
     """m weighs the new."""
     return plain.moving(ends, {"momentum": 1 - attrs["momentum"]})
@@ -59,6 +67,8 @@ AVERAGES = (
             "statistics overwritten", both("", last_batch)),
     Variant("minmax_observer", "averaged", "The extremes of the batches are averaged.",
             "AvgMinMaxObserver in its place", both("", plain.mean)),
+    Variant("ema_observer", "zero_is_unset", "An end that is 0 is replaced by the next batch's.",
+            "0 kept as the sign of a range without data", both("", zero_as_unset)),
     Variant("ema_observer", "starts_at_zero", "The average starts at 0 instead of the first batch.",
             "buffers initialised with zeros", both("", from_zero)),
     Variant("ema_observer", "momentum_of_the_new", "The momentum weighs the new batch.",

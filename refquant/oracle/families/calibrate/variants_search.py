@@ -37,6 +37,19 @@ def guarded(lo: Array, hi: Array, attrs: Attrs, part: Any) -> tuple[Array, Array
     return np.where(s <= plain.EPS, s.dtype.type(1), s), z
 
 
+def last_left_out(row: Array, f: Array, attrs: Attrs, part: Any) -> tuple[Array, Array]:
+    """Without the last zero point."""
+    s, z = plain.plane(row, f, attrs, part)
+    tried = z < z.max()
+    return s[tried], z[tried]
+
+
+def fit_of_32_bits(w: Array, q: Array, s: Array) -> Array:
+    """<w, q> / <q, q>, the divisor in 32 bits."""
+    square = (q * q).sum().astype(np.int64).astype(np.int32)
+    return np.asarray((w * q).sum() / square.astype(w.dtype) if square else s)
+
+
 def unclipped(u: Array, z: Array, n: int, p: int) -> Array:
     """Without a clip."""
     return np.rint(u)
@@ -51,6 +64,11 @@ MSE = (
             "argmax in place of argmin", {"choose": lambda score: int(score.argmax())}),
     Variant("mse_search", "first_kept", "The first candidate is returned whatever follows.",
             "vllm-project/llm-compressor#2094", {"choose": lambda score: 0}),
+    Variant("mse_search", "last_of_equal", "Of equal candidates the last is returned.",
+            "<= in place of <",
+            {"choose": lambda score: int(score.size - 1 - score[::-1].argmin())}),
+    Variant("mse_search", "last_zero_point_left_out", "The zero point 2^b - 1 is not tried.",
+            "range(2^b - 1)", {"plane": last_left_out}),
     Variant("mse_search", "mean_for_fro", "The score of fro is a mean.",
             "the score of the other searches", {"total": lambda e, s: plain.total(e, "mq80")}),
     Variant("mse_search", "sum_for_mean", "Scores are sums over the row.",
@@ -93,6 +111,8 @@ LLOYD = (
             {"updates": lambda iters: iters + 1}),
     Variant("lloyd_scale", "one_update_less", "One update too few is made.",
             "a loop from 1", {"updates": lambda iters: max(iters - 1, 0)}),
+    Variant("lloyd_scale", "squares_of_32_bits", "<q, q> wraps around beyond 2^31.",
+            "an accumulator of int32", {"fit": fit_of_32_bits}),
     Variant("lloyd_scale", "mean_error", "The errors are means.",
             "the mean squared error", {"error": lambda e: (e * e).mean()}),
     Variant("lloyd_scale", "codes_not_clipped", "Codes are not clipped.",
@@ -117,6 +137,11 @@ LSQ = (
     Variant("lsq_init", "p_from_magnitude", "p is 2^(bits-1) on signed grids.",
             "|n| in place of p",
             {"largest": lambda grid, bits: code_range(grid, bits)[1] + (grid == "signed")}),
+    *(Variant(op, "no_smallest_step", "Rows of zeros have the step 0.",
+              "a guard left out", {"floor": lambda s: s}) for op in ("lsq_init", "lsqplus_init")),
+    Variant("lsqplus_init", "last_candidate_left_out", "The last range is not tried.",
+            "range(1, steps)", {"shrunk": lambda row, attrs, part: plain.shrunk(
+                row, {**attrs, "steps": max(attrs["steps"] - 1, 1)}, part)}),
     Variant("lsqplus_init", "sample_deviation", "The deviation divides by N - 1.",
             "torch.std is unbiased by default",
             {"deviation": lambda rows: rows.std(axis=1, ddof=1)}),

@@ -112,7 +112,7 @@ def log_of_softmax(logits: Array) -> Array:
 
 def expanded(z: Array, t: Array) -> Array:
     """z^2 - 2 z t + t^2, its root."""
-    return np.sqrt(np.abs(z * z - 2.0 * z * t + t * t))
+    return np.asarray(np.sqrt(np.abs(z * z - 2.0 * z * t + t * t)))
 
 
 WARPS = (

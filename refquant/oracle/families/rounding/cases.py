@@ -59,8 +59,8 @@ def border_cases() -> Iterator[Case]:
         },
         {}, ("1.1", "D1"),
     )  # fmt: skip
-    hair = 2.0**-22
-    tiny = np.array([hair, 1 + hair, 2.0**-60, 0.0, 1 - hair, 3 - 2 * hair, -hair])
+    eps = 2.0**-22
+    tiny = np.array([eps, 1 + eps, 2.0**-60, 0.0, 1 - eps, 3 - 2 * eps, -eps])
     yield Case(
         "border_round", "T24", "fractions next to borders of 0 and 1",
         {"u": tiny, "border": np.array([0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0])}, {},
