@@ -69,14 +69,7 @@ def one_early(value: Array, decay: float, t: int) -> Array:
     return plain.unbiased(value, decay, t + 1)
 
 
-def of_16_bits(value: Array, decay: float, t: int) -> Array:
-    """The number of the step modulo 2^16."""
-    return plain.unbiased(value, decay, t % 65536)
-
-
 ADAM = (
-    Variant("adam_step", "step_of_16_bits", "The number of the step wraps around at 2^16.",
-            "a counter of 16 bits", {"unbiased1": of_16_bits, "unbiased2": of_16_bits}),
     Variant("adam_step", "no_bias_correction", "Neither mean is corrected for its start at 0.",
             "the correction left out", {"unbiased1": no_correction, "unbiased2": no_correction}),
     Variant("adam_step", "first_mean_uncorrected", "m is not divided by 1 - beta1^t.",

@@ -137,8 +137,6 @@ VARIANTS = (
             {"factor": np.ones_like}),
     Variant(BACKWARD, "no_level_mask", "The gradient also passes where the level is clipped.",
             "hustzxd/LSQuantization#1", {"inside": lambda level, n, p: np.ones_like(level)}),
-    Variant(BACKWARD, "ends_excluded", "Levels at the ends of the range have no gradient.",
-            "pytorch/ao#4806", {"inside": lambda level, n, p: (n < level) & (level < p)}),
     Variant(BACKWARD, "mask_of_floor", "The mask is that of floor(w / s), without h.",
             "the soft share left out of the mask", {"h": np.zeros_like}),
     Variant(BACKWARD, "mask_of_ceiling", "The mask is that of floor(w / s) + 1.",

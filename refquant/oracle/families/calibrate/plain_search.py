@@ -159,7 +159,7 @@ def _plus(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
     mu = rows.mean(axis=1)
     sd = part.deviation(rows)
     reach = part.reach(mu, part.sigmas * sd) / part.halves[attrs["divisor"]](attrs["bits"])
-    return {"s": answers(part.floor(reach), axis)}
+    return {"s": answers(floor(reach), axis)}
 
 
 def deviation(rows: Array) -> Array:
@@ -223,7 +223,6 @@ LSQPLUS_INIT = Plain(
     _plus,
     {
         "deviation": deviation,
-        "floor": floor,
         "reach": lambda mu, spread: np.maximum(np.abs(mu - spread), np.abs(mu + spread)),
         "sigmas": 3,
         "halves": {"paper": lambda bits: 2 ** (bits - 1), "mqbench": lambda bits: 2**bits},

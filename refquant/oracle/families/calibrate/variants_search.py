@@ -137,8 +137,8 @@ LSQ = (
     Variant("lsq_init", "p_from_magnitude", "p is 2^(bits-1) on signed grids.",
             "|n| in place of p",
             {"largest": lambda grid, bits: code_range(grid, bits)[1] + (grid == "signed")}),
-    *(Variant(op, "no_smallest_step", "Rows of zeros have the step 0.",
-              "a guard left out", {"floor": lambda s: s}) for op in ("lsq_init", "lsqplus_init")),
+    Variant("lsq_init", "no_smallest_step", "Rows of zeros have the step 0.",
+            "a guard left out", {"floor": lambda s: s}),
     Variant("lsqplus_init", "last_candidate_left_out", "The last range is not tried.",
             "range(1, steps)", {"shrunk": lambda row, attrs, part: plain.shrunk(
                 row, {**attrs, "steps": max(attrs["steps"] - 1, 1)}, part)}),
