@@ -147,7 +147,7 @@ def _lsq(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
 
 def floor(s: Array) -> Array:
     """Steps, 1e-8 at least."""
-    return np.maximum(s, s.dtype.type(EPS))
+    return np.asarray(np.maximum(s, s.dtype.type(EPS)))
 
 
 def _plus(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:

@@ -21,9 +21,9 @@ def cases() -> Iterator[Case]:
         yield gradient(case)
     for span, side in ((2.0**-22, "below 1e-6"), (2.0**18, "above 1e5")):
         x = single([0.3, -0.2, 1.7, -1.1, 0.7]) * max(min(span, 2.0**16), 2.0**-20)
-        inputs = {"x": x, "span": span, "minimum": -0.8125 * span}
-        yield Case("adaquant_quant", "REAL", f"a width {side} moves the zero point", inputs,
-                   {"bits": 3}, ("2.3",))  # fmt: skip
+        ends = {"span": np.asarray(span), "minimum": np.asarray(-0.8125 * span)}
+        yield Case("adaquant_quant", "REAL", f"a width {side} moves the zero point",
+                   {"x": x, **ends}, {"bits": 3}, ("2.3",))  # fmt: skip
 
 
 def gradient(case: Case) -> Case:
