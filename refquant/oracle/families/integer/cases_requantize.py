@@ -22,17 +22,19 @@ def cases() -> Iterator[Case]:
     yield from multiplier_cases()
 
 
+def float_case(
+    tier: str, purpose: str, acc: Any, place: tuple[Any, ...], attrs: dict[str, Any],
+) -> Case:  # fmt: skip
+    """One case of `requant_float`; place is scale, offset, step and zero point."""
+    names = ("acc", "scale", "offset", "step", "zero_point")
+    inputs = dict(zip(names, (acc, *place), strict=True))
+    clauses = ("17.3", "17.5", "17.6", "P42")
+    return Case("requant_float", tier, purpose, inputs, attrs, clauses)
+
+
 def float_cases() -> Iterator[Case]:
     """Ties, both ends, a fused ReLU, channels, real scales."""
-
-    def case(
-        tier: str, purpose: str, acc: Any, place: tuple[Any, ...], attrs: dict[str, Any],
-    ) -> Case:  # fmt: skip
-        names = ("acc", "scale", "offset", "step", "zero_point")
-        inputs = dict(zip(names, (acc, *place), strict=True))
-        clauses = ("17.3", "17.5", "17.6", "P42")
-        return Case("requant_float", tier, purpose, inputs, attrs, clauses)
-
+    case = float_case
     acc = np.concatenate([SMALL, [700, -700, 512]])
     yield case("T8", "ties and both ends, odd zero point", acc, (0.25, 0.25, 0.5, 5), {})
     yield case("T8", "a negative scale", acc, (-0.25, 0.25, 0.5, 5), {})
