@@ -80,7 +80,7 @@ def forward_cases(name: str) -> Iterator[Case]:
         ):
             offset = np.floor(np.ldexp(offset, point))  # in units of 2^-point, as x
             below = np.floor(offset + np.ldexp(step * (np.arange(12) + 0.5), point))
-            yield case(tier, f"beside ties, an offset of {offset / 2**point / step:.0f} steps",
+            yield case(tier, f"beside ties, an offset of {np.ldexp(offset, -point) / step:.0f} steps",
                        np.ldexp(np.stack([below, below + 1]), -point),
                        (step, np.ldexp(offset, -point)), {"bits": 4})  # fmt: skip
         for grid in ("signed", "narrow", "affine"):
