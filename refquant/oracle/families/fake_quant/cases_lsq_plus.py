@@ -78,9 +78,10 @@ def forward_cases(name: str) -> Iterator[Case]:
             ("T53", (1000.1, 0.0237), 41),
             ("REAL", (97.3, single(0.37)), 16),
         ):
+            many = round(offset / float(step))
             offset = np.floor(np.ldexp(offset, point))  # in units of 2^-point, as x
             below = np.floor(offset + np.ldexp(step * (np.arange(12) + 0.5), point))
-            yield case(tier, f"beside ties, an offset of {np.ldexp(offset, -point) / step:.0f} steps",
+            yield case(tier, f"beside ties, an offset of {many} steps",
                        np.ldexp(np.stack([below, below + 1]), -point),
                        (step, np.ldexp(offset, -point)), {"bits": 4})  # fmt: skip
         for grid in ("signed", "narrow", "affine"):
