@@ -1,5 +1,7 @@
 """Refusals in one voice: function, argument, got, expected, the fix, and the first bad entry."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -109,3 +111,16 @@ def test_operands_are_arrays_of_one_float_dtype_and_shape():
     }
     for part, call in cases.items():
         assert part in message(call), part
+
+
+def test_large_arrays_are_looked_at_in_pieces():
+    """The last entry counts, and no mask of all entries is made while all are finite."""
+    x = np.zeros((1 << 17, 8))
+    tracemalloc.start()
+    assert check_finite("f", "x", x) is x
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < x.size / 8
+    x[-1, -1] = np.nan
+    with pytest.raises(ValueError, match=r"nan at index \(131071, 7\)"):
+        check_finite("f", "x", x)

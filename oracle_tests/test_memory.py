@@ -61,6 +61,7 @@ GROWING = {
     "normalized": adaround(terms=(Term(normalize="power"),)),
     "least squares": NEAREST_OLS,
     "bias correction": replace(NEAREST, finish=(CorrectBias(keep="better"),)),
+    "begun": adaround(begin=(CorrectBias(),)),
     "redistribution": compose(NEAREST, "smoothquant", SMOOTHQUANT),
 }
 
