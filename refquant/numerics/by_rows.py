@@ -83,15 +83,15 @@ def _halved(part: Part, count: int, most: int) -> Array:
     lengths = [count]
     while lengths[-1] > most:
         lengths.append(-(-lengths[-1] // 2))
+    return _rows(part, lengths, 0, lengths[-1])
 
-    def rows(level: int, begin: int, end: int) -> Array:
-        """Return rows of x after `level` halvings, float64, in an array that nobody else has."""
-        if level == 0:
-            return part(slice(begin, end)).astype(np.float64)
-        lower, shift = rows(level - 1, begin, end), lengths[level]
-        end = min(end + shift, lengths[level - 1])
-        if begin + shift < end:
-            lower[: end - begin - shift] += rows(level - 1, begin + shift, end)
-        return lower
 
-    return rows(len(lengths) - 1, 0, lengths[-1])
+def _rows(part: Part, lengths: list[int], begin: int, end: int) -> Array:
+    """Return rows of x after as many halvings as there are lengths but one, in a new array."""
+    if len(lengths) == 1:
+        return part(slice(begin, end)).astype(np.float64)
+    *before, half = lengths
+    lower, end = _rows(part, before, begin, end), min(end + half, before[-1])
+    if begin + half < end:
+        lower[: end - begin - half] += _rows(part, before, begin + half, end)
+    return lower
