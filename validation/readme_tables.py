@@ -22,6 +22,7 @@ from refquant.oracle.registry import variants
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
+BITS = ("W4A4", "W2A4", "W3A3", "W2A2")
 STUDIES = {"digits": HERE / "study-digits.md", "ResNet-8": HERE / "study-resnet8.md"}
 GAINS = {  # in words: candidate, against
     "AdaRound over nearest": ("adaround+equal-rounding", "nearest"),
@@ -54,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     dialects = markdown(["dialect", "released in", "differs from `adaround` in"], dialect_rows())
     current = replaced(replaced(text, "methods", methods), "dialects", dialects)
     current = replaced(replaced(current, "verify", verify_output(text)), "oracle", oracle_facts())
-    current = replaced(current, "study", gains("W2A2"))
+    current = replaced(current, "study", gains())
     if arguments.check:
         same = current == text
         stale = "differ: run python validation/readme_tables.py"
@@ -105,18 +106,19 @@ def oracle_facts() -> str:
     return "\n".join(lines)
 
 
-def gains(bits: str) -> str:
+def gains() -> str:
     """Return the gains in SQNR that the study's pages give, undecided ones in italics."""
     found: dict[tuple[str, tuple[str, str]], str] = {}
     for name, page in STUDIES.items():
         for line in page.read_text(encoding="utf-8").splitlines():
             cells = [cell.strip() for cell in line.split("|")]
-            if len(cells) == 10 and cells[5] == bits:  # source, claim, candidate, against, bits
-                gain = cells[6].partition(" ")[0]
+            if len(cells) == 10 and cells[5] in BITS:  # source, claim, candidate, against, bits
+                gain = f"{float(cells[6].partition(' ')[0]):+.1f}"
                 shown = f"*{gain}*" if cells[8].startswith("undecided") else gain
-                found[name, (cells[3], cells[4])] = shown
-    rows = [[words, *(found[name, pair] for name in STUDIES)] for words, pair in GAINS.items()]
-    return markdown([f"gain in SQNR at {bits}, dB", *STUDIES], rows)
+                found[f"{name} {cells[5]}", (cells[3], cells[4])] = shown
+    columns = [f"{name} {bits}" for name in STUDIES for bits in BITS]
+    rows = [[words, *(found[column, pair] for column in columns)] for words, pair in GAINS.items()]
+    return markdown(["gain in SQNR, dB", *columns], rows)
 
 
 def replaced(text: str, name: str, content: str) -> str:

@@ -9,6 +9,7 @@ derive by hand nothing is known here.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -67,7 +68,7 @@ class Torch:
     def run(self, op: str, inputs: Given, attrs: Given) -> dict[str, Any]:
         """Run an op forwards, or forwards and backwards, or through a step of Adam."""
         x = {k: torch.from_numpy(v.copy()).to(self.device) for k, v in inputs.items()}
-        with torch.device(self.device):  # for what an op makes
+        with made_on(self.device):
             found = self.found(op, x, dict(attrs))
         return {k: v.detach().cpu().numpy() for k, v in found.items()}
 
@@ -86,13 +87,18 @@ class Torch:
         return compiled(forward) if self.compiled else forward
 
 
+def made_on(device: str) -> AbstractContextManager[Any]:
+    """Where tensors are made that an op does not place; dynamo traces less inside of it."""
+    return nullcontext() if device == "cpu" else torch.device(device)
+
+
 @cache
 def compiled(forward: Forward) -> Forward:
     """By inductor: one graph without breaks for each kind of shapes and attributes."""
     torch._dynamo.config.recompile_limit = 10_000  # the default goes back to eager after eight
     torch._dynamo.config.accumulated_recompile_limit = 10_000
     torch._dynamo.config.fail_on_recompile_limit_hit = True
-    return torch.compile(forward, fullgraph=True)
+    return torch.compile(forward, fullgraph=True, dynamic=False)  # symbolic sizes fail in some ops
 
 
 def gradients(forward: Forward, op: str, x: dict[str, Tensor], attrs: Given) -> dict[str, Tensor]:

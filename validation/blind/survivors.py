@@ -55,7 +55,10 @@ END_OR_NOT = "one rounding decides whether a level lies on an end of the grid: b
 SIGN = "2 h - 1 at beta = 1 is 0 or not by one rounding: no vector can ask for its sign"
 ONE_TAP = "weights for one tap are refused by the library: no legal input"
 REASONS = {
+    "adaquant_quant.reciprocal_levels": RECIPROCAL,
+    "adaround_init_alpha.reciprocal": RECIPROCAL,
     "adaround_weight.recip": RECIPROCAL,
+    "adaround_weight_backward.level_open": END_OR_NOT,
     "adaround_weight_backward.level_strict": END_OR_NOT,
     "adaround_weight_backward.mask_both": END_OR_NOT,
     "aquant_quant.reciprocal": RECIPROCAL,

@@ -112,6 +112,8 @@ def grid_cases() -> Iterator[Case]:
     for fuse in ("bound_fuse", "fuse_bound"):
         yield Case("aquant_quant", "T8", f"{fuse}, all sizes equal", equal,
                    {"fuse": fuse, **EXACT}, ("13.3", "D16"))  # fmt: skip
+    yield Case("aquant_quant", "T8", "36 taps", few_bits((1, 1, 36, 1)), EXACT,
+               ("13.3", "D16"))  # fmt: skip
     for exponent in (-100, 60):
         scaled = {"x": np.ldexp(given["x"], exponent), "s": np.ldexp(given["s"], exponent)}
         yield Case("aquant_quant", "T8", f"everything times 2^{exponent}: the same levels",
