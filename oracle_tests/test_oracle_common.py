@@ -118,9 +118,9 @@ def memory(found: Any, inputs: Any, attrs: Any) -> None:
     ],
 )  # fmt: skip
 def test_a_bug_nobody_listed_is_described_by_its_place(op: str, change: Change, says: str) -> None:
-    """Over all cases of the op, and first."""
+    """Over all cases of the op, and first; how many there are is the corpus's matter."""
     found = diagnosis(op, change)
-    assert not found.known and found.common[0].startswith(says)
+    assert not found.known and found.common[0].startswith(says.partition(" (")[0])
     assert found.lines[0] == f"In common: {found.common[0]}." and found.lines[-1] == found.text
 
 

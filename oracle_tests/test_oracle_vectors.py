@@ -107,15 +107,15 @@ def test_a_run_that_dies_leaves_nothing(tmp_path: Path) -> None:
 def test_results_in_a_directory_are_judged_like_any_backend(vectors: Path, tmp_path: Path) -> None:
     """Any dtype, any order of memory; what is missing is not supported."""
     backend = Backend()
-    for item in goldens():
-        if item.case.tier != "T53" and item.case.op == "border_round":
-            home = tmp_path / item.case.op / item.case.id
-            home.mkdir(parents=True)
-            y = backend.run(item.case.op, item.case.inputs, item.case.attrs)["y"]
-            np.save(home / "y.npy", np.asfortranarray(y))
+    ran = [i for i in goldens() if i.case.tier != "T53" and i.case.op == "border_round"]
+    for item in ran:
+        home = tmp_path / item.case.op / item.case.id
+        home.mkdir(parents=True)
+        y = backend.run(item.case.op, item.case.inputs, item.case.attrs)["y"]
+        np.save(home / "y.npy", np.asfortranarray(y))
     (tmp_path / "backend.json").write_text('{"name": "far away", "dtype": "float32"}')
     report = oracle.verify(f"dir:{tmp_path}", cases=read_vectors(vectors))
-    assert report.passed and report.ran == 4 and report.dtype == "float32"
+    assert report.passed and report.ran == len(ran) > 0 and report.dtype == "float32"
     assert report.coverage["round"].unsupported > 0
 
 
