@@ -20,7 +20,7 @@ def border_eq7(x: Given, a: Given) -> Given:
 
 def border_shared_closed(x: Given, a: Given) -> Given:
     """Sums over the outputs of each group, as a matrix of groups."""
-    w, w_hat = (x[k].unflatten(0, (a["groups"], -1)) for k in ("w", "w_hat"))
+    w, w_hat = (x[k].reshape(a["groups"], -1, *x[k].shape[1:]) for k in ("w", "w_hat"))
     squares = (w_hat**2).sum(1)
     dead = squares == 0
     ratio = torch.where(dead, 0.0, (w_hat * w).sum(1) / squares).reshape(-1, a["taps"])

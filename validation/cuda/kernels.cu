@@ -11,7 +11,10 @@ __device__ int place() { return blockIdx.x * blockDim.x + threadIdx.x; }
 
 __device__ real clip(real x, real low, real high) { return x < low ? low : x > high ? high : x; }
 
-__device__ real half_up(real u) { real low = floor(u); return low + (u - low >= (real)0.5 && (u >= 0 || u >= low + (real)0.5)); }
+__device__ real half_up(real u) {
+    real low = floor(u), half = 0.5; /* u - low may be rounded up to 1/2 where u < 0; low + 1/2 is exact */
+    return low + (u < 0 ? u >= low + half : u - low >= half);
+}
 
 __device__ real nearest(real u, int rule) {
     if (isinf(u)) return u;
