@@ -11,7 +11,7 @@ from oracle_tests.gram_cases import gram_setting, joint
 from oracle_tests.reconstruct_cases import CASE_112, adaround, conv, dense, images, plain, residual
 from oracle_tests.test_methods import bits_of
 from refquant.memory import MemoryPlan, Stage, memory_plan
-from refquant.methods import Mix, Term
+from refquant.methods import BitAllocation, Mix, Term
 from refquant.methods.closed_form import NEAREST_OLS
 from refquant.methods.compose import compose
 from refquant.methods.finish import CorrectBias
@@ -63,6 +63,9 @@ GROWING = {
     "bias correction": replace(NEAREST, finish=(CorrectBias(keep="better"),)),
     "begun": adaround(begin=(CorrectBias(),)),
     "redistribution": compose(NEAREST, "smoothquant", SMOOTHQUANT),
+    "widths of operands": replace(
+        NEAREST, placement="input", allocate=BitAllocation(bits=(8, 4), cost="bit-operations")
+    ),
 }
 
 

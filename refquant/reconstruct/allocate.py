@@ -82,8 +82,10 @@ def allocated(model: Model, x: Array, how: BitAllocation, bits: Bits) -> Model:
 def candidates(
     model: Model, x: Array, how: BitAllocation, layers: Iterable[str]
 ) -> dict[str, tuple[Candidate, ...]]:
-    """Return every layer at every width."""
-    whole, reached = model.float_network, start(x)
+    """Return every layer at every width, inputs calibrated on the samples that are looked at."""
+    quantizers = [n.attr("component") for n in model.network.nodes if n.op == "quantize"]
+    reached = start(x[: max((one.samples for one in quantizers), default=0)])
+    whole = model.float_network
     found: dict[str, tuple[Candidate, ...]] = {}
     for layer in layers:
         patches, edge = None, f"{layer}.patches"
