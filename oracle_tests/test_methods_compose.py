@@ -130,6 +130,8 @@ REFUSED = {
     "adaqtransform+ols": "set the output component.*Leave one of them out",
     "qdrop+adaqtransform+ols": "in which both sides.*as in 'qdrop\\+adaqtransform'",
     "qdrop+bias-correction+bias-correction": "set CorrectBias",
+    "nearest+bias-correction+analytic-bias-correction": "overwrites 'bias'.*Leave one step",
+    "nearest+analytic-bias-correction+bias-correction": "CorrectBias, which overwrites 'bias'",
     "nearest+adaqtransform": "learns nothing.*'nearest\\+ols'",
     "ols": "no method of its own.*Write 'nearest\\+ols'",
     "bias-correction+ols": "Write 'nearest\\+bias-correction'",

@@ -170,14 +170,17 @@ class Setting:
 
     def _check_finish(self) -> None:
         moved = {name for phase in self.phases for name, _ in (*phase.learn, *phase.drive)}
+        fitted = set[str]()
         for step in self.finish:
             self._check_step("finish", step)
             for name in step.writes:
-                if name in moved:
+                if name in moved | fitted:
                     where, kind = f"Setting {self.name!r}", type(step).__name__
-                    got, fix = f"{kind}, which overwrites {name!r}", f"Do not learn {name!r}."
-                    expected = "a step that keeps what was learnt"
+                    fix = f"Do not learn {name!r}." if name in moved else "Leave one step out."
+                    got = f"{kind}, which overwrites {name!r}"
+                    expected = "a step that keeps what was learnt or fitted"
                     raise ValueError(complaint(where, "finish", got, expected, fix))
+            fitted |= {*step.writes}
 
     def _check_step(self, field: str, step: Any) -> None:
         """Refuse a step of `begin` or `finish` that is none, or lacks a component."""
