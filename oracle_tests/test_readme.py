@@ -59,6 +59,14 @@ def test_the_python_examples_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.match(r"at most \d+\.\d MB, at ", capsys.readouterr().out)
 
 
+def test_what_a_run_holds_is_what_the_plan_counts() -> None:
+    """Bytes an image in files, rounded; the plan's own test holds it to a run."""
+    network, x = rq.zoo.load("digits-resnet"), rq.zoo.data("digits").calib.x
+    held = rq.memory_plan(network, x, "adaround", cache="disk").disk / len(x)
+    (said,) = re.findall(r"AdaRound thus holds at most (\d+) kB an image in float64", README)
+    assert round(held / 1000) == int(said) and x[0].astype(float).nbytes == 512
+
+
 def test_the_commands_are_where_the_ci_looks_for_them() -> None:
     """Each on a line of its own in a console block; .ci/run executes them as they stand."""
     lines = [line for block in blocks("console") for line in block.splitlines()]

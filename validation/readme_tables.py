@@ -40,6 +40,10 @@ GAINS = {  # in words: candidate, against
         "adaqtransform+equal-rounding+normalized",
         "qdrop+equal-rounding",
     ),
+    "AdaQTransform over NWQ: xi and eta alone": (
+        "adaqtransform+equal-rounding+normalized",
+        "nwq+equal-rounding+normalized",
+    ),
     "xi and eta without training, over nearest": ("nearest+ols", "nearest"),
 }
 
