@@ -69,10 +69,16 @@ def product_of(network: Network, layer: str) -> Node:
 
 def source_of(network: Network, edge: str) -> str | None:
     """Return the quantize node whose codes `edge` carries; None if it carries real numbers."""
+    found = quantizer_of(network, edge)
+    return found if found is not None and is_uniform(network.node(found)) else None
+
+
+def quantizer_of(network: Network, edge: str) -> str | None:
+    """Return the quantize node whose values `edge` carries as they are, codes or not; or None."""
     while edge != INPUT:
         node = network.node(edge)
         if node.op == "quantize":
-            return edge if is_uniform(node) else None
+            return edge
         if node.op not in CARRY_CODES:
             return None
         edge = node.inputs[0]

@@ -15,12 +15,11 @@ x)``. Neither codes nor integers depend on the cut.
 
 from refquant._checks import check_in, complaint
 from refquant._types import Array
-from refquant.deploy.build import CARRY_CODES, product_of
+from refquant.deploy.build import product_of, quantizer_of
 from refquant.deploy.evaluate import Forced, Trace, evaluate
 from refquant.deploy.fixed import compile_fixed
 from refquant.deploy.plan import Plan
 from refquant.deploy.rules import fake_rules, fixed_rules, integer_rules
-from refquant.network import INPUT
 
 EPILOGUES = ("float", "fixed")
 
@@ -92,19 +91,8 @@ def _check_sources(plan: Plan) -> None:
         if layer.source is None:
             got = "a linear layer whose input is in real numbers"
             fix = "Quantize the activations too, or use run_fake."
-            if not_uniform := _not_uniform(plan, name):
-                got = f"a linear layer behind {not_uniform!r}, whose levels are powers of sqrt(2)"
+            if found := quantizer_of(plan.network, product_of(plan.network, name).inputs[0]):
+                got = f"a linear layer behind {found!r}, whose levels are powers of sqrt(2)"
                 fix = "Leave out 'log-sqrt2', or use run_fake (Result.network)."
             where = f"node {name!r}"
             raise ValueError(complaint("run_integer", where, got, "codes as input", fix))
-
-
-def _not_uniform(plan: Plan, layer: str) -> str | None:
-    """Return the quantizer without codes whose values reach a layer as they are, if there is one.
-
-    Between them stands what carries codes where there are any.
-    """
-    edge = product_of(plan.network, layer).inputs[0]
-    while edge != INPUT and (node := plan.network.node(edge)).op in CARRY_CODES:
-        edge = node.inputs[0]
-    return edge if edge != INPUT and plan.network.node(edge).op == "quantize" else None
