@@ -124,12 +124,19 @@ def test_equalization_takes_the_distribution_along():
     np.testing.assert_allclose(got["fc2", "bias"], expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("act", ["relu", "identity"])
 @pytest.mark.parametrize("other", ["smoothquant", "os-plus", "repq"])
-def test_every_redistribution_takes_it_along(other):
-    """Mean and spread of fc1's own output on many inputs, in whatever units it has now."""
-    net = network()
-    for step in resolve(f"nearest+{other}").prepare[1:]:
-        moved = step.apply(fold(with_normals(net)), X[:256])
+def test_every_redistribution_takes_it_along(other, act):
+    """Mean and spread of fc1's own output on many inputs, in whatever units it has now.
+
+    Only where no ReLU stands in between are the channels shifted too.
+    """
+    folded = fold(with_normals(network(act=act)))
+    (step,) = resolve(f"nearest+{other}").prepare[1:]
+    moved = step.apply(folded, X[:256])
+    ratio = moved.params["fc1", "w"][:, 0] / folded.params["fc1", "w"][:, 0]
+    scaled = np.allclose(moved.params["fc1", "bias"], ratio * folded.params["fc1", "bias"])
+    assert scaled == (act == "relu" or other == "smoothquant")
     y = moved.params["fc1", "w"] @ X.T + moved.params["fc1", "bias"][:, None]
     normal = normal_behind(lower(moved), "fc2")
     np.testing.assert_allclose(y.mean(axis=1), normal.mean, atol=4.0 * normal.std.max() / 64.0)
@@ -154,6 +161,8 @@ def test_what_stands_behind_the_product_counts():
 
 CHAINS = {
     "pooled": (("avg", "global_average_pool"), "relu", True),
+    "padded": (("avg", "average_pool", True), "relu", False),
+    "padded, not counted": (("avg", "average_pool", False), "relu", True),
     "largest": (("max", "max_pool"), "relu", False),
     "twice": (("again", "relu"), "relu", False),
     "after the mean": (("again", "relu"), "global_average_pool", False),
@@ -164,8 +173,12 @@ CHAINS = {
 @pytest.mark.parametrize("name", CHAINS)
 def test_where_the_mean_is_known(name):
     """Averages and reshaping keep it; a ReLU is right behind the batch norm, and there is one."""
-    (last, op), first, known = CHAINS[name]
+    (last, op, *counted), first, known = CHAINS[name]
+    padded = Geometry((2, 2), stride=(2, 2), padding=(1, 1, 1, 1))
     attrs = (("geometry", Geometry((2, 2))),) if op == "max_pool" else ()
+    attrs += tuple(
+        pair for c in counted for pair in (("geometry", padded), ("count_include_pad", c))
+    )
     nodes = (
         Node("c", "conv2d", ("input",), (("geometry", POINT),)),
         Node("n", "batch_norm", ("c",), (("eps", 1e-3),)),

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 import refquant as rq
 from oracle_tests.reconstruct_cases import images, residual
 from oracle_tests.term_cases import kl_rows
+from refquant.cli.compare_report import markdown
 from refquant.cli.main import main
 from refquant.components import FreeBias
 from refquant.methods import METHODS, BitAllocation, resolve
@@ -204,15 +206,32 @@ def test_reports_and_rows_have_it(tmp_path, capsys):
     report = json.loads(capsys.readouterr().out)["allocation"]
     assert report["widths"] == [8, 7, 6, 5, 4, 3, 2] and report["size"] <= report["budget"]
     assert [row["layer"] for row in report["layers"]] == ["fc2"]
-    compare = ["compare", *words, "--methods", f"nearest,{name}", "--bits", "W3A8"]
+    compare = [
+        "compare",
+        *words,
+        "--methods",
+        f"nearest,{name},nearest+log-sqrt2",
+        "--bits",
+        "W3A8",
+    ]
     compare += ["--workers", "1", "--resamples", "100", "--out", str(tmp_path / "rows")]
     outs, written = [], []
     for _ in range(2):
         assert main(compare) == 0
-        outs.append(json.loads(capsys.readouterr().out)["remarks"])
+        compared = json.loads(capsys.readouterr().out)
+        outs.append(compared["remarks"])
         written.append([path.stat().st_mtime_ns for path in sorted((tmp_path / "rows").iterdir())])
-    assert written[0] == written[1] and len(written[0]) == 2  # not run again
-    assert outs[0] == outs[1] and [one["method"] for one in outs[0]] == [name]
+    assert written[0] == written[1] and len(written[0]) == 3  # not run again
+    assert outs[0] == outs[1] and [one["method"] for one in outs[0]] == [name, "nearest+log-sqrt2"]
     assert outs[0][0]["allocation"] == report
+    assert main([*compare[:2], *compare[4:]]) == 0  # as text
+    line = f"digits-mlp:1 {name} W3A8: bits: fc2 {report['layers'][0]['bits']}"
+    note = f"digits-mlp:1 nearest+log-sqrt2 W3A8: {outs[0][1]['notes'][0]}"
+    assert f"\n\n{line}\n{note}\n" in capsys.readouterr().out
+    assert f"\n\n{line}\n\n{note}\n\n" in markdown(compared)
+    assert main(["quantize", "digits-mlp", "--quiet", "--method", name, "--weight-bits", "3"]) == 0
+    text = capsys.readouterr().out
+    assert f"size {report['size']:.0f} of at most {report['budget']:.0f}" in text
+    assert re.search(rf"\nfc2 +{report['layers'][0]['bits']} ", text) and "loss at 8" in text
     assert main(["describe", name]) == 0
     assert "  allocate: BitAllocation\n    bits: (8, 7, 6, 5, 4, 3, 2)\n" in capsys.readouterr().out

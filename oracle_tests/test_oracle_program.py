@@ -174,3 +174,11 @@ def test_the_option_reaches_the_program(program: Any, capsys: Any) -> None:
     assert main(["verify", spec, "--only", "linear", "--timeout", str(SHORT), "--quiet"]) == 1
     out = capsys.readouterr().out
     assert "killed after 0.5 s without a new result" in out and "FAILED: 1 cases" in out
+
+
+@pytest.mark.parametrize("command", [["fingerprint"], ["verify", "--repro", place(VICTIM)]])
+def test_the_option_reaches_other_commands(command: list[str], program: Any, capsys: Any) -> None:
+    """Whose program hangs at every case: an error of use, at once."""
+    words = [*command, program(HANG, "true"), "--timeout", str(SHORT)]
+    assert main(words) == 4
+    assert "killed after 0.5 s" in capsys.readouterr().err

@@ -78,6 +78,7 @@ DAMAGES = {
     "without a measurement": lambda text: json.dumps(
         {k: v for k, v in json.loads(text).items() if k != "kl"}
     ),
+    "with one too many": lambda text: json.dumps({**json.loads(text), "kl2": 0.0}),
 }
 
 
