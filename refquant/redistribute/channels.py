@@ -1,11 +1,11 @@
-"""Largest magnitudes per channel, of rows, of columns and of activations.
+"""Ranges per channel: largest magnitudes of rows and columns of weights, ends of activations.
 
 Reference: methods, section 16, where max|X_j|, max_i |W_ij| and max|W1_i:| are taken.
 
     paper         here          shape                   meaning
     max|W1_i:|    row_max       (c_out,)                one output channel of a layer
     max|W2_:i|    column_max    (channels,)             one input channel of a layer
-    max|X_j|      edge_max      (channels,)             one channel of an activation
+    max|X_j|      edge_range    two of (channels,)      one channel of activations: max(-low, high)
     --            groups        int                     of a grouped or depthwise convolution
     --            channels      int                     channels whose scale is looked for
 
@@ -56,8 +56,8 @@ def column_max(w: Array, channels: int, groups: int = 1) -> Array:
     return np.asarray(np.abs(grouped).max(axis=(1, 3)).reshape(channels))
 
 
-def edge_max(x: Array, channels: int) -> Array:
-    """Largest magnitude of each channel of an activation (n, features, ...).
+def edge_range(x: Array, channels: int) -> tuple[Array, Array]:
+    """Smallest and largest value of each channel of an activation.
 
     Parameters
     ----------
@@ -67,14 +67,8 @@ def edge_max(x: Array, channels: int) -> Array:
 
     Returns
     -------
-    (channels,) array of the same dtype
+    low, high : (channels,) arrays of the same dtype
     """
-    low, high = edge_range(x, channels)
-    return np.maximum(-low, high)
-
-
-def edge_range(x: Array, channels: int) -> tuple[Array, Array]:
-    """Smallest and largest value of each channel; arguments as for `edge_max`."""
     check_array("edge_range", "x", x)
     check_int("edge_range", "channels", channels, 1)
     if x.ndim < 2 or x.size == 0 or x.shape[1] % channels:
