@@ -44,6 +44,23 @@ JOINT_LIMIT = (
 )
 
 
+class Kind(NamedTuple):
+    """What is stepped: a setting on so many layers, its peer, and what keeps it from its aim."""
+
+    name: str
+    setting: Setting
+    layers: int
+    worker: str
+    limit: str
+
+
+BORDER = Kind("B2 AQuant step", AQUANT, 1, "aquant-step", BORDER_LIMIT)
+LEARNT = (
+    Kind("B3 AdaRound + LSQ step, block of two", JOINT, 2, "joint-step", JOINT_LIMIT),
+    Kind("B3 AdaQTransform step, network of two", ADAQTRANSFORM, 2, "transform-step", JOINT_LIMIT),
+)
+
+
 class Begun(NamedTuple):
     """A unit ready for a step: the task, and its state."""
 
@@ -132,67 +149,37 @@ def step_of(start: Begun, count: int) -> Work:
 def cases() -> tuple[Case, ...]:
     """Return the cases of B2 and B3, and the memory of B2."""
     goals = {(16, 32): (5.0, 8.0), (64, 16): (3.0, 5.0), (128, 8): (2.0, 4.0)}
-    eager = [_aquant(*place, *goal) for place, goal in goals.items()]
+    eager = [_case(BORDER, place, goal) for place, goal in goals.items()]
     compiled = replace(
-        _aquant(64, 16, 2.2, 4.0),
+        _case(BORDER, (64, 16), (2.2, 4.0)),
         name="B2 AQuant step, compiled, 64:16",
         peer="torch.compile, the same step, batch 32",
         worker="aquant-step-compiled",
         quick=False,
     )
     memory = replace(
-        _aquant(64, 16, 20.0, 100.0),
+        _case(BORDER, (64, 16), (20.0, 100.0)),
         name="B5 AQuant step, peak memory, 64:16",
         measure="bytes",
         limit="",
     )
-    learnt = [learn(*place) for learn in (_joint, _transform) for place in ((16, 16), (64, 16))]
+    places = ((16, 16), (64, 16))
+    learnt = [_case(kind, place, (0.7, 1.0)) for kind in LEARNT for place in places]
     return (*eager, compiled, memory, *learnt)
 
 
-def _aquant(channels: int, side: int, target: float, aim: float) -> Case:
-    size = Size(channels, side, IMAGES)
+def _case(kind: Kind, place: tuple[int, int], goal: tuple[float, float]) -> Case:
+    """Return the case of a step at (channels, side of the map), with its target and aim."""
+    size = Size(*place, IMAGES)
     return Case(
-        name=f"B2 AQuant step, {channels}:{side}",
+        name=f"{kind.name}, {size.channels}:{size.side}",
         table=SAME,
         peer="PyTorch eager, the same step, batch 32",
-        inputs=partial(inputs_of, AQUANT, 1, size),
-        ours=partial(ours, AQUANT, 1, size),
-        worker="aquant-step",
+        inputs=partial(inputs_of, kind.setting, kind.layers, size),
+        ours=partial(ours, kind.setting, kind.layers, size),
+        worker=kind.worker,
         judge=same_gradients,
-        target=target,
-        aim=aim,
-        limit=BORDER_LIMIT,
-    )
-
-
-def _joint(channels: int, side: int) -> Case:
-    size = Size(channels, side, IMAGES)
-    return Case(
-        name=f"B3 AdaRound + LSQ step, block of two, {channels}:{side}",
-        table=SAME,
-        peer="PyTorch eager, the same step, batch 32",
-        inputs=partial(inputs_of, JOINT, 2, size),
-        ours=partial(ours, JOINT, 2, size),
-        worker="joint-step",
-        judge=same_gradients,
-        target=0.7,
-        aim=1.0,
-        limit=JOINT_LIMIT,
-    )
-
-
-def _transform(channels: int, side: int) -> Case:
-    size = Size(channels, side, IMAGES)
-    return Case(
-        name=f"B3 AdaQTransform step, network of two, {channels}:{side}",
-        table=SAME,
-        peer="PyTorch eager, the same step, batch 32",
-        inputs=partial(inputs_of, ADAQTRANSFORM, 2, size),
-        ours=partial(ours, ADAQTRANSFORM, 2, size),
-        worker="transform-step",
-        judge=same_gradients,
-        target=0.7,
-        aim=1.0,
-        limit=JOINT_LIMIT,
+        target=goal[0],
+        aim=goal[1],
+        limit=kind.limit,
     )
