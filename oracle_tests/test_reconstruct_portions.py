@@ -12,6 +12,7 @@ from refquant.layers.geometry import Geometry
 from refquant.methods import METHODS, Mix, Term
 from refquant.network import Network
 from refquant.reconstruct import portions
+from refquant.reconstruct.folded import foldable
 from refquant.reconstruct.rest import weighed
 from refquant.reconstruct.unit import gradients
 
@@ -103,6 +104,13 @@ def test_kernels_take_the_step_of_the_definitions(name):
     fast = gradients(task, own, 6)
     with nx.arithmetic("pinned", slices=3):
         assert_alike(fast, gradients(task, own, 6), np.float64)
+
+
+@pytest.mark.parametrize("owners", [{"l"}, {"l.product"}, set(), {"l", "l.product"}])
+def test_a_layer_is_folded_only_where_both_gradients_are_asked_for(owners):
+    """`backward` may leave out the others', of which scale and shift need both."""
+    params = {("l.product", "w"): np.ones((2, 3)), ("l", "xi"): np.ones(2)}
+    assert set(foldable(params, owners, {})) == ({"l"} if len(owners) == 2 else set())
 
 
 @pytest.mark.parametrize("terms", [(KL,), (DIAG,), (FULL,), (Term(normalize="power"), KL)])

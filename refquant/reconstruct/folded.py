@@ -31,7 +31,8 @@ def foldable(
     for layer, name in params:
         product, eta = f"{layer}.product", params.get((layer, "eta"))
         small = name == "xi" and params[(layer, name)].ndim < 2 and (eta is None or eta.ndim < 2)
-        if small and product in owners and (product, "w") in params:
+        both = layer in owners and product in owners  # all gradients come from those of both
+        if small and both and (product, "w") in params:
             bias = params.get((layer, "bias"), fixed.get((layer, "bias")))
             w, xi = params[(product, "w")], params[(layer, "xi")]
             found[layer] = Transform(w, xi, eta, bias)
