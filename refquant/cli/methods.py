@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         show(table(["method", "learns", "unit", "steps", "reference"], own_rows(), left=5))
         show("\nDialects, and where they differ from their parent:\n")
         show(table(["dialect", "released in", "differs in"], dialect_rows(), left=3))
-        show("\nAdditions, behind any method as in nearest+ols:\n")
+        show("\nAdditions, behind a plus as in nearest+ols; not every one fits every method:\n")
         show(table(["+", "reference"], [[n, a.reference] for n, a in ADDITIONS.items()], left=2))
     return 0
 
