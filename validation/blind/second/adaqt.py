@@ -2,13 +2,9 @@
 
 import numpy as np
 
+from validation.blind.second.common import reduce_to, sigmoid
+
 LN11 = 2.3978952727983707
-
-
-def sigmoid(p):
-    """Logistic function without overflow."""
-    e = np.exp(-np.abs(p))
-    return np.where(p >= 0, 1 / (1 + e), e / (1 + e))
 
 
 def column(v, bug=""):
@@ -69,13 +65,6 @@ def adaqt(inputs, attrs, bug=""):
     bias = column(inputs["bias"]) if "bias" in inputs else 0.0
     y = xi * (y0 + bias) + eta if bug == "scaled_bias" else xi * y0 + bias + eta
     return {"y": y, "y0": y0, "levels": levels}
-
-
-def reduce_to(v, shape):
-    """Sum over the positions, or everything, that share a parameter."""
-    if len(shape) == 0:
-        return np.asarray(np.sum(v))
-    return np.sum(v, axis=1) if len(shape) == 1 else v
 
 
 def clip_masks(u, v, u_x, attrs, bug):

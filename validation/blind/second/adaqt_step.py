@@ -2,27 +2,16 @@
 
 import numpy as np
 
+from validation.blind.second.common import reduce_to, sigmoid
+
 LN11 = 2.3978952727983707
 LEARNT = {"adaqt": ("alpha", "s_x", "xi", "eta"), "2.2": ("alpha", "s_x", "s_d", "bias")}
-
-
-def sigmoid(p):
-    """Logistic function without overflow."""
-    e = np.exp(-np.abs(p))
-    return np.where(p >= 0, 1 / (1 + e), e / (1 + e))
 
 
 def column(v):
     """Scalar, channels or pixels against a product of (outputs, positions)."""
     v = np.asarray(v, np.float64)
     return v[:, None] if v.ndim == 1 else v
-
-
-def reduce_to(v, shape):
-    """Sum over the positions, or everything, that share a parameter."""
-    if len(shape) == 0:
-        return np.asarray(np.sum(v))
-    return np.sum(v, axis=1) if len(shape) == 1 else v
 
 
 def clip_masks(u, v, low, high, attrs):

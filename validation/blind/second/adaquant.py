@@ -2,32 +2,17 @@
 
 import numpy as np
 
+from validation.blind.second.common import along, total
+
 SMALLEST, LARGEST = 1e-6, 1e5
-
-
-def _along(v, axis, shape):
-    """Shape parameters so that they broadcast along an axis of x."""
-    v = np.asarray(v, np.float64)
-    if axis is None:
-        return v
-    sizes = [1] * len(shape)
-    sizes[axis] = -1
-    return v.reshape(sizes)
-
-
-def _total(v, axis):
-    """Add up what shares a parameter."""
-    if axis is None:
-        return np.asarray(v.sum())
-    return np.moveaxis(v, axis, 0).reshape(v.shape[axis], -1).sum(axis=1)
 
 
 def adaquant_quant(inputs, attrs, bug=""):
     """Clamp to a learned range, then round to codes."""
     x = np.asarray(inputs["x"], np.float64)
     axis = attrs["axis"]
-    span = _along(inputs["span"], axis, x.shape)
-    m = _along(inputs["minimum"], axis, x.shape)
+    span = along(inputs["span"], axis, x.shape)
+    m = along(inputs["minimum"], axis, x.shape)
     top = 2 ** attrs["bits"] - 1
     clipped = np.clip(span, SMALLEST, LARGEST)
     s = clipped / top
@@ -59,8 +44,8 @@ def adaquant_quant_backward(inputs, attrs, bug=""):
     x = np.asarray(inputs["x"], np.float64)
     d_y = np.asarray(inputs["d_y"], np.float64)
     axis = attrs["axis"]
-    span = _along(inputs["span"], axis, x.shape)
-    m = _along(inputs["minimum"], axis, x.shape)
+    span = along(inputs["span"], axis, x.shape)
+    m = along(inputs["minimum"], axis, x.shape)
     top = 2 ** attrs["bits"] - 1
     s = np.clip(span, SMALLEST, LARGEST) / top
     span, m = np.asarray(inputs["span"], np.float64), np.asarray(inputs["minimum"], np.float64)
@@ -74,7 +59,7 @@ def adaquant_quant_backward(inputs, attrs, bug=""):
         learns = (span >= SMALLEST) & (span <= LARGEST)
         if bug == "range_mask_open":
             learns = (span > SMALLEST) & (span < LARGEST)
-        wide = _along(zero, axis, x.shape)
+        wide = along(zero, axis, x.shape)
         t = np.where(np.isnan(x), wide, x / s + wide)
         mask = (t >= 0) & (t <= top) & np.isfinite(x)
         if bug == "mask_rounded":
@@ -83,8 +68,8 @@ def adaquant_quant_backward(inputs, attrs, bug=""):
         if bug == "nan_low":
             code = np.where(np.isnan(x), 0.0, code)
         through = np.where(mask, x / s, 0.0)
-        c = _total(np.where(mask, 0.0, d_y), axis)
-        first = _total(d_y * (code - wide - through), axis)
+        c = total(np.where(mask, 0.0, d_y), axis)
+        first = total(d_y * (code - wide - through), axis)
     second = learns_zero * (m / flat) * c
     if bug == "span_forgets_zero":
         second = 0 * c

@@ -2,35 +2,7 @@
 
 import numpy as np
 
-
-def sigmoid(p):
-    """Logistic function without overflow."""
-    e = np.exp(-np.abs(p))
-    return np.where(p >= 0, 1 / (1 + e), e / (1 + e))
-
-
-def bound(p, attrs):
-    """Borders in [0, 1] of unbounded ones."""
-    if attrs["bound"] == "clip":
-        return np.clip(0.5 + p, 0.0, 1.0)
-    if attrs["scale"] == "inner":
-        return sigmoid(attrs["kappa"] * p)
-    return np.clip(0.5 + attrs["kappa"] * (sigmoid(p) - 0.5), 0.0, 1.0)
-
-
-def slope(p, attrs):
-    """Derivative of the bound, with the mask of its clip."""
-    if attrs["bound"] == "clip":
-        real, d = 0.5 + p, np.ones_like(p)
-    elif attrs["scale"] == "inner":
-        p = attrs["kappa"] * p
-        return attrs["kappa"] * sigmoid(p) * sigmoid(-p)
-    else:
-        real = 0.5 + attrs["kappa"] * (sigmoid(p) - 0.5)
-        d = attrs["kappa"] * sigmoid(p) * sigmoid(-p)
-    if attrs["border_mask"] == "closed":
-        d = np.where((real >= 0) & (real <= 1), d, 0.0)
-    return d
+from validation.blind.second.common import bound, slope
 
 
 def fuse_borders(p, fusion, attrs):

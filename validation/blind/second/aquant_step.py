@@ -2,13 +2,9 @@
 
 import numpy as np
 
+from validation.blind.second.common import sigmoid
+
 BORDER = ("b0", "b1", "b2", "fusion")
-
-
-def sigmoid(p):
-    """Logistic function without overflow."""
-    e = np.exp(-np.abs(p))
-    return np.where(p >= 0, 1 / (1 + e), e / (1 + e))
 
 
 def bound_and_slope(p, attrs):

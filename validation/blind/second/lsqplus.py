@@ -2,23 +2,7 @@
 
 import numpy as np
 
-
-def _codes(bits, grid):
-    """Give the smallest and the largest code of a grid."""
-    if grid in ("unsigned", "affine"):
-        return 0, 2**bits - 1
-    half = 2 ** (bits - 1)
-    return (-half if grid == "signed" else 1 - half), half - 1
-
-
-def _along(v, axis, shape):
-    """Shape parameters so that they broadcast along an axis of x."""
-    v = np.asarray(v, np.float64)
-    if axis is None:
-        return v
-    sizes = [1] * len(shape)
-    sizes[axis] = -1
-    return v.reshape(sizes)
+from validation.blind.second.common import along, grid_ends, to_int32, total
 
 
 def _channels_last(v, shape):
@@ -27,25 +11,12 @@ def _channels_last(v, shape):
     return v[np.arange(int(np.prod(shape))) % v.size].reshape(shape)
 
 
-def _total(v, axis):
-    """Add up what shares a parameter."""
-    if axis is None:
-        return np.asarray(v.sum())
-    return np.moveaxis(v, axis, 0).reshape(v.shape[axis], -1).sum(axis=1)
-
-
-def _to_int32(v):
-    """Cast as x86 does: NaN and what does not fit become -2**31."""
-    fits = (v > -(2.0**31) - 1) & (v < 2.0**31)
-    return np.where(fits, np.trunc(np.where(fits, v, 0.0)), -(2.0**31))
-
-
 def lsqplus_int(inputs, attrs, bug=""):
     """Quantise with a zero point that is learned as a real number and used rounded."""
     x = np.asarray(inputs["x"], np.float64)
     axis = attrs["axis"]
-    s = _along(inputs["s"], axis, x.shape)
-    raw = _along(inputs["zero_point"], axis, x.shape)
+    s = along(inputs["s"], axis, x.shape)
+    raw = along(inputs["zero_point"], axis, x.shape)
     if bug == "zero_channels_last" and axis is not None:
         raw = _channels_last(inputs["zero_point"], x.shape)
     top = 2 ** attrs["bits"] - 1
@@ -62,7 +33,7 @@ def lsqplus_int(inputs, attrs, bug=""):
         if bug == "rounds_codes":
             r = np.rint(u + zero)
         elif bug == "int32_before_clip":
-            r = _to_int32(np.rint(u)) + zero
+            r = to_int32(np.rint(u)) + zero
         y = s * (np.clip(r, 0, top) - zero)
         if bug == "nan_gives_zero":
             y = np.where(np.isnan(x), 0.0, y)
@@ -74,8 +45,8 @@ def lsqplus_int_backward(inputs, attrs, bug=""):
     x = np.asarray(inputs["x"], np.float64)
     d_y = np.asarray(inputs["d_y"], np.float64)
     axis, scale = attrs["axis"], attrs["grad_scale"]
-    s = _along(inputs["s"], axis, x.shape)
-    raw = _along(inputs["zero_point"], axis, x.shape)
+    s = along(inputs["s"], axis, x.shape)
+    raw = along(inputs["zero_point"], axis, x.shape)
     top = 2 ** attrs["bits"] - 1
     zero = np.rint(raw)
     if bug == "zero_clipped":
@@ -93,9 +64,9 @@ def lsqplus_int_backward(inputs, attrs, bug=""):
             mask = (r >= 0) & (r <= top) & ~np.isinf(x)
         level = q - zero
         through = np.where(mask, u, 0.0)
-        d_s = scale * _total(d_y * (level - through), axis)
+        d_s = scale * total(d_y * (level - through), axis)
         step = s if bug != "step_of_first" or axis is None else s.reshape(-1)[0]
-        d_zero = _total(np.where(mask, 0.0, -d_y * step), axis)
+        d_zero = total(np.where(mask, 0.0, -d_y * step), axis)
     if bug != "zero_without_grad_scale":
         d_zero = scale * d_zero
     return {"d_x": np.where(mask, d_y, 0.0), "d_s": d_s, "d_zero_point": d_zero}
@@ -105,11 +76,11 @@ def lsqplus_real(inputs, attrs, bug=""):
     """Quantise with a learned real offset."""
     x = np.asarray(inputs["x"], np.float64)
     axis = attrs["axis"]
-    s = _along(inputs["s"], axis, x.shape)
-    o = _along(inputs["offset"], axis, x.shape)
+    s = along(inputs["s"], axis, x.shape)
+    o = along(inputs["offset"], axis, x.shape)
     if bug == "offset_channels_last" and axis is not None:
         o = _channels_last(inputs["offset"], x.shape)
-    n, p = _codes(attrs["bits"], attrs["grid"])
+    n, p = grid_ends(attrs["bits"], attrs["grid"])
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         known = np.where(np.isnan(x), 0.0, x)
         if bug == "infinity_as_zero":
@@ -130,9 +101,9 @@ def lsqplus_real_backward(inputs, attrs, bug=""):
     x = np.asarray(inputs["x"], np.float64)
     d_y = np.asarray(inputs["d_y"], np.float64)
     axis, scale = attrs["axis"], attrs["grad_scale"]
-    s = _along(inputs["s"], axis, x.shape)
-    o = _along(inputs["offset"], axis, x.shape)
-    n, p = _codes(attrs["bits"], attrs["grid"])
+    s = along(inputs["s"], axis, x.shape)
+    o = along(inputs["offset"], axis, x.shape)
+    n, p = grid_ends(attrs["bits"], attrs["grid"])
     finite = np.isfinite(x)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         v = (np.where(np.isnan(x), 0.0, x) - o) / s
@@ -153,8 +124,8 @@ def lsqplus_real_backward(inputs, attrs, bug=""):
         if bug == "skips_infinite":
             share = np.where(np.isinf(x), 0.0, share)
             outside = outside & ~np.isinf(x)
-        d_s = scale * _total(share, axis)
-        d_o = _total(np.where(outside, d_y, 0.0), axis)
+        d_s = scale * total(share, axis)
+        d_o = total(np.where(outside, d_y, 0.0), axis)
     if bug != "offset_without_grad_scale":
         d_o = scale * d_o
     return {"d_x": np.where(mask, d_y, 0.0), "d_s": d_s, "d_offset": d_o}

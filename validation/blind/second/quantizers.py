@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from validation.blind.second.common import grid_ends, to_int32
+
 
 def _round(u, mode):
     """Round by one of six rules; NaN and infinities pass through."""
@@ -17,14 +19,6 @@ def _round(u, mode):
     return v if mode == "half_up" else -v if mode == "half_down" else np.sign(u) * v
 
 
-def _codes(bits, grid):
-    """Give the smallest and the largest code of a grid."""
-    if grid in ("unsigned", "affine"):
-        return 0, 2**bits - 1
-    half = 2 ** (bits - 1)
-    return (-half if grid == "signed" else 1 - half), half - 1
-
-
 def _along(v, axis, shape, by_size=False):
     """Shape parameters so that they broadcast along an axis of x."""
     v = np.asarray(v, np.float64)
@@ -35,12 +29,6 @@ def _along(v, axis, shape, by_size=False):
     sizes = [1] * len(shape)
     sizes[axis] = -1
     return v.reshape(sizes)
-
-
-def _to_int32(v):
-    """Cast as x86 does: NaN and what does not fit become -2**31."""
-    fits = (v > -(2.0**31) - 1) & (v < 2.0**31)
-    return np.where(fits, np.trunc(np.where(fits, v, 0.0)), -(2.0**31))
 
 
 def fake_quant(inputs, attrs, bug=""):
@@ -56,14 +44,14 @@ def fake_quant(inputs, attrs, bug=""):
     grid = attrs["grid"]
     if bug == "narrow_ignored" and grid == "narrow":
         grid = "signed"
-    low, high = _codes(attrs["bits"], grid)
+    low, high = grid_ends(attrs["bits"], grid)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         u = x * (1 / s) if bug == "reciprocal" else x / s
         r = _round(u, attrs["rounding"])
         if bug == "zero_point_before_rounding":
             r = _round(u + z, attrs["rounding"]) - z
         if bug == "int32_before_clip":
-            r = np.where(np.isnan(r), r, _to_int32(r))
+            r = np.where(np.isnan(r), r, to_int32(r))
         q = np.clip(r, low - z, high - z)
         nan_code = {"zero_point": z, "low": low + 0 * z, "high": high + 0 * z}[attrs["nan"]]
         if bug == "nan_code_zero" and attrs["nan"] == "zero_point":
@@ -116,7 +104,7 @@ def fake_quant_backward(inputs, attrs, bug=""):
     axis = attrs["axis"]
     s = _along(inputs["s"], axis, x.shape)
     z = _along(inputs["zero_point"], axis, x.shape)
-    low, high = _codes(attrs["bits"], attrs["grid"])
+    low, high = grid_ends(attrs["bits"], attrs["grid"])
     n, p = low - z, high - z
     rounding = "rint" if bug == "rounding_ignored" else attrs["rounding"]
     finite = np.isfinite(x)

@@ -2,13 +2,7 @@
 
 import numpy as np
 
-
-def _codes(bits, grid):
-    """Give the smallest and the largest code of a grid."""
-    if grid in ("unsigned", "affine"):
-        return 0, 2**bits - 1
-    half = 2 ** (bits - 1)
-    return (-half if grid == "signed" else 1 - half), half - 1
+from validation.blind.second.common import grid_ends
 
 
 def range_to_qparams(inputs, attrs, bug=""):
@@ -16,7 +10,7 @@ def range_to_qparams(inputs, attrs, bug=""):
     lo = np.asarray(inputs["lo"], np.float64)
     hi = np.asarray(inputs["hi"], np.float64)
     bits, grid, divisor, eps = (attrs[k] for k in ("bits", "grid", "divisor", "eps"))
-    n, p = _codes(bits, grid)
+    n, p = grid_ends(bits, grid)
     zero = np.zeros_like(lo)
     if grid == "affine":
         a = lo if bug == "low_end_not_forced" else np.minimum(lo, 0)

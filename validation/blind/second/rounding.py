@@ -2,17 +2,13 @@
 
 import numpy as np
 
+from validation.blind.second.common import to_int32
+
 
 def _half_up(u):
     """Round to the nearest whole number, ties up, without adding one half."""
     low = np.floor(u)
     return low + (u - low >= 0.5)
-
-
-def _to_int32(v):
-    """Cast as x86 does: NaN and what does not fit become -2**31."""
-    fits = (v > -(2.0**31) - 1) & (v < 2.0**31)
-    return np.where(fits, np.trunc(np.where(fits, v, 0.0)), -(2.0**31))
 
 
 def _negative_tie(x):
@@ -52,7 +48,7 @@ def round_op(inputs, attrs, bug=""):
             if bug == "ceil_is_floor_plus_one":
                 y = np.floor(x) + 1
         if bug == "int32":
-            y = _to_int32(y)
+            y = to_int32(y)
         elif bug == "nan_lost":
             y = np.where(np.isnan(y), 0.0, y)
     return {"y": np.asarray(y)}

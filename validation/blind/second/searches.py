@@ -2,20 +2,14 @@
 
 import numpy as np
 
+from validation.blind.second.common import grid_ends
+
 EPS = 1e-8
-
-
-def _codes(bits, grid):
-    """Give the smallest and the largest code of a grid."""
-    if grid in ("unsigned", "affine"):
-        return 0, 2**bits - 1
-    half = 2 ** (bits - 1)
-    return (-half if grid == "signed" else 1 - half), half - 1
 
 
 def _qparams(lo, hi, bits, grid, divisor, forced=True):
     """Give the step and the zero point of a range; forced: 0 lies in it, z in the codes."""
-    n, p = _codes(bits, grid)
+    n, p = grid_ends(bits, grid)
     if grid == "affine":
         a, b = (min(lo, 0.0), max(hi, 0.0)) if forced else (lo, hi)
         s = max((b - a) / p, EPS)
@@ -77,7 +71,7 @@ def _candidates(row, attrs, whole, bug):
 
 def _search(row, attrs, whole, bug):
     """Give the first step and zero point of a row whose error is the smallest."""
-    n, p = _codes(attrs["bits"], attrs["grid"])
+    n, p = grid_ends(attrs["bits"], attrs["grid"])
     exponent = attrs["p"]
     if exponent is None:
         exponent = 2.4 if attrs["id"] in ("shrink80", "grid100_1d", "grid100_2d") else 2.0

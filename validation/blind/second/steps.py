@@ -2,13 +2,7 @@
 
 import numpy as np
 
-
-def _codes(bits, grid):
-    """Give the smallest and the largest code of a grid."""
-    if grid in ("unsigned", "affine"):
-        return 0, 2**bits - 1
-    half = 2 ** (bits - 1)
-    return (-half if grid == "signed" else 1 - half), half - 1
+from validation.blind.second.common import grid_ends
 
 
 def _rows(x, axis):
@@ -32,7 +26,7 @@ def lloyd_scale(inputs, attrs, bug=""):
     axis, iters = attrs["axis"], attrs["iters"]
     w = _rows(inputs["w"], axis)
     s = np.array(inputs["s0"], np.float64).reshape(-1).copy()
-    n, p = _codes(attrs["bits"], attrs["grid"])
+    n, p = grid_ends(attrs["bits"], attrs["grid"])
 
     def codes(step):
         """Give the codes for steps."""
@@ -76,7 +70,7 @@ def lsq_init(inputs, attrs, bug=""):
     """Give the first step of LSQ."""
     axis, bits = attrs["axis"], attrs["bits"]
     rows = _rows(inputs["x"], axis)
-    p = _codes(bits, attrs["grid"])[1]
+    p = grid_ends(bits, attrs["grid"])[1]
     if bug == "affine_as_signed" and attrs["grid"] == "affine":
         p = 2 ** (bits - 1) - 1
     elif bug == "half_range" and attrs["grid"] in ("signed", "narrow"):
