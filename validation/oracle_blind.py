@@ -1,6 +1,7 @@
 """How much the oracle catches of what its authors did not know: writes validation/oracle-blind.md.
 
-    python -m validation.oracle_blind
+    python -m validation.oracle_blind          writes the page
+    python -m validation.oracle_blind --check  fails if the page is another
 
 The implementations of `validation/blind` were written from the descriptions of the ops and the
 specification alone: a right one of each op, and wrong ones that differ from it in one thing. An op
@@ -28,6 +29,7 @@ from refquant.oracle.tiers import FORMATS
 from validation.blind import sets
 from validation.blind.sets import BlindSet, Mistake, Run
 from validation.blind.survivors import CLASSES, REASONS
+from validation.pages import command
 
 PAGE = Path(__file__).parent / "oracle-blind.md"
 FORM = FORMATS["float64"]
@@ -181,11 +183,5 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> int:
-    """Write the page."""
-    PAGE.write_text(page(), encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(PAGE, page, "validation.oracle_blind", __doc__))

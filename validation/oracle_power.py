@@ -8,7 +8,6 @@ same cases with their data replaced by normal random numbers of the same scale, 
 four comparisons. Steps, zero points, indices and states keep their values in both.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -28,6 +27,7 @@ from refquant.oracle.registry import ops, variants
 from refquant.oracle.selftest import Selftest, selftest
 from refquant.oracle.tiers import FORMATS
 from validation.oracle_pairs import lines, pairs
+from validation.pages import command
 
 PAGE = Path(__file__).parent / "oracle-power.md"
 FORM = FORMATS["float64"]
@@ -226,16 +226,5 @@ def _matrix(result: Selftest) -> list[str]:
     return [*lines, ""]
 
 
-def main() -> int:
-    """Write or check the page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing, compare")
-    text = page()
-    if parser.parse_args().check:
-        return 0 if PAGE.read_text(encoding="utf-8") == text else 1
-    PAGE.write_text(text, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(PAGE, page, "validation.oracle_power", __doc__))

@@ -9,7 +9,6 @@ nearest known bug, stands beside the sentence that was taken out. Whether it nam
 judged by reading, and is written down here.
 """
 
-import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from refquant.oracle.layouts import turn
 from refquant.oracle.op import Variant
 from refquant.oracle.registry import ops, variants
 from validation.oracle_pairs import FORM, outputs
+from validation.pages import command
 
 PAGE = Path(__file__).parent / "oracle-unknown.md"
 READ = {
@@ -76,9 +76,8 @@ def page() -> str:
     rows = []
     for variant in sample():
         said = " ".join(left_out(variant).lines).replace("|", "&#124;")
-        verdict = VERDICTS.get(variant.id, "unread")
-        rows.append(f"| `{variant.id}`: {variant.says} | {said} | {verdict} |")
-    counts = {kind: sum(VERDICTS.get(v.id) == kind for v in sample()) for kind in MEANING}
+        rows.append(f"| `{variant.id}`: {variant.says} | {said} | {VERDICTS[variant.id]} |")
+    counts = {kind: sum(VERDICTS[v.id] == kind for v in sample()) for kind in MEANING}
     return "\n".join(
         [
             "# Bugs that nobody listed",
@@ -98,16 +97,5 @@ def page() -> str:
     )
 
 
-def main() -> int:
-    """Write or check the page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing, compare")
-    text = page()
-    if parser.parse_args().check:
-        return 0 if PAGE.read_text(encoding="utf-8") == text else 1
-    PAGE.write_text(text, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(PAGE, page, "validation.oracle_unknown", __doc__))
