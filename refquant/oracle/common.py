@@ -39,11 +39,7 @@ PRICE = {
     "content": 4,
     "bound": 6,
 }
-LIKELY = (
-    "option",
-    "setting",
-    "number",
-)  # of these, two are tried at once where one alone saves nothing
+LIKELY = ("option", "setting", "number")  # two at once are tried where one alone saves nothing
 
 
 def common(op: Op, seen: Sequence[Seen]) -> tuple[str, ...]:
