@@ -41,7 +41,8 @@ Written by `python -m validation.oracle_blind`.
 Vectors and catalogue have the same authors, so that the catalogue says little of what they did not
 think of. Twice, others wrote a right implementation of each op and wrong ones that differ from it
 in one thing, from the descriptions and the specification alone; each set was run once, before
-anybody had looked at it. These are the only blind figures:
+anybody had looked at it. These are the only blind figures; where the history of this repository
+adds a set, the command gives them again:
 
 | | ops | right ones that pass | wrong ones of these | caught | by the smoke tier alone |
 |---|---:|---:|---:|---:|---:|

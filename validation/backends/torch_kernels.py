@@ -16,10 +16,8 @@ class PyTorch:
     profile, dtype = "any", "float32"
 
     def __init__(self, device: str = "cpu") -> None:
-        version, where = (
-            torch.__version__.split("+")[0],
-            f" on {device.upper()}" * (device != "cpu"),
-        )
+        version = torch.__version__.split("+")[0]
+        where = "" if device == "cpu" else f" on {device.upper()}"
         self.name, self.device = f"PyTorch {version}, its kernels{where}", device
 
     def run(self, op: str, inputs: Arrays, attrs: Arrays) -> Arrays:
