@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import optimize
 
 import refquant as rq
 from oracle_tests.reconstruct_cases import images, residual
@@ -54,6 +55,20 @@ def test_scipys_solver_equals_brute_force(data):
     assert found.size == twin.total(size, picks) <= budget
     with pytest.raises(ValueError, match=r"allocate_bits_milp\(\): budget is .*smallest"):
         allocate_bits_milp(np.array(loss, float), np.array(size, float), budget - 7 - 20)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"success": True, "x": np.array([1.0, 0.0])}, "budget is 1.0, overdrawn by rounding"),
+        ({"success": False, "message": "Time limit"}, "the solver stopped with: Time limit"),
+    ],
+)
+def test_what_the_solver_must_not_answer_is_refused(answer, words, monkeypatch):
+    """A choice of size 1.5 for a budget of 1, and none at all."""
+    monkeypatch.setattr(optimize, "milp", lambda *_, **__: optimize.OptimizeResult(answer))
+    with pytest.raises(RuntimeError, match=words):
+        allocate_bits_milp(np.array([[0.0, 1.0]]), np.array([[1.5, 1.0]]), 1.0)
 
 
 def defined_increases(network, widths, at_inputs):

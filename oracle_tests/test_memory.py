@@ -119,6 +119,8 @@ def test_what_quantize_refuses_a_plan_refuses():
     """And tracing is switched off again."""
     with pytest.raises(ValueError, match=r"memory_plan.*n >= 1"):
         memory_plan(residual(), images(residual())[:0])
+    with pytest.raises(ValueError, match=r"memory_plan\(\): dtype is 'int8'"):
+        memory_plan(residual(), images(residual()), adaround(), dtype="int8")
     with pytest.raises(ValueError, match="weight_bits"):
         memory_plan(residual(), images(residual()), adaround(), weight_bits=1)
     assert not tracemalloc.is_tracing()

@@ -65,7 +65,8 @@ def test_expected_input_is_the_mean_of_a_rectified_normal(kind, top, gamma):
     beta = np.array([-3.0, -1.0, -0.2, 0.0, 0.5, 1.7, 4.0, 6.0, 7.5])
     got = expected_input(beta, np.full(9, gamma), kind)
     expected = [integral(b, gamma, top) for b in beta]
-    assert np.abs(got - expected).max() <= 3e-15 * (7.5 + gamma) * (1 if kind == "relu" else 3)
+    size = np.abs(beta) + gamma
+    assert np.all(np.abs(got - expected) <= 3e-15 * (size if kind == "relu" else 2 * size + 6.0))
     np.testing.assert_array_equal(expected_input(beta, np.full(9, -gamma), kind), got)
 
 

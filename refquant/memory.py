@@ -106,7 +106,8 @@ def memory_plan(
         As `refquant.quantize`.
     """
     storage = storage_for("memory_plan", options.get("cache", "memory"))
-    kind = run_dtype(check_network("memory_plan", network), options.get("dtype"))
+    check_network("memory_plan", network)
+    kind = run_dtype("memory_plan", network, options.get("dtype"))
     inputs = inputs_of("memory_plan", network, x, kind, storage)
     n, large = len(inputs), 4 * CHUNK
     short = {"method": shortened(resolve(method)), "steps": 1, "checkpoint": None}

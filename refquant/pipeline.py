@@ -131,7 +131,7 @@ def quantize(
     )
     show, folder = choose(progress), _check_path(checkpoint)
     storage = storage_for("quantize", cache)
-    kind = run_dtype(check_network("quantize", network), dtype)
+    kind = run_dtype("quantize", check_network("quantize", network), dtype)
     inputs = as_dtype(inputs_of("quantize", network, x, kind, storage), kind, storage)
     network = _as_dtype(network, kind)
     classes = _check_labels(job.setting, network, inputs, labels)
@@ -198,10 +198,10 @@ def _check_labels(setting: Setting, network: Network, x: Array, labels: Any) -> 
     return classes
 
 
-def run_dtype(network: Network, dtype: str | None) -> "np.dtype[Any]":
-    """Return the dtype of a run: what is asked for, or the network's."""
+def run_dtype(function: str, network: Network, dtype: str | None) -> "np.dtype[Any]":
+    """Return the dtype of a run: what is asked for, or the network's; an error if it is no such."""
     if dtype is not None and dtype not in DTYPES:
-        raise ValueError(complaint("quantize", "dtype", repr(dtype), f"one of {DTYPES} or None"))
+        raise ValueError(complaint(function, "dtype", repr(dtype), f"one of {DTYPES} or None"))
     floats = (v.dtype for v in network.params.values() if v.dtype.kind == "f")
     return np.dtype(dtype) if dtype else np.result_type(np.float32, *floats)
 

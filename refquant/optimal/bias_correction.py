@@ -118,8 +118,8 @@ def expected_input(beta: Array, gamma: Array, kind: str = "relu") -> Array:
     Returns
     -------
     (c_in,) array in the dtype of `beta`
-        Computed in float64, within 3e-15 (|beta| + |gamma|), under a ReLU6 of twice that and 6; at
-        least 0 under both.
+        Computed in float64, within 3e-15 (|beta| + |gamma|), under a ReLU6, the difference of two
+        such, within 3e-15 (2 |beta| + 2 |gamma| + 6); at least 0 under both.
 
     Raises
     ------

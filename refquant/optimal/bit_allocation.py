@@ -141,12 +141,7 @@ def allocate_bits(loss: Array, size: Array, budget: float) -> Allocation:
         search outgrows 250000 states.
     """
     tables = check_problem("allocate_bits", loss, size, budget)
-    choice = _walk(tables, _fronts(tables, *_price(loss, size, tables)))
-    totals = [
-        sum(row[c] for row, c in zip(table, choice, strict=True)) / (1 << shift)
-        for table, shift in ((tables.loss, tables.loss_shift), (tables.size, tables.size_shift))
-    ]
-    return Allocation(np.array(choice, dtype=np.int64), *totals)
+    return allocation_of(tables, _walk(tables, _fronts(tables, *_price(loss, size, tables))))
 
 
 def _fronts(tables: Whole, price: Fraction, known: int) -> list[list[State]]:
@@ -227,6 +222,13 @@ def _price(loss: Array, size: Array, tables: Whole) -> tuple[Fraction, int]:
 def total_of(table: Rows, choice: list[int]) -> int:
     """The sum over the layers of what each choice costs."""
     return sum(row[c] for row, c in zip(table, choice, strict=True))
+
+
+def allocation_of(tables: Whole, choice: list[int]) -> Allocation:
+    """Return the choice with its exact sums."""
+    loss = total_of(tables.loss, choice) / (1 << tables.loss_shift)
+    size = total_of(tables.size, choice) / (1 << tables.size_shift)
+    return Allocation(np.array(choice, dtype=np.int64), loss, size)
 
 
 def check_problem(function: str, loss: Any, size: Any, budget: float) -> Whole:

@@ -9,8 +9,9 @@ HiGHS, by way of `scipy.optimize.milp`.
     minimise   sum L_lc x_lc
     where      sum_c x_lc = 1 for every l,   sum S_lc x_lc <= B
 
-It shares no line with `bit_allocation`, of which it is the second opinion, and has no limit on the
-number of states. SciPy's solver is imported by the first call.
+It shares with `bit_allocation`, of which it is the second opinion, the check of the tables and the
+sums of a choice, but not the search, and has no limit on the number of states. SciPy's solver is
+imported by the first call.
 
 Edge cases: both tables are scaled to a largest entry of about 1000, because the solver stops at an
 absolute gap of 1e-6 and takes a constraint for kept within 1e-6: choices that differ by less than
@@ -22,7 +23,7 @@ import numpy as np
 
 from refquant._checks import complaint
 from refquant._types import Array
-from refquant.optimal.bit_allocation import Allocation, check_problem, total_of
+from refquant.optimal.bit_allocation import Allocation, allocation_of, check_problem, total_of
 
 
 def allocate_bits_milp(loss: Array, size: Array, budget: float) -> Allocation:
@@ -48,13 +49,10 @@ def allocate_bits_milp(loss: Array, size: Array, budget: float) -> Allocation:
     function = "allocate_bits_milp"
     tables = check_problem(function, loss, size, budget)
     choice = _solve(loss.astype(np.float64), size.astype(np.float64), float(budget))
-    totals = [total_of(rows, choice) for rows in (tables.loss, tables.size)]
-    if totals[1] > tables.budget:
+    if total_of(tables.size, choice) > tables.budget:
         got, fix = f"{budget}, overdrawn by rounding", "Use allocate_bits, or round sizes."
         raise RuntimeError(complaint(function, "budget", got, "a budget with some room", fix))
-    shifts = (tables.loss_shift, tables.size_shift)
-    sums = [total / (1 << shift) for total, shift in zip(totals, shifts, strict=True)]
-    return Allocation(np.array(choice, dtype=np.int64), *sums)
+    return allocation_of(tables, choice)
 
 
 def _solve(loss: Array, size: Array, budget: float) -> list[int]:
