@@ -33,12 +33,10 @@ ROUNDED = 0.7  # share of the rounding schedule
 JOINT = replace(QDROP, name="joint", phases=(replace(QDROP.phases[0], mix=()),))
 BORDER_LIMIT = (
     "three matrix products at the speed of BLAS are a sixth (16:32) to a half (128:8) of a step; "
-    "most of the rest are some 30 passes over the patches, at 0.1 ns a number each, from whichever "
-    "cache: blocks of channels that fit the second save a twentieth of them, which calls of ufuncs "
-    "cost again. Portions half as large again save another 2 %, and take half as much memory again."
+    "most of the rest are passes over the patches, some 30 of them."
 )
 JOINT_LIMIT = (
-    "half of a step are the matrix products of the convolutions, four ninths as many as without "
+    "two fifths to a half of a step are matrix products, four ninths as many as without "
     "Winograd's tiles, at the speed of BLAS; PyTorch's own convolutions use wider vectors where "
     "OpenBLAS takes this processor for an older one (OPENBLAS_CORETYPE is a setting of the host)."
 )
