@@ -8,7 +8,7 @@ import pytest
 
 from refquant import oracle
 from refquant.cli.main import main
-from refquant.oracle import corpus
+from refquant.oracle import child, corpus
 from refquant.oracle import program as module
 from refquant.oracle.program import ask_program, place, smaller
 from refquant.oracle.shrink import reproduce
@@ -107,6 +107,14 @@ def test_a_flood_on_standard_output_is_cut(program: Any, capfd: Any) -> None:
     out, err = capfd.readouterr()
     assert out == "" and err.count("x") == 1 << 16
     assert f"[{3_000_000 - (1 << 16)} more bytes are not shown]" in err
+
+
+def test_a_flood_that_nobody_reads_is_drained(
+    program: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where standard error is closed, too: the program must not be blamed for a full pipe."""
+    monkeypatch.setattr(child, "STDERR", -1)
+    assert verify(program("head -c 3000000 /dev/zero")).passed
 
 
 def test_standard_input_is_empty(program: Any) -> None:

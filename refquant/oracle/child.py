@@ -93,7 +93,13 @@ def _drain(pipe: IO[bytes] | None) -> None:
     count = 0
     with contextlib.suppress(ValueError):  # the pipe was closed, see Child._kill
         while pipe and (chunk := pipe.read(PRINTED)):
-            os.write(STDERR, chunk[: max(0, PRINTED - count)])
+            _pass_on(chunk[: max(0, PRINTED - count)])
             count += len(chunk)
     if count > PRINTED:
-        os.write(STDERR, f"\n[{count - PRINTED} more bytes are not shown]\n".encode())
+        _pass_on(f"\n[{count - PRINTED} more bytes are not shown]\n".encode())
+
+
+def _pass_on(text: bytes) -> None:
+    """Write to standard error; where nobody reads that, the pipe must be drained all the same."""
+    with contextlib.suppress(OSError):
+        os.write(STDERR, text)
