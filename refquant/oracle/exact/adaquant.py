@@ -1,4 +1,4 @@
-"""Scalar twin of AdaQuant's quantiser, exact on Fractions.
+"""Scalar twin of AdaQuant's quantizer, exact on Fractions.
 
 Written from methods 2.3 and convention 12 of section 21: clamp first, then round half to even;
 masks include both ends, but not NaN and the infinities. s = R / Lv is a division, so that a width

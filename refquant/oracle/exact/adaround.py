@@ -1,4 +1,4 @@
-"""Scalar twin of AdaRound's weight quantiser: one weight at a time.
+"""Scalar twin of AdaRound's weight quantizer: one weight at a time.
 
 Written from methods 5.4 and 6.1 to 6.5. Everything but the sigmoid, its inverse and the power
 is rational, so `soft_level`, `hard_code` and `soft_slope` are exact when w and step (and h) are

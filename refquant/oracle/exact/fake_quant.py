@@ -1,4 +1,4 @@
-"""Scalar twin of uniform quantisation: one number at a time, exact on Fractions.
+"""Scalar twin of uniform quantization: one number at a time, exact on Fractions.
 
 Written from methods 1.2, 1.3 and 2.1. x and the step are both floats, both Fractions or both
 tracked numbers; the quotient x / step is then of that kind, and everything after it is exact up

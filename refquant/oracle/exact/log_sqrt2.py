@@ -1,4 +1,4 @@
-"""Scalar twin of the log-sqrt2 quantiser: the code by comparing rationals, the value squared.
+"""Scalar twin of the log-sqrt2 quantizer: the code by comparing rationals, the value squared.
 
 Written from methods 2.6 and convention 8 of section 21. For v = x / d > 0 the code
 rint(-2 log2 v) is the k with 2^-(2k+1) < v^4 < 2^-(2k-1): fourth powers of rationals never lie on

@@ -2,7 +2,7 @@
 
 Written from methods 2.2. Each form returns ``(y, M, level, u)`` of one number, y being s level
 (+ offset). Rounding is half to even; the mask M is on the rounded value, both ends inside, without
-NaN and infinities; NaN is quantised like 0. Imports the standard library only.
+NaN and infinities; NaN is quantized like 0. Imports the standard library only.
 """
 
 from typing import Any
@@ -44,10 +44,10 @@ def row_backward(
     Each is summed as autodiff rounds it: d_y q apart from d_y M u, all apart from those inside.
     """
     step, found = place[0], [FORMS[form](x, *place, *grid) for x in row]
-    inside = [share[1] for share in found]
-    d_x = [step * d_y / step if m else 0 * d_y for d_y, m in zip(d_row, inside, strict=True)]
-    d_s = sum(d_y * share[2] for d_y, share in zip(d_row, found, strict=True))
-    d_s -= sum(d_v * share[3] for d_v, share in zip(d_x, found, strict=True) if share[1])
+    pairs = list(zip(d_row, found, strict=True))
+    d_x = [step * d_y / step if inside else 0 * d_y for d_y, (_, inside, _, _) in pairs]
+    d_s = sum(d_y * level for d_y, (_, _, level, _) in pairs)
+    d_s -= sum(d_u * u for d_u, (_, inside, _, u) in zip(d_x, found, strict=True) if inside)
     clipped = -step if form == "integer" else 1  # what an element adds that is clipped
     d_other = sum(clipped * d_y for d_y in d_row) - sum(clipped * inner for inner in d_x)
     return d_x, d_s, d_other

@@ -1,6 +1,6 @@
 """Scalar twin of QDrop's mix and of AMixup, exact on Fractions.
 
-Written from methods 10.1, 10.3 and 11. Rows are lists; a mask holds shares of the quantised value,
+Written from methods 10.1, 10.3 and 11. Rows are lists; a mask holds shares of the quantized value,
 bools or numbers. Imports the standard library only.
 """
 
@@ -23,7 +23,7 @@ def qdrop_mix(x: Row, x_q: Row, mask: Row) -> Row:
 
 
 def qdrop_mix_backward(d_y: Row, mask: Row) -> tuple[Row, Row]:
-    """((1 - m) d_y, m d_y): what reaches x directly, and the quantised value."""
+    """((1 - m) d_y, m d_y): what reaches x directly, and the quantized value."""
     return (
         [(1 - m) * g for g, m in zip(d_y, mask, strict=True)],
         [m * g for g, m in zip(d_y, mask, strict=True)],

@@ -60,7 +60,7 @@ def build_symmetric(
 def build_asymmetric(
     row: tuple[Vector, Vector, list[int], list[bool]], gram: Matrix, cross: Matrix, plain: Matrix
 ) -> tuple[Matrix, Any]:
-    """(Q, c) for a quantised input with target w^T x; row is (w, step, base, free)."""
+    """(Q, c) for a quantized input with target w^T x; row is (w, step, base, free)."""
     w, step, base, free = row
     d = len(w)
     q_part = [sum(step[i] * step[j] * gram[i][j] * base[j] for j in range(d)) for i in range(d)]

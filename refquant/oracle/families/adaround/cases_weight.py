@@ -1,4 +1,4 @@
-"""Inputs for AdaRound's weight quantiser."""
+"""Inputs for AdaRound's weight quantizer."""
 
 from collections.abc import Iterator
 

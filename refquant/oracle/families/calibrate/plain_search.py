@@ -142,10 +142,10 @@ def _lsq(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
     rows = as_rows(inputs["x"], attrs["axis"])
     p = part.largest(attrs["grid"], attrs["bits"])
     s = part.two * part.mean(rows) / rows.dtype.type(np.sqrt(p))
-    return {"s": answers(part.floor(s), attrs["axis"])}
+    return {"s": answers(part.guarded(s), attrs["axis"])}
 
 
-def floor(s: Array) -> Array:
+def guarded(s: Array) -> Array:
     """Steps, 1e-8 at least."""
     return np.asarray(np.maximum(s, s.dtype.type(EPS)))
 
@@ -159,7 +159,7 @@ def _plus(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
     mu = rows.mean(axis=1)
     sd = part.deviation(rows)
     reach = part.reach(mu, part.sigmas * sd) / part.halves[attrs["divisor"]](attrs["bits"])
-    return {"s": answers(floor(reach), axis)}
+    return {"s": answers(guarded(reach), axis)}
 
 
 def deviation(rows: Array) -> Array:
@@ -216,7 +216,7 @@ LSQ_INIT = Plain(
         "largest": lambda grid, bits: code_range(grid, bits)[1],
         "mean": lambda rows: np.abs(rows).mean(axis=1),
         "two": 2,
-        "floor": floor,
+        "guarded": guarded,
     },
 )
 LSQPLUS_INIT = Plain(

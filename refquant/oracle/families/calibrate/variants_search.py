@@ -138,7 +138,7 @@ LSQ = (
             "|n| in place of p",
             {"largest": lambda grid, bits: code_range(grid, bits)[1] + (grid == "signed")}),
     Variant("lsq_init", "no_smallest_step", "Rows of zeros have the step 0.",
-            "a guard left out", {"floor": lambda s: s}),
+            "a guard left out", {"guarded": lambda s: s}),
     Variant("lsqplus_init", "last_candidate_left_out", "The last range is not tried.",
             "range(1, steps)", {"shrunk": lambda row, attrs, part: plain.shrunk(
                 row, {**attrs, "steps": max(attrs["steps"] - 1, 1)}, part)}),

@@ -1,4 +1,4 @@
-"""Inputs for AdaQuant's quantiser, forward and backward."""
+"""Inputs for AdaQuant's quantizer, forward and backward."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,8 +19,11 @@ def cases() -> Iterator[Case]:
     for case in forward_cases():
         yield case
         yield gradient(case)
-    for span, side in ((2.0**-22, "below 1e-6"), (2.0**18, "above 1e5")):
-        x = single([0.3, -0.2, 1.7, -1.1, 0.7]) * max(min(span, 2.0**16), 2.0**-20)
+    for span, clipped, side in (
+        (2.0**-22, 2.0**-20, "below 1e-6"),
+        (2.0**18, 2.0**16, "above 1e5"),
+    ):
+        x = single([0.3, -0.2, 1.7, -1.1, 0.7]) * clipped  # in about the widths that remain
         ends = {"span": np.asarray(span), "minimum": np.asarray(-0.8125 * span)}
         yield Case("adaquant_quant", "REAL", f"a width {side} moves the zero point",
                    {"x": x, **ends}, {"bits": 3}, ("2.3",))  # fmt: skip

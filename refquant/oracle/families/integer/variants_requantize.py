@@ -1,4 +1,4 @@
-"""Wrong requantisations and wrong multipliers."""
+"""Wrong requantizations and wrong multipliers."""
 
 from typing import Any
 

@@ -18,7 +18,11 @@ BEHIND = {"stride": [2, 2], "padding": [0, 0, 1, 1]}  # (2, 2): divisors 4, 2 an
 BEFORE = {"padding": [1, 1, 0, 0]}  # (2, 2)
 APART = {"stride": [2, 3]}  # (1, 2): pixels that no window reaches
 LONG = (3, 6)  # more than 16 taps
-Geometry = tuple[tuple[int, ...], tuple[int, int], dict[str, Any]]
+BOTH = ("max_pool", "max_pool_backward")
+PLACE = BOTH[1:]  # of cases that ask for the place of the maximum alone
+SIGNED_ZEROS = np.array(
+    [[[[-0.0, 0.0, -1.0, -0.0], [0.0, -0.0, -2.0, 0.0], [-1.0, -0.0, -0.0, 0.0]]]]
+)
 
 
 def cases() -> Iterator[Case]:
@@ -26,10 +30,6 @@ def cases() -> Iterator[Case]:
     yield from max_cases()
     yield from average_cases()
     yield from global_cases()
-
-
-SIGNED_ZEROS = np.array([[-0.0, 0.0, -1.0, -0.0], [0.0, -0.0, -2.0, 0.0], [-1, -0.0, -0.0, 0]])
-SIGNED_ZEROS = SIGNED_ZEROS.reshape(1, 1, 3, 4)
 
 
 def tied(key: str, shape: tuple[int, ...]) -> Array:
@@ -50,36 +50,33 @@ def max_cases() -> Iterator[Case]:
     negative = -1.0 - np.abs(dyadic(("pool", "negative"), (2, 1, 3, 4), 7, 4))
     below = np.where(tied("inf", (1, 1, 3, 4)) < 0, -np.inf, -1.0)
     below[0, 0, 1, 2] = np.inf
-    for purpose, x, geometry in (
-        ("ties; odd strides, dilations and paddings", ties, ((3, 2), ODD)),
-        ("a negative map: padding must not win", negative, ((2, 3), THIRDS)),
-        ("windows of -inf, and an infinity", below, ((2, 2), QUARTERS)),
-        ("a 1x3 kernel on a 10x4 map", dyadic(("pool", "line"), (1, 1, 10, 4), 24, 20),
-         ((1, 3), {"stride": [3, 2], "padding": [0, 1, 0, 1]})),
-        ("padding behind alone", dyadic(("pool", "behind"), (1, 2, 3, 3), 7, 3) - 16,
-         ((2, 2), BEHIND)),
-        ("values that single precision rounds", double(("pool",), (1, 1, 3, 3), 52),
-         ((2, 2), {})),
-        ("18 taps, the maximum among the last", np.arange(28.0).reshape(1, 1, 4, 7) / 4 - 3,
-         (LONG, {})),
-        ("zeros of both signs are equal", SIGNED_ZEROS, ((2, 2), {})),
-        ("windows apart: pixels that none reaches", tied("apart", (1, 2, 4, 5)) + 1,
-         ((1, 2), APART)),
+    for purpose, tier, x, (kernel, attrs), ops in (
+        ("ties; odd strides, dilations and paddings", "T8", ties, ((3, 2), ODD), BOTH),
+        ("a negative map: padding must not win", "T8", negative, ((2, 3), THIRDS), BOTH),
+        ("windows of -inf, and an infinity", "T8", below, ((2, 2), QUARTERS), BOTH),
+        ("a 1x3 kernel on a 10x4 map", "T24", dyadic(("pool", "line"), (1, 1, 10, 4), 24, 20),
+         ((1, 3), {"stride": [3, 2], "padding": [0, 1, 0, 1]}), BOTH),
+        ("padding behind alone", "T8", dyadic(("pool", "behind"), (1, 2, 3, 3), 7, 3) - 16,
+         ((2, 2), BEHIND), BOTH),
+        ("values that single precision rounds", "T53", double(("pool",), (1, 1, 3, 3), 52),
+         ((2, 2), {}), BOTH),
+        ("18 taps, the maximum among the last", "T8", np.arange(28.0).reshape(1, 1, 4, 7) / 4 - 3,
+         (LONG, {}), PLACE),
+        ("zeros of both signs are equal", "T8", SIGNED_ZEROS, ((2, 2), {}), PLACE),
+        ("windows apart: pixels that none reaches", "T8", tied("apart", (1, 2, 4, 5)) + 1,
+         ((1, 2), APART), BOTH),
     ):  # fmt: skip
-        kernel, attrs = geometry
-        tier = {"a 1": "T24", "val": "T53"}.get(purpose[:3], "T8")
         given = {"kernel": list(kernel), **attrs}
-        if purpose[:3] not in ("18 ", "zer"):  # these ask for the place of the maximum
-            yield Case("max_pool", tier, purpose, {"x": x}, given, ("4.3", "C1"))
         d_y = gradient(purpose, x.shape, kernel, attrs)
         d_y = double(("pool", "d_y"), d_y.shape, 52) if tier == "T53" else d_y
-        inputs = {"d_y": d_y, "x": x}
-        yield Case("max_pool_backward", tier, purpose, inputs, given, ("4.3", "C1"))
+        for op in ops:
+            inputs = {"x": x} if op == "max_pool" else {"d_y": d_y, "x": x}
+            yield Case(op, tier, purpose, inputs, given, ("4.3", "C1"))
 
 
 def average_cases() -> Iterator[Case]:
     """Yield the cases of `average_pool` and `average_pool_backward`, in both conventions."""
-    for purpose, tier, shape, geometry in (
+    for purpose, tier, shape, (kernel, attrs) in (
         ("divisors that are powers of two", "T8", (1, 2, 3, 3), ((2, 2), QUARTERS)),
         ("divisors that are not", "T11", (2, 1, 5, 4), ((2, 3), THIRDS)),
         ("odd strides, dilations and paddings", "REAL", (1, 2, 5, 3), ((3, 2), ODD)),
@@ -89,7 +86,6 @@ def average_cases() -> Iterator[Case]:
         ("18 taps", "T8", (1, 1, 4, 7), (LONG, {})),
         ("infinities stay in their windows", "T8", (1, 1, 3, 7), ((2, 2), {})),
     ):
-        kernel, attrs = geometry
         bits = {"T8": 8, "T11": 11, "REAL": 24}[tier]
         x = dyadic(("pool", "average", purpose), shape, bits, bits - 3)
         if "infinities" in purpose:

@@ -34,22 +34,19 @@ def _linear_backward(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
     return {"d_x": d_x, "d_w": d_w, "d_bias": part.sum_bias(d_y)}
 
 
-def centred(x: Array, mean: Array) -> Array:
-    """The values less the channel's mean."""
-    return np.asarray(x - wide(mean, x))
-
-
 def _bn_infer(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
     x, gamma, beta = inputs["x"], part.gamma(inputs["gamma"]), part.beta(inputs["beta"])
-    sd = part.deviation(inputs["var"], attrs["eps"])
-    return {"y": part.wide(gamma / sd, x) * part.centred(x, inputs["mean"]) + wide(beta, x)}
+    scale = gamma / part.deviation(inputs["var"], attrs["eps"])
+    centred = part.centred(x, part.wide(inputs["mean"], x))
+    return {"y": part.wide(scale, x) * centred + part.wide(beta, x)}
 
 
 def _bn_infer_backward(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
     d_y, x = inputs["d_y"], inputs["x"]
     sd = part.deviation(inputs["var"], attrs["eps"])
     d_x = part.d_x(d_y * part.wide(part.gamma(inputs["gamma"]) / sd, x))
-    x_hat = part.x_hat(part.centred(x, inputs["mean"]), wide(sd, x))
+    centred = part.centred(x, part.wide(inputs["mean"], x))
+    x_hat = part.x_hat(centred, part.wide(sd, x))
     return {"d_x": d_x, "d_gamma": part.moment(d_y * x_hat), "d_beta": part.total(d_y)}
 
 
@@ -99,7 +96,7 @@ BN_INFER = Plain(
         "gamma": np.asarray,
         "beta": np.asarray,
         "deviation": deviation,
-        "centred": centred,
+        "centred": np.subtract,
         "wide": wide,
     },
 )
@@ -108,7 +105,7 @@ BN_INFER_BACKWARD = Plain(
     {
         "gamma": np.asarray,
         "deviation": deviation,
-        "centred": centred,
+        "centred": np.subtract,
         "x_hat": np.divide,
         "d_x": np.asarray,
         "total": total,

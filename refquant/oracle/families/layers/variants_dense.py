@@ -113,7 +113,7 @@ BN_INFER = (
     *(Variant("bn_infer", *entry) for entry in DEVIATIONS),
     Variant("bn_infer", "mean_added", "The mean is added instead of subtracted.",
             "a sign lost when the layer was written as a scale and a shift",
-            {"centred": lambda x, mean: plain.centred(x, -mean)}),
+            {"centred": np.add}),
     Variant("bn_infer", "beta_forgotten", "beta is not added.",
             "affine=False", {"beta": np.zeros_like}),
     Variant("bn_infer", "gamma_forgotten", "gamma is taken as 1.",

@@ -44,6 +44,12 @@ def full_warps(x: Array) -> Array:
     return np.asarray(flat[:, :, :kept].sum(axis=2)[..., None, None])
 
 
+def running(taps: Array) -> Array:
+    """Each window's sum as the difference of two sums from the start of the row on."""
+    sums = np.cumsum(taps.sum(axis=(4, 5)), axis=3)
+    return np.diff(sums, axis=3, prepend=sums.dtype.type(0))
+
+
 MAX = (
     *of_windows("max_pool"),
     Variant("max_pool", "padding_wins", "Padding takes part as 0: it wins over negative values.",
@@ -67,14 +73,6 @@ MAX = (
     Variant("max_pool_backward", "overwrites", "Where windows overlap only the last one counts.",
             "= in place of +=, or a scatter without atomics", {"scatter": overwritten}),
 )  # fmt: skip
-
-
-def running(taps: Array) -> Array:
-    """Each window's sum as the difference of two sums from the start of the row on."""
-    sums = np.cumsum(taps.sum(axis=(4, 5)), axis=3)
-    return np.diff(sums, axis=3, prepend=sums.dtype.type(0))
-
-
 AVERAGE = (
     *of_windows("average_pool", "strides_exchanged", "dilation_ignored", "padding_mirrored",
                 "last_window_incomplete"),
