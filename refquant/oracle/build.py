@@ -69,14 +69,12 @@ def build(op: Op, case: Case) -> Built:
     attrs = op.resolve(case.attrs)
     ledger = Ledger(TIERS[case.tier].precision)
     exact = run_twin(op, case, attrs, ledger)
-    others: dict[str, Array] = {}
+    others: dict[str, Any] = {}
     if ledger.doubts:
         if not op.doubtful:
             raise Disagreement(f"{label(op, case)}: {ledger.doubts} decisions are in doubt")
         flipped = Ledger(ledger.precision, flip=True)
-        others = {
-            k: as_array(v, kind(op, k))[0] for k, v in run_twin(op, case, attrs, flipped).items()
-        }
+        others = run_twin(op, case, attrs, flipped)
     outputs = {name: _golden(op, name, value, others.get(name)) for name, value in exact.items()}
     with nx.arithmetic("pinned", slices=3), np.errstate(all="ignore"):
         reference = op.reference(case.inputs, attrs)
@@ -123,10 +121,16 @@ def label(op: Op, case: Case) -> str:
     return f"{op.name} [{case.tier}] {case.purpose}"
 
 
-def _golden(op: Op, name: str, numbers: Any, other: Array | None) -> Golden:
+def _golden(op: Op, name: str, numbers: Any, flipped: Any) -> Golden:
+    """Return the golden; where a doubt gives another answer, the larger error is that of both."""
     value, error = as_array(numbers, kind(op, name))
-    if other is not None and np.array_equal(value, other, equal_nan=value.dtype.kind == "f"):
-        other = None
+    other = None
+    if flipped is not None:
+        other, others = as_array(flipped, kind(op, name))
+        if np.array_equal(value, other, equal_nan=value.dtype.kind == "f"):
+            other = None
+        elif error is not None and others is not None:
+            error = np.where(same_class(value, other), error, np.maximum(error, others))
     return Golden(value, error if error is not None and error.any() else None, other)
 
 
@@ -163,13 +167,17 @@ def bound(golden: Golden, roundoff: float) -> Array:
     """Return how far a right answer may lie from the golden, per element.
 
     The weighted count of rounding steps times the roundoff (with one part in a thousand for the
-    terms of second order), and half a unit in the last place of the golden itself. 0 where exact.
+    terms of second order), and half a unit in the last place of the golden itself, the larger of
+    two right answers. 0 where exact.
     Below the normal range a step costs half the smallest subnormal instead, however small its
     number: the count over the magnitude tells how many steps there were.
     """
     if golden.error is None:
         return np.zeros(golden.value.shape)
-    own = np.spacing(np.abs(np.where(np.isfinite(golden.value), golden.value, 0.0))) / 2
+    sizes = np.where(np.isfinite(golden.value), np.abs(golden.value), 0.0)
+    if golden.other is not None:
+        sizes = np.fmax(sizes, np.where(np.isfinite(golden.other), np.abs(golden.other), 0.0))
+    own = np.spacing(sizes) / 2
     error = golden.error.astype(np.float64)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         steps = np.clip(np.nan_to_num(error / np.abs(golden.value)), 1, MOST_STEPS)
