@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from one_unit import prepared
-from style import GREY, plt, save
+from style import CURVES, GREY, plt, save
 
 import refquant as rq
 from refquant.methods.setting import Learn
@@ -23,7 +23,7 @@ from refquant.quantizers.border_options import BorderOptions
 from refquant.reconstruct.model import Bits, hard_params
 from refquant.reconstruct.unit import descend
 
-UNIT, EDGE, CURVES = "block1", "block1.conv2.patches", 6
+UNIT, EDGE = "block1", "block1.conv2.patches"
 OPTIONS = BorderOptions(fuse="none", gate="support")
 
 
@@ -54,17 +54,19 @@ def learnt(steps: int, images: int):
 
 def make(steps: int = 500, images: int = 512, folder: Path | None = None) -> Path:
     """Draw, print the plotted numbers, save."""
-    border, u, changed = learnt(steps, images)
+    with rq.arithmetic("pinned"):
+        border, u, changed = learnt(steps, images)
     share = np.mean(changed, axis=(0, 3))
-    order = np.argsort(share, axis=None)[:: -max(1, share.size // CURVES)][:CURVES]
+    order = np.argsort(share, axis=None)[:: -max(1, share.size // len(CURVES))][: len(CURVES)]
     grid = np.linspace(0, 3, 241)
     curves, _ = border_forward(np.broadcast_to(grid, (1, *share.shape, 241)), border, OPTIONS)
     inside = (u > 0) & (u < 3)
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.9), width_ratios=(1.7, 1))
-    left.axhline(0.5, color=GREY, linestyle="--", label="1/2: nearest rounding")
-    for channel, tap in zip(*np.unravel_index(order, share.shape), strict=True):
+    left.axhline(0.5, color=GREY, linewidth=3, alpha=0.5, label="1/2: nearest rounding")
+    places = zip(*np.unravel_index(order, share.shape), strict=True)
+    for (channel, tap), (color, dashes) in zip(places, CURVES, strict=False):
         label = f"channel {channel}, tap {tap}: {share[channel, tap]:.1%} changed"
-        left.plot(grid, curves[0, channel, tap], label=label)
+        left.plot(grid, curves[0, channel, tap], color=color, linestyle=dashes, label=label)
         at = np.interp((0.5, 1.5, 2.5), grid, curves[0, channel, tap])
         print(label, "B(0.5), B(1.5), B(2.5) =", np.round(at, 3))
     counts, edges = np.histogram(u[inside], 60, (0, 3))
@@ -73,7 +75,13 @@ def make(steps: int = 500, images: int = 512, folder: Path | None = None) -> Pat
     left.set(xlim=(0, 3), ylim=(-0.34, 1.02), xlabel="u = x / s", ylabel="border B(u)")
     left.set_yticks([0, 0.25, 0.5, 0.75, 1])
     left.set_title("digits-resnet, block1.conv2, W2A2: learnt borders")
-    left.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+    left.legend(
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+        fontsize=8,
+        handlelength=3.2,
+        title="fraction of u above the curve: up\nbelow or on it: down",
+    )
     shown = right.imshow(100 * share, cmap="Purples", aspect="auto", vmin=0)
     right.set(xlabel="kernel position", ylabel="input channel", title="codes changed, %")
     right.set_xticks(range(share.shape[1]))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.colors import PowerNorm
 from one_unit import prepared
-from style import BLUE, GREEN, GREY, RED, plt, save
+from style import BLUE, GREY, RED, plt, save
 
 import refquant as rq
 from refquant.quantizers.rectified_sigmoid import rectified_sigmoid_forward
@@ -38,7 +38,8 @@ def snapshots(steps: int, images: int):
 
 def make(steps: int = 1000, images: int = 512, folder: Path | None = None) -> Path:
     """Draw, print the plotted numbers, save."""
-    at, h, beta = snapshots(steps, images)
+    with rq.arithmetic("pinned"):
+        at, h, beta = snapshots(steps, images)
     decided = np.mean(np.abs(2 * h - 1) > 0.999, axis=1)
     shares = np.stack([np.histogram(row, BINS, (0, 1))[0] / row.size for row in h], axis=1)
     figure, (top, low) = plt.subplots(2, 1, figsize=(6.4, 5.6), sharex=True, height_ratios=(3, 2))
@@ -53,13 +54,13 @@ def make(steps: int = 1000, images: int = 512, folder: Path | None = None) -> Pa
     low.set(xlabel="step", ylim=(0, 103))
     low.set_ylabel("decided, % of weights", color=BLUE)
     right = low.twinx()
-    right.plot(at, beta, color=RED)
-    right.set_ylabel("beta", color=RED)
+    right.plot(at, beta, color=RED, linestyle="--")
+    right.set_ylabel("beta (dashed)", color=RED)
     right.set(ylim=(0, 21))
     right.spines["right"].set_visible(True)
     for axes in (top, low):
         axes.axvline(0.2 * steps, color=GREY, linestyle=":")
-    top.text(0.1 * steps, 0.5, "regulariser\noff", ha="center", va="center", color=GREEN)
+    top.text(0.1 * steps, 0.5, "regulariser\noff", ha="center", va="center")
     for i in sorted({0, len(at) // 4, len(at) // 2, 3 * len(at) // 4, len(at) - 1}):
         low_h, high_h = np.mean(h[i] < 0.1), np.mean(h[i] > 0.9)
         print(f"step {at[i]}: h<0.1 {low_h:.3f}, h>0.9 {high_h:.3f}, decided {decided[i]:.3f}")

@@ -1,4 +1,7 @@
-"""Make every figure: ``python figures/make_all.py``. Minutes; numbers go to standard output."""
+"""Make every figure: ``python figures/make_all.py``. Minutes; numbers go to standard output.
+
+The runs behind them are in pinned arithmetic: the numbers are the same on every machine.
+"""
 
 from importlib import import_module
 from pathlib import Path

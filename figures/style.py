@@ -1,4 +1,8 @@
-"""One look for all figures, and the way they are saved: small, and the same bytes each time."""
+"""One look for all figures, and the way they are saved: small, and the same bytes each time.
+
+Lines differ in dashes as well as in colour, and areas in lightness: figures are printed in grey,
+and not everybody tells red from green. `CURVES` are colours of Okabe and Ito.
+"""
 
 from pathlib import Path
 
@@ -9,7 +13,15 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 HERE = Path(__file__).parent
-BLUE, RED, GREY, GREEN = "#2166ac", "#b2182b", "#7f7f7f", "#1b7837"
+BLUE, RED, GREY = "#2166ac", "#b2182b", "#7f7f7f"
+CURVES = (  # colour and dashes
+    ("#0072b2", "-"),
+    ("#d55e00", "--"),
+    ("#009e73", "-."),
+    ("#cc79a7", ":"),
+    ("#56b4e9", (0, (7, 2))),
+    ("#000000", (0, (4, 1, 1, 1, 1, 1))),
+)
 SETTINGS = {
     "font.size": 10,
     "axes.titlesize": 10.5,
