@@ -32,11 +32,11 @@ FLOORS = (
     ("kernels",),
     ("layers", "quantizers"),
     ("numerics",),
-    ("_checks", "_types"),
+    ("_checks",),
+    ("_pieces",),
+    ("_types",),
 )
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
-# The one pair of neighbours that know each other.
-ALLOWED_SIDEWAYS = {("_checks", "_types")}
 
 
 def room_of(module: str) -> str:
@@ -68,9 +68,7 @@ def not_downwards(room: str, names: list[str]) -> list[str]:
     for name in names:
         other = room_of(name)
         inside = name.startswith("refquant.") and other not in ("__version__", room)
-        if not inside or (room, other) in ALLOWED_SIDEWAYS:
-            continue
-        if other not in FLOOR or FLOOR[other] <= FLOOR[room]:
+        if inside and (other not in FLOOR or FLOOR[other] <= FLOOR[room]):
             found.append(name)
     return found
 

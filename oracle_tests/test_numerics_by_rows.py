@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oracle_tests.reproducibility.operands import decades
+from refquant import _pieces
 from refquant import numerics as nx
 
 AXES = ((0,), (0, 1), (0, 2), (0, 1, 2))
@@ -33,9 +34,7 @@ def test_pinned_sums_have_the_bits_of_the_whole(n, most, axis, seed):
 @pytest.mark.parametrize("axis", AXES)
 def test_means_and_ranges_of_many_slices(mode, axis, monkeypatch):
     """Dyadic numbers, whose sums are exact in any order; three rows at once."""
-    from refquant.numerics import by_rows
-
-    monkeypatch.setattr(by_rows, "BYTES", 3 * 8 * 6)
+    monkeypatch.setattr(_pieces, "BYTES", 3 * 8 * 6)
     x = nx.counter.integers(("by rows",), 200, (29, 2, 3)) * 0.125 - 11.0
     with nx.arithmetic(mode):
         total = nx.sum_by_rows(x.__getitem__, x.shape, axis)

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from refquant._pieces import BYTES, pieces_of
 from refquant._types import Array
 
 MIN_BITS, MAX_BITS = 2, 16
-GLANCE = 1 << 18  # bytes of an array that are looked at in one go
 MANY = 64  # more names than this are counted in a message, not listed
 NUMBERS = ((bool, np.bool_), (int, np.integer), (float, np.floating))  # the first that fits counts
 
@@ -115,11 +115,9 @@ def check_positive(function: str, argument: str, value: Any, fix: str = "") -> A
 
 def _is_finite(array: Array) -> bool:
     """Whether all entries are, looked at a few rows at a time where there are many."""
-    if array.nbytes <= GLANCE:
+    if array.nbytes <= BYTES:
         return bool(np.isfinite(array).all())
-    rows = max(1, GLANCE * len(array) // array.nbytes)
-    parts = (array[begin : begin + rows] for begin in range(0, len(array), rows))
-    return all(bool(np.isfinite(part).all()) for part in parts)
+    return all(bool(np.isfinite(array[rows]).all()) for rows in pieces_of(array))
 
 
 def _kind(value: Any) -> Any:
@@ -158,8 +156,7 @@ def check_in(function: str, argument: str, value: Any, allowed: Iterable[Any]) -
     the JSON that settings are hashed by.
     """
     options = list(allowed)
-    same = [option for option in options if value == option] if value in options else []
-    if same and (isinstance(value, str) or _kind(value) in map(_kind, same)):
+    if _kind(value) in [_kind(option) for option in options if value == option]:
         return value
     near = difflib.get_close_matches(str(value), [str(o) for o in options], n=1, cutoff=0.5)
     fix = f"Did you mean {near[0]!r}?" if near else ""

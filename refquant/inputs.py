@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from refquant._checks import check_array, check_finite, check_shape, complaint
+from refquant._pieces import pieces_of
 from refquant._types import Array
 from refquant.network import INPUT, Network
 from refquant.storage import Storage, on_disk
-
-BYTES = 1 << 18  # looked at in one go
 
 
 def inputs_of(
@@ -81,7 +80,7 @@ def as_dtype(x: Array, kind: "np.dtype[Any]", storage: Storage) -> Array:
     """Return the inputs in the dtype of the run: themselves if they have it."""
     if x.dtype == kind:
         return x
-    parts = ({INPUT: x[rows].astype(kind)} for rows in _slices(x))
+    parts = ({INPUT: x[rows].astype(kind)} for rows in pieces_of(x))
     return storage.keep(parts, len(x))[INPUT]
 
 
@@ -90,14 +89,6 @@ def update_digest(digest: "hashlib._Hash", array: Array) -> None:
     digest.update(f"{array.dtype.str}{array.shape}".encode())
     if array.ndim == 0:
         digest.update(array.tobytes())
-    for rows in _slices(array):
-        digest.update(np.ascontiguousarray(array[rows]).data)
-
-
-def _slices(array: Array) -> Iterator[slice]:
-    """Yield rows that hold about `BYTES`."""
-    if array.ndim == 0:
         return
-    size = max(1, BYTES * len(array) // max(1, array.nbytes))
-    for begin in range(0, len(array), size):
-        yield slice(begin, begin + size)
+    for rows in pieces_of(array):
+        digest.update(np.ascontiguousarray(array[rows]).data)

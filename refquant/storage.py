@@ -23,7 +23,7 @@ import weakref
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 
@@ -33,31 +33,19 @@ from refquant._types import Array
 Parts = Iterable[Mapping[str, Array]]
 
 
-class Storage(Protocol):
-    """Keeps values of all samples.
+class Memory:
+    """Keeps values of all samples in arrays.
 
     Attributes
     ----------
     held : int
-        Bytes in files now.
+        Bytes in files now: none.
     """
-
-    held: int
-
-    def keep(self, parts: Parts, count: int) -> dict[str, Array]:
-        """Return what `parts`, chunks of samples in order, give for each name, `count` rows."""
-
-    def peak(self) -> int:
-        """Return the most bytes in files since it was last called."""
-
-
-class Memory:
-    """Arrays."""
 
     held = 0
 
     def keep(self, parts: Parts, count: int) -> dict[str, Array]:
-        """Return arrays of `count` rows."""
+        """Return what `parts`, chunks of samples in order, give for each name, `count` rows."""
         found, begin = dict[str, Array](), 0
         for part in parts:
             end = begin
@@ -70,12 +58,12 @@ class Memory:
         return found
 
     def peak(self) -> int:
-        """Return 0."""
+        """Return the most bytes in files since it was last called: none."""
         return 0
 
 
 class Disk:
-    """Read-only arrays that are mapped temporary files.
+    """Keeps values of all samples in temporary files, which are mapped as read-only arrays.
 
     Attributes
     ----------
@@ -137,6 +125,7 @@ class Disk:
         self.held -= size
 
 
+Storage: TypeAlias = Memory | Disk
 MEMORY = Memory()
 
 
@@ -155,7 +144,7 @@ def storage_for(function: str, cache: Any) -> Storage:
     TypeError, ValueError
         If it is none of these, or no file can be made in the folder.
     """
-    if isinstance(cache, Memory | Disk):
+    if isinstance(cache, Storage):
         return cache
     if not isinstance(cache, str | os.PathLike):
         expected = "'memory', 'disk' or a folder"

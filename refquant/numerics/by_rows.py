@@ -11,19 +11,18 @@ So no more than a slice of rows for every halving is in memory. Fast arithmetic 
 after the other; its last bits depend on the size of the slices, as on much else.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from math import prod
 
 import numpy as np
 
+from refquant._pieces import pieces, rows_in_a_piece
 from refquant._types import Array
 from refquant.numerics.context import current
 from refquant.numerics.operations import sum
 
 Part = Callable[[slice], Array]
 Shape = tuple[int, ...]
-
-BYTES = 1 << 18  # of a slice of rows, in float64
 
 
 def sum_by_rows(part: Part, shape: Shape, axis: Shape, most: int | None = None) -> Array:
@@ -38,13 +37,13 @@ def sum_by_rows(part: Part, shape: Shape, axis: Shape, most: int | None = None) 
     axis : tuple of int
         The first among them; sorted, not negative.
     most : int or None
-        How many rows are asked for at once; None: as many as take `BYTES`.
+        How many rows are asked for at once; None: a few, see `refquant._pieces`.
     """
     most = most or _few(shape)
     if current().mode == "pinned":
         with np.errstate(all="ignore"):
             return sum(_halved(part, shape[0], most), axis, keepdims=True)
-    sums = (sum(part(rows), axis, keepdims=True) for rows in _slices(shape[0], most))
+    sums = (sum(part(rows), axis, keepdims=True) for rows in pieces(shape[0], most))
     total = next(sums)
     for one in sums:
         total = total + one
@@ -60,7 +59,7 @@ def range_by_rows(part: Part, shape: Shape, axis: Shape) -> tuple[Array, Array]:
     """Return ``x.min(axis, keepdims=True)`` and the maximum; see `sum_by_rows`."""
     ends = (
         (values.min(axis=axis, keepdims=True), values.max(axis=axis, keepdims=True))
-        for values in map(part, _slices(shape[0], _few(shape)))
+        for values in map(part, pieces(shape[0], _few(shape)))
     )
     low, high = next(ends)
     for least, greatest in ends:
@@ -69,13 +68,8 @@ def range_by_rows(part: Part, shape: Shape, axis: Shape) -> tuple[Array, Array]:
 
 
 def _few(shape: Shape) -> int:
-    """Return how many rows take `BYTES`."""
-    return max(1, BYTES // (8 * prod(shape[1:])))
-
-
-def _slices(count: int, most: int) -> Iterator[slice]:
-    """Yield all rows, `most` at a time."""
-    return (slice(begin, min(begin + most, count)) for begin in range(0, count, most))
+    """Return how many rows are a piece in float64."""
+    return rows_in_a_piece(8 * prod(shape[1:]))
 
 
 def _halved(part: Part, count: int, most: int) -> Array:
