@@ -71,9 +71,18 @@ class BitAllocation:
         check_in("BitAllocation", "solver", self.solver, SOLVERS)
 
     @property
+    def both_operands(self) -> bool:
+        """Whether the width of a layer is that of its input too."""
+        return self.cost == "bit-operations"
+
+    @property
     def power(self) -> int:
         """q of methods.md 8: the cost of a width is width^q."""
-        return 1 + COSTS.index(self.cost)
+        return 2 if self.both_operands else 1
+
+    def cost_of(self, weights: int, activations: int) -> int:
+        """Return what one weight costs at these bits."""
+        return weights * activations if self.both_operands else weights
 
 
 class LayerBits(NamedTuple):

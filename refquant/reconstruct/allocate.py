@@ -89,7 +89,7 @@ def candidates(
     found: dict[str, tuple[Candidate, ...]] = {}
     for layer in layers:
         patches, edge = None, f"{layer}.patches"
-        if how.power == 2:
+        if how.both_operands:
             reached = advance(reached, whole, (edge,))
             patches = reached.values[edge]
         found[layer] = tuple(_candidate(model, layer, width, patches) for width in how.bits)
@@ -161,7 +161,7 @@ def programme(
 ) -> Problem:
     """Return CalibTIP's programme; its budget is what the run's bits need, unless D is given."""
     sizes = [weight_of(model.network, layer).size for layer in layers]
-    if how.power == 2:  # every weight is multiplied at every position of the output
+    if how.both_operands:  # every weight is multiplied at every position of the output
         maps = shapes(model.float_network)
         places = [math.prod(maps[f"{layer}.product"][1:]) for layer in layers]
         sizes = [size * n for size, n in zip(sizes, places, strict=True)]
@@ -169,20 +169,17 @@ def programme(
     share = 1.0 if how.share is None else how.share
     problem = calibtip_problem(increase, counts, how.bits, share, how.power)
     if how.share is None:
-        problem = problem._replace(budget=float(_cost(how, bits) * sum(sizes)))
+        cost = how.cost_of(bits.weights, bits.activations)
+        problem = problem._replace(budget=float(cost * sum(sizes)))
     return problem
-
-
-def _cost(how: BitAllocation, bits: Bits) -> int:
-    """What one weight costs at the run's bits."""
-    return bits.weights * (bits.activations if how.power == 2 else 1)
 
 
 def _check_budget(how: BitAllocation, bits: Bits) -> None:
     """Refuse bits of a run that are below all widths there are, before anything is measured."""
-    least = math.prod(how.bits[-1:] * how.power)
-    if how.share is None and _cost(how, bits) < least:
-        got = f"{_cost(how, bits)} a weight, with BitAllocation(bits={how.bits})"
+    smallest = how.bits[-1]
+    cost, least = how.cost_of(bits.weights, bits.activations), how.cost_of(smallest, smallest)
+    if how.share is None and cost < least:
+        got = f"{cost} a weight, with BitAllocation(bits={how.bits})"
         fix = "Ask for more bits, or allow smaller widths."
-        what = "weight_bits" if how.power == 1 else "weight_bits times act_bits"
+        what = "weight_bits times act_bits" if how.both_operands else "weight_bits"
         raise ValueError(complaint("quantize", what, got, f"at least {least}", fix))
