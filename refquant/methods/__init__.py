@@ -46,7 +46,7 @@ from refquant.methods.paradigm import CASES, EQUATIONS
 from refquant.methods.pd_quant import PD_QUANT
 from refquant.methods.pos import POS, POS_CLOSED_FORM
 from refquant.methods.qat_lsq import QAT_LSQ
-from refquant.methods.qdrop import QDROP
+from refquant.methods.qdrop import QDROP, QDROP_RELEASED
 from refquant.methods.real_weights import (
     AQUANT_W32,
     NEAREST_W32,
@@ -78,6 +78,7 @@ CATALOGUE = (
     BRECQ_FISHER_DIAG,
     BRECQ_FISHER_FULL,
     QDROP,
+    QDROP_RELEASED,
     PD_QUANT,
     POS,
     POS_CLOSED_FORM,

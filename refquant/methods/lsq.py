@@ -10,7 +10,7 @@ frozen and the layer's output as the target (methods.md 12; AdaQTransform's case
 Differs from: LSQ trains the weights too, with the task's loss and labels; `qat-lsq` does. LSQ and
 QDrop scale the gradients of steps (`Learn.grad_scale`), and QDrop and MQBench bring a step that
 crossed 0 back as |s| (`Learn.reflect`); here it has no scale and stops at the floor. Both are off
-in the other methods with these rates too.
+in the other methods with these rates too, but for `qdrop-released`.
 """
 
 from dataclasses import replace

@@ -8,10 +8,13 @@ Quantization", ICLR 2022, arXiv:2203.05740 (methods.md 10).
     --      Mix(at="input")             block input: quantized prefix or float, elementwise
     --      Mix(at="quantizers")        the same at every activation quantizer in the block
 
-Differs from: its code scales the gradient of s_x and reflects a step that crossed 0, see `lsq`.
-
 The block's own output quantizer stands inside the reconstructed function, and the target is the
 float output, un-quantized.
+
+Differs from: its code divides the gradient of s_x by the square root of the elements in the batch
+times the largest code, and brings a step that crossed 0 back as |s| (D34). `QDROP` does neither, as
+MQBench, BRECQ and PD-Quant; `QDROP_RELEASED` does both. Adam is blind to such a factor, but for its
+epsilon (P59): `validation/qdrop-gradient-scale.md` has what is left of it.
 """
 
 from dataclasses import replace
@@ -34,6 +37,22 @@ QDROP = replace(
             penalty=LINEAR,
             sampling="with_replacement",
             steps=20_000,
+        ),
+    ),
+)
+
+QDROP_RELEASED = replace(
+    QDROP,
+    name="qdrop-released",
+    reference="wimh966/QDrop, step's gradient (D34)",
+    parents=("qdrop",),
+    phases=(
+        replace(
+            QDROP.phases[0],
+            learn=(
+                ("alpha", Learn(lr=1e-3)),
+                ("s_x", replace(S_X, grad_scale="qdrop", reflect=True)),
+            ),
         ),
     ),
 )
