@@ -10,6 +10,7 @@
     rounding of one row of weights as a QUBO             row, qubo
     its optimum: all choices; integer programme          brute_force (exact_energy), milp
     good rounding: steepest descent; tabu search         local_search, tabu (flips)
+    good rounding by chance: simulated annealing         annealing (flips)
     codes of a whole layer                               round_rows
     how far given codes are from the optimum             lower_bound, gap
     best bit width of each layer                         bit_allocation

@@ -1,4 +1,4 @@
-"""What flipping one variable of a QUBO does: the machinery both local searches share.
+"""What flipping one variable of a QUBO does: the machinery all local searches share.
 
 Reference: methods, section 7.
 

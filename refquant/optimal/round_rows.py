@@ -7,6 +7,7 @@ that of its rows, one beside the other.
     nearest     every weight to nearest, ties down     none
     one_flip    steepest descent from nearest          none
     tabu        tabu search from nearest               none
+    annealing   simulated annealing from nearest       none
     exact       the optimum, by brute force            22 free weights with a live input per row
 
 Edge cases: weights beyond the range take its ends under every solver.
@@ -18,6 +19,7 @@ import numpy as np
 
 from refquant._checks import check_in
 from refquant._types import Array
+from refquant.optimal.annealing import simulated_annealing
 from refquant.optimal.brute_force import brute_force
 from refquant.optimal.local_search import one_flip
 from refquant.optimal.moments import InputMoments
@@ -30,6 +32,7 @@ SOLVERS: dict[str, Callable[[Array, Array], Array]] = {
     "nearest": lambda q, start: start,
     "one_flip": lambda q, start: one_flip(q, start).h,
     "tabu": lambda q, start: tabu_search(q, start).h,
+    "annealing": lambda q, start: simulated_annealing(q, start).h,
     "exact": lambda q, start: brute_force(q).h,
 }
 
@@ -45,7 +48,7 @@ def round_rows(w: Array, qparams: QParams, moments: InputMoments, solver: str = 
         Step, zero point and grid; the step broadcasts to `w`.
     moments : InputMoments
         Of the input all rows share: one group of a convolution.
-    solver : {"nearest", "one_flip", "tabu", "exact"}
+    solver : {"nearest", "one_flip", "tabu", "annealing", "exact"}
 
     Returns
     -------
