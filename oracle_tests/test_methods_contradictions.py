@@ -85,6 +85,10 @@ CONTRADICTIONS = {
         lambda: Phase(learn=(ALPHA,), mix=(Mix(at="quantizers"), Mix(at="quantizers", keep=0.1))),
         "is 2 of them; expected at most one",
     ),
+    "mask twice elementwise": (
+        lambda: Mix(at="quantizers", elementwise=True),
+        "elementwise is True with rule='bernoulli'.*Leave it out",
+    ),
     "mix of real activations": (
         lambda: Phase(learn=(ALPHA,), quantize=("weights",), mix=(Mix(at="quantizers"),)),
         "drop the mix at the quantizers",

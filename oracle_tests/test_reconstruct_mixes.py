@@ -22,6 +22,7 @@ from refquant.methods import METHODS, Mix
 from refquant.methods.aquant import AQUANT
 from refquant.network import Network, backward, forward, insert_quantizers
 from refquant.optim.schedules import RoundingSchedule
+from refquant.reconstruct.batches import mixed_inputs
 from refquant.reconstruct.unit import driven, gradients, learnt_keys, shares
 
 X = np.random.default_rng(7).normal(size=(5, 3))
@@ -68,8 +69,9 @@ def test_shares_of_zero_and_one(share):
     assert step == (plainly.params[("input.q", "s")] if share else 0.0)
 
 
-def dropping(keep, rule="bernoulli", **fields):
-    return changed(CASE_112, mix=(Mix(at="quantizers", keep=keep, rule=rule),), **fields)
+def dropping(keep, rule="bernoulli", elementwise=False, **fields):
+    mix = Mix(at="quantizers", keep=keep, rule=rule, elementwise=elementwise)
+    return changed(CASE_112, mix=(mix,), **fields)
 
 
 def test_dropping_nothing_is_not_mixing():
@@ -112,6 +114,21 @@ def test_an_annealed_mixture_ends_quantized():
     at = [shares((0, 0, 0, t), task, np.zeros((4, 1)), t / 10) for t in range(1, 11)]
     values = [float(next(iter(found.values()))) for found in at]
     np.testing.assert_allclose(values, [min(1.0, t / 8) for t in range(1, 11)], rtol=1e-15)
+
+
+def test_an_annealed_choice_keeps_as_many_as_the_mixture_mixes():
+    """methods.md 11, Bernoulli(P): a choice for each element, quantized ever more often."""
+    mix = dropping(0.5, rule="anneal", elementwise=True)
+    task, _ = task_of(residual(), images(residual()), mix, unit=1)
+    for t in range(1, 11):
+        drawn = next(iter(shares((0, 0, 0, t), task, np.zeros((200, 1)), t / 10).values()))
+        keep = min(1.0, t / 8)
+        assert set(np.unique(drawn)) <= {0.0, 1.0}
+        assert abs(drawn.mean() - keep) <= 5 * np.sqrt(keep * (1 - keep) / drawn.size)
+    real, quantized = {"e": np.zeros((4, 50))}, {"e": np.ones((4, 50))}
+    chosen = (Mix(at="input", rule="anneal", elementwise=True),)
+    found = mixed_inputs((0, 0, 0, 4), quantized, real, np.arange(4), chosen, progress=0.4)["e"]
+    assert set(np.unique(found)) == {0.0, 1.0} and abs(found.mean() - 0.5) < 5 * np.sqrt(1 / 800)
 
 
 def test_a_driven_parameter_follows_its_schedule_and_ends_at_its_end():

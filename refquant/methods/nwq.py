@@ -7,6 +7,7 @@ s_x over all layers is relied on.
     abstract                here                              value
     network-wise            unit="network", at="layers"       one unit, a term at every layer
     Annealing Mixup         Mix(rule="anneal")                real -> quantized, last 20 % quantized
+                            ... elementwise=True              a choice for each element instead
     Annealing Softmax       ASoftmaxWeights                   in `NWQ_ASOFTMAX`: tau 1 -> 0.01
     Activation Regularis.   --                                not specified, not modelled
 

@@ -196,24 +196,33 @@ class Mix:
     at : {"input", "quantizers"}
         At the unit's inputs (QDrop, AQuant) or at every activation quantizer in it (QDrop).
     rule : {"bernoulli", "uniform", "anneal"}
-        Elementwise 0/1 masks, elementwise uniform weights (POS), one falling scalar (AMixup).
+        Elementwise 0/1 masks, elementwise uniform weights (POS), or a share of real values that
+        falls from 1 to 0 (AMixup).
     keep : float
         Probability of keeping the *quantized* value (D26: QDrop calls it drop probability).
     hold : float
         Of "anneal": share of the steps, at the end, in which only the quantized value is left
         (methods.md 11: a last part without mixing; its length is not published).
+    elementwise : bool
+        Of "anneal": whether each element is real with that probability, instead of all mixed by
+        that share (methods.md 11: both are readings of NWQ's abstract).
     """
 
     at: str
     rule: str = "bernoulli"
     keep: float = 0.5
     hold: float = 0.2
+    elementwise: bool = added(False, "NWQ: not published, methods.md 11")
 
     def __post_init__(self) -> None:
         check_in("Mix", "at", self.at, MIX_SITES)
         check_in("Mix", "rule", self.rule, MIX_RULES)
         _check_share("Mix", "keep", self.keep)
         _check_share("Mix", "hold", self.hold)
+        check_in("Mix", "elementwise", self.elementwise, (False, True))
+        if self.elementwise and self.rule != "anneal":
+            got, fix = f"True with rule={self.rule!r}", "Leave it out: masks are elementwise."
+            raise ValueError(complaint("Mix", "elementwise", got, "rule='anneal'", fix))
 
 
 @dataclass(frozen=True, kw_only=True)

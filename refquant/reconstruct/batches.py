@@ -70,28 +70,33 @@ def mixed_inputs(
 
 def mixed(key: Key, mix: Mix, quantized: Array, real: Array, progress: float = 1.0) -> Array:
     """Return one edge's values, each element drawn from `key`."""
-    if mix.rule == "bernoulli":  # a choice, so that neither value is rounded
-        return nx.either(nx.counter.bernoulli(key, mix.keep, real.shape), quantized, real)
-    keep = share(key, mix, real.shape, progress).astype(real.dtype)
+    keep = share(key, mix, real.shape, progress)
+    if keep.dtype == np.bool_:  # a choice, so that neither value is rounded
+        return nx.either(keep, quantized, real)
+    keep = keep.astype(real.dtype)
     return keep * quantized + (1.0 - keep) * real
 
 
 def share(key: Key, mix: Mix, shape: tuple[int, ...], progress: float) -> Array:
     """Return the weight of the quantized value: an array of `shape`, or () for one scalar.
 
+    Where it is drawn to be all or nothing the array is bool.
+
     Parameters
     ----------
     key : tuple
         Of the draw.
     mix : Mix
-        "bernoulli" gives 1 with probability `keep` and 0 otherwise, "uniform" any number in
-        [0, 1), "anneal" one number that rises from 0 to 1 and stays there for the last `hold`.
+        "bernoulli" gives True with probability `keep`, "uniform" any number in [0, 1), "anneal"
+        one number that rises from 0 to 1 and stays there for the last `hold`; `elementwise`, True
+        with that probability.
     shape : tuple of int
     progress : float
         Share of the phase's steps that have begun, in (0, 1].
     """
     if mix.rule == "bernoulli":
-        return nx.counter.bernoulli(key, mix.keep, shape).astype(np.float64)
+        return nx.counter.bernoulli(key, mix.keep, shape)
     if mix.rule == "uniform":
         return nx.counter.uniform(key, shape)
-    return np.asarray(min(1.0, progress / (1.0 - mix.hold)) if mix.hold < 1.0 else 1.0)
+    risen = min(1.0, progress / (1.0 - mix.hold)) if mix.hold < 1.0 else 1.0
+    return nx.counter.bernoulli(key, risen, shape) if mix.elementwise else np.asarray(risen)
