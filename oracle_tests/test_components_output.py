@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from refquant.components import FreeBias, NormAffine, XiEta
-from refquant.components.output_transform import Place
+from refquant.components import FreeBias, NormAffine, XiEta, XiEtaBias
+from refquant.components.output_transform import Place, both
 
 
 def place(norm=None, bias=None, last=False):
@@ -35,3 +35,16 @@ def test_a_free_bias_and_a_batch_norm_start_as_they_are():
     start = NormAffine().start(place(norm))
     assert start == {"gamma": norm["gamma"], "beta": norm["beta"]}
     assert NormAffine().start(place()) == {}
+
+
+def test_a_scale_and_a_shift_beside_a_learnt_bias():
+    """What both sides of a plus say is kept; no component is both batch norm and transform."""
+    bias, transform = FreeBias(fake_quant=True), XiEta(xi="layer", eta="pixel")
+    joined = both(bias, transform)
+    assert joined == XiEtaBias(xi="layer", eta="pixel", fake_quant=True)
+    own = np.arange(4, dtype=np.float32)
+    start = joined.start(place(bias=own))
+    assert set(start) == set(joined.learnable) == {"xi", "eta", "bias"}
+    assert start["bias"] is own and start["xi"] == 1.0 and start["eta"].shape == (4, 2, 3)
+    assert both(None, transform) is transform and both(bias, None) is bias
+    assert both(None, None) is both(NormAffine(), transform) is both(joined, transform) is None

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from oracle_tests.reconstruct_cases import classes, images, normed
+from refquant.components import FreeBias
 from refquant.deploy import run_fake, run_integer
 from refquant.methods import ADDITIONS, METHODS, resolve
 from refquant.pipeline import quantize
@@ -23,7 +24,7 @@ def refusal(base, addition):
     setting, adds = METHODS[base], ADDITIONS[addition]
     if adds.penalty and not any(phase.penalty for phase in setting.phases):
         return "a method with a penalty"
-    if adds.output is not None and setting.output is not None:
+    if adds.output is not None and not isinstance(setting.output, FreeBias | None):
         return "parts that do not overlap"
     if adds.begin and "b0" not in setting.learnable:
         return "learns nothing|needs b0|inputs of layers|a phase that rounds activations"

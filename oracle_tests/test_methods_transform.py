@@ -8,6 +8,7 @@ import pytest
 from oracle_tests.reconstruct_cases import (
     BITS,
     changed,
+    classes,
     dense,
     images,
     normed,
@@ -67,6 +68,23 @@ def test_granularities_deploy_what_they_learn(setting):
     product = integer.accumulators["fc"] * (last.s_w * s_x)
     expected = last.xi * product + own[("fc", "bias")] + last.eta
     np.testing.assert_allclose(integer.output, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["adaquant", "qat-lsq", "case-2.2-bias"])
+def test_on_top_of_a_learnt_bias(name):
+    """P47: with xi = 1 and eta = 0 kept it is the method itself, bit for bit; learnt, both move."""
+    network, x = residual(), images(residual())
+    options = {"weight_bits": 3, "act_bits": 3, "steps": 3, "labels": classes(x)}
+    whole = METHODS[f"{name}+adaqtransform"]
+    (phase,) = whole.phases
+    still = tuple(entry for entry in phase.learn if entry[0] not in ("xi", "eta"))
+    parent = quantize(network, x, name, **options)
+    neutral = quantize(network, x, changed(whole, learn=still, batch=phase.batch), **options)
+    assert neutral.network(x).tobytes() == parent.network(x).tobytes()
+    for layer, found in quantize(network, x, whole, **options).layers.items():
+        np.testing.assert_array_equal(neutral.layers[layer].codes, parent.layers[layer].codes)
+        assert np.all(neutral.layers[layer].xi == 1.0) and np.all(neutral.layers[layer].eta == 0.0)
+        assert np.any(found.xi != 1.0) and np.any(found.eta != 0.0)
 
 
 def test_only_pixels_have_no_fixed_point():

@@ -50,7 +50,7 @@ from refquant.components.decoupled_weights import DecoupledWeights
 from refquant.components.log_sqrt2_activations import LogSqrt2Activations
 from refquant.components.lsq_plus_activations import LsqPlusActivations
 from refquant.components.lsq_plus_weights import LsqPlusWeights
-from refquant.components.output_transform import FreeBias, NormAffine, XiEta
+from refquant.components.output_transform import FreeBias, NormAffine, XiEta, XiEtaBias
 from refquant.components.progressive_weights import ProgressiveWeights
 from refquant.components.squant_weights import SQuantWeights
 from refquant.components.trained_weights import TrainedWeights
@@ -75,4 +75,5 @@ __all__ = [
     "SQuantWeights",
     "TrainedWeights",
     "XiEta",
+    "XiEtaBias",
 ]

@@ -8,6 +8,7 @@ folds it.
     XiEta        xi           xi            see below        1                8
                  eta          eta           see below        0                8
     FreeBias     b'           bias          (c_out,)         the layer's own  7
+    XiEtaBias    all three    all three     as there         as there         7 and 8
     NormAffine   gamma, beta  gamma, beta   (c_out,)         as trained       10
 
     granularity   shape              folds into
@@ -23,7 +24,7 @@ without a batch norm starts nothing of NormAffine.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -112,6 +113,40 @@ class FreeBias:
         """Return the layer's own bias."""
         none = np.zeros(place.y.shape[1], place.y.dtype)
         return {"bias": none if place.bias is None else place.bias}
+
+
+@dataclass(frozen=True, kw_only=True)
+class XiEtaBias(XiEta):
+    """Scale xi and shift eta beside a bias b' that is learnt too: y = xi y0 + b' + eta.
+
+    For xi and eta on top of a method that learns its biases. Both shift alike: the one adds what
+    the other leaves.
+
+    Attributes
+    ----------
+    fake_quant : bool
+        As for `FreeBias`; eta is added as it is.
+    """
+
+    fake_quant: bool = False
+
+    @property
+    def learnable(self) -> tuple[str, ...]:
+        """Names of the parameters a phase may learn."""
+        return (*super().learnable, *FreeBias().learnable)
+
+    def start(self, place: Place) -> Params:
+        """Return the neutral transform of a layer, and its own bias."""
+        return {**super().start(place), **FreeBias().start(place)}
+
+
+def both(first: Any, second: Any) -> Any:
+    """Return the output component that has the parameters of both; None if there is none."""
+    if first is None or second is None:
+        return first or second
+    if isinstance(first, FreeBias) and type(second) is XiEta:
+        return XiEtaBias(xi=second.xi, eta=second.eta, fake_quant=first.fake_quant)
+    return None
 
 
 def rounded_bias(bias: Array, bits: int) -> Array:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from refquant._checks import complaint
+from refquant.components.output_transform import both
 from refquant.methods.allocation import BitAllocation
 from refquant.methods.parts import Learn, Penalty, Term
 from refquant.methods.phase import Phase
@@ -36,7 +37,7 @@ class Adds:
     reference : str
         ArXiv id or short citation, appended to that of the other method.
     output : component or None
-        What stands behind the product.
+        What stands behind the product; beside a bias that the other method learns, both.
     learn : tuple of (parameter, Learn)
         Joins every phase.
     prepare, finish : tuple of steps
@@ -103,7 +104,7 @@ def compose(base: Setting, name: str, adds: Adds) -> Setting:
         name=whole,
         reference=f"{base.reference}; {adds.reference}",
         parents=(base.name, name),
-        output=base.output if adds.output is None else adds.output,
+        output=both(base.output, adds.output),
         prepare=(*base.prepare, *adds.prepare),
         finish=(*base.finish, *adds.finish),
         probabilities=base.probabilities or adds.probabilities,
@@ -153,20 +154,20 @@ def _check_phases(name: str, base: Setting, adds: Adds) -> None:
 
 
 def _check_overlap(whole: str, base: Setting, adds: Adds) -> None:
-    both: list[str] = []
-    if base.output is not None and adds.output is not None:
-        both.append("the output component")
+    twice: list[str] = []
+    if (base.output or adds.output) and both(base.output, adds.output) is None:
+        twice.append("the output component")
     if base.probabilities is not None and adds.probabilities is not None:
-        both.append("the component of probabilities")
+        twice.append("the component of probabilities")
     if base.allocate is not None and adds.allocate is not None:
-        both.append("the widths of layers")
+        twice.append("the widths of layers")
     taken = {name for phase in base.phases for name, _ in (*phase.learn, *phase.drive)}
-    both += [name for name, _ in adds.learn if name in taken]
+    twice += [name for name, _ in adds.learn if name in taken]
     steps = (*base.prepare, *base.finish, *(s for phase in base.phases for s in phase.begin))
-    both += [
+    twice += [
         type(step).__name__ for step in (*adds.prepare, *adds.finish, *adds.begin) if step in steps
     ]
-    if both:
-        got = f"{whole!r}, in which both sides of the last plus set {', '.join(both)}"
+    if twice:
+        got = f"{whole!r}, in which both sides of the last plus set {', '.join(twice)}"
         fix = f"Leave one of them out, as in {base.name!r}."
         raise ValueError(complaint("resolve", "method", got, "parts that do not overlap", fix))

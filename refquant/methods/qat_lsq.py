@@ -11,7 +11,8 @@ Reference: AdaQTransform 2025, Table 11, its LSQ setting with quantization-aware
     loss    cross_entropy        of the logits against labels: ``quantize(..., labels=y)``
 
 It is case 1.2 of the paradigm with weights and bias let go, and labels in place of float features:
-one unit, the whole network, always quantized (case 1.2 mixes real values in at first).
+one unit, the whole network, always quantized (case 1.2 mixes real values in at first). The table's
+row of AdaQTransform with the same training is ``qat-lsq+adaqtransform``.
 
 Differs from: LSQ trains for 90 epochs on the whole training set with momentum and weight decay;
 neither paper says how AdaQTransform trained its row. Batch norms are folded here, their statistics

@@ -19,6 +19,9 @@ section 2.7.
 
 Weights use l = -r with one learned end: its gradient is d_r - d_l, `symmetric_gradient`.
 
+Not modelled: AdaBM as a method. Its widths for each sample and its loss are not in the contract
+(methods.md 16), so this quantizer stands by itself: an op of the oracle, in no setting.
+
 Kinks: x = l and x = r count as inside.
 
 Edge cases: NaN is quantised like 0 and passes no gradient; the infinities take the ends. A range
