@@ -25,10 +25,10 @@ SIZES = {"16:32": Size(16, 32, 128), "64:16": Size(64, 16, 128), "128:8": Size(1
 BATCHES = {"16:32": (80.0, 150.0), "64:16": (12.0, 20.0), "128:8": (2.5, 4.0)}
 GRAM = (0.9, 1.0)
 LIMITS = {
-    "16:32": "28 calls of ufuncs on 2,304 numbers each, less than a microsecond a call, are two "
-    "thirds of a step; the matrix product is the rest.",
-    "64:16": "two thirds of a step are the matrix product, at the speed of BLAS.",
-    "128:8": "four fifths of a step are the matrix product, at the speed of BLAS. Strassen's "
+    "16:32": "28 calls on 2,304 numbers each, half a microsecond a call, are two thirds of a step; "
+    "the matrix product is the rest.",
+    "64:16": "three quarters of a step are the matrix product, at the speed of BLAS.",
+    "128:8": "five sixths of a step are the matrix product, at the speed of BLAS. Strassen's "
     "scheme saved nothing on products half as large, and passes over blocks of rows neither.",
 }
 

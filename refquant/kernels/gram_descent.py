@@ -30,12 +30,16 @@ and saturation is read off t, within a few ulp of |alpha| = ln 11.
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy import add, divide, equal, multiply, sqrt, subtract  # a look-up less a call
 
 from refquant import numerics as nx
 from refquant._types import Array
+
+Function = Callable[[Array, Array], object]
 
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8  # Adam's constants in all released codes (methods.md 5.7)
 TOP = 1.0 / 1.2  # where the stretched sigmoid meets 0 and 1, as a hyperbolic tangent
@@ -51,43 +55,57 @@ class GramProblem(NamedTuple):
     free: Array
 
 
-class Buffers(NamedTuple):
-    """Everything that a step reads or writes; (g, o, d) but for the last two.
+@dataclass(frozen=True, slots=True)  # whose fields are read sooner than a tuple's
+class Buffers:
+    """Everything that a step reads or writes; (g, o, d) where nothing else is said.
 
     Attributes
     ----------
     y : array
         alpha / 2, the result.
-    m, v : arrays
-        Adam's means, without their factors, of the gradient without its row's factor.
+    means : (2, g, o, d) array
+        Adam's m and v, without their factors, of the gradient without its row's factor.
+    terms : (2, g, o, d) array
+        What is added to them, the gradient and its square.
+    m, v, grad, t : arrays
+        The halves of these two, as views; `t` is scratch before.
     offset, inverse : arrays
         What the linear term and the weights at h = 1/2 add, and 1 / (1.2 curve / 2).
-    t, c, slope, grad, live : arrays
+    c, slope, live : arrays
         Scratch; `live` is bool.
     eps : array
         Adam's epsilon for each row.
     all_free : bool
-    ends : pair of 0-d arrays
-        Where c is clipped.
-    times : function or None
-        The product with the Gram matrix in pinned arithmetic, None in fast: which of them was in
-        force when the buffers were made is that of all steps.
+    low, high, one, b1, b2 : arrays without axes
+        Where c is clipped; 1; Adam's constants.
+    times, tanh, log, exp : functions, called as ``f(x, out)``
+        What a machine may round in its own way, the first the product with the Gram matrix: those
+        of the arithmetic in force when the buffers were made, for all steps.
     """
 
     y: Array
+    means: Array
+    terms: Array
     m: Array
     v: Array
+    grad: Array
+    t: Array
     offset: Array
     inverse: Array
-    t: Array
     c: Array
     slope: Array
-    grad: Array
     live: Array
     eps: Array
     all_free: bool
-    ends: tuple[Array, Array]
-    times: Callable[[Array], Array] | None
+    low: Array
+    high: Array
+    one: Array
+    b1: Array
+    b2: Array
+    times: Function
+    tanh: Function
+    log: Function
+    exp: Function
 
 
 class Numbers(NamedTuple):
@@ -102,7 +120,6 @@ class Numbers(NamedTuple):
     power, factor : arrays
         Of the regulariser: (beta - 2) / 2, and -2 lam beta 1.2^(beta - 1).
     penalized : bool
-    one, b1, b2 : arrays
     """
 
     move: Array
@@ -110,35 +127,58 @@ class Numbers(NamedTuple):
     power: Array
     factor: Array
     penalized: bool
-    one: Array
-    b1: Array
-    b2: Array
 
 
 def start(problem: GramProblem, alpha: Array, edge: str = "inclusive") -> Buffers:
     """Return the buffers before the first step, for alpha of shape (g, o, d)."""
     kind, half = alpha.dtype, problem.curve * 0.5
     inverse = np.broadcast_to(1.0 / (1.2 * half), alpha.shape).astype(kind)
-    constant = nx.matmul(problem.free, problem.gram) / 1.2 + problem.linear * inverse
     end = TOP * (1.0 + (ULPS if edge == "inclusive" else -ULPS) * np.finfo(kind).eps)
-    t, c, slope, grad = (np.empty_like(alpha) for _ in range(4))
     eps = EPS / (0.36 * half * math.sqrt(1.0 - BETA2))
+    means, terms = (np.zeros((2, *alpha.shape), kind) for _ in range(2))
+    c, slope = (np.empty_like(alpha) for _ in range(2))
+    low, high, one, b1, b2 = (np.asarray(x, kind) for x in (-end, end, 1.0, BETA1, BETA2))
+    times, tanh, log, exp = _functions(problem.gram)
     return Buffers(
-        alpha * kind.type(0.5),
-        np.zeros_like(alpha),
-        np.zeros_like(alpha),
-        constant,
-        inverse,
-        t,
-        c,
-        slope,
-        grad,
-        np.empty(alpha.shape, dtype=np.bool_),
-        np.broadcast_to(eps, alpha.shape).astype(kind),
-        bool(problem.free.all()),
-        (np.asarray(-end, kind), np.asarray(end, kind)),
-        nx.multiplier(problem.gram) if nx.current().mode == "pinned" else None,
+        y=alpha * kind.type(0.5),
+        means=means,
+        terms=terms,
+        m=means[0],
+        v=means[1],
+        grad=terms[0],
+        t=terms[1],
+        offset=nx.matmul(problem.free, problem.gram) / 1.2 + problem.linear * inverse,
+        inverse=inverse,
+        c=c,
+        slope=slope,
+        live=np.empty(alpha.shape, dtype=np.bool_),
+        eps=np.broadcast_to(eps, alpha.shape).astype(kind),
+        all_free=bool(problem.free.all()),
+        low=low,
+        high=high,
+        one=one,
+        b1=b1,
+        b2=b2,
+        times=times,
+        tanh=tanh,
+        log=log,
+        exp=exp,
     )
+
+
+def _functions(gram: Array) -> list[Function]:
+    """Return `times`, `tanh`, `log` and `exp` of `Buffers`."""
+    if nx.current().mode == "fast":
+        return [lambda c, out: np.matmul(c, gram, out), np.tanh, np.log, np.exp]
+    return [_into(f) for f in (nx.multiplier(gram), nx.tanh, nx.log, nx.exp)]
+
+
+def _into(function: Callable[[Array], Array]) -> Function:
+    def write(x: Array, out: Array) -> None:
+        """Write what the function returns to `out`."""
+        out[...] = function(x)
+
+    return write
 
 
 def numbers(
@@ -164,27 +204,28 @@ def numbers(
         0.5 * (beta - 2.0),
         -2.0 * lam * beta * float(nx.power(np.asarray(1.2), beta - 1.0)),
     )
-    scalars = [np.asarray(value, like.dtype) for value in (*found, 1.0, BETA1, BETA2)]
-    move, rise, power, factor, one, b1, b2 = scalars
-    return Numbers(move, rise, power, factor, lam != 0.0, one, b1, b2)
+    move, rise, power, factor = (np.asarray(value, like.dtype) for value in found)
+    return Numbers(move, rise, power, factor, lam != 0.0)
 
 
 def gram_step(problem: GramProblem, b: Buffers, n: Numbers) -> None:
     """Move `b.y` by one step of Adam, in place."""
     _soft(b)
-    free = None if b.all_free else problem.free
-    if free is not None:
-        np.multiply(b.c, free, b.t)
-    _product(b, b.c if free is None else b.t, problem.gram)
-    np.add(b.grad, b.offset, b.grad)
-    if free is not None:
-        np.multiply(b.grad, free, b.grad)
+    if b.all_free:
+        b.times(b.c, b.grad)
+        add(b.grad, b.offset, b.grad)
+    else:
+        multiply(b.c, problem.free, b.t)
+        b.times(b.t, b.grad)
+        add(b.grad, b.offset, b.grad)
+        multiply(b.grad, problem.free, b.grad)
     if n.penalized:
         _penalty(b, n)
-        np.add(b.grad, b.t, b.grad)
-    np.subtract(n.one, b.slope, b.slope)
-    np.multiply(b.slope, b.live, b.slope)
-    np.multiply(b.grad, b.slope, b.grad)
+        add(b.grad, b.t, b.grad)
+    subtract(b.one, b.slope, b.slope)
+    b.t[...] = b.live  # at once: a product would convert it in pieces
+    multiply(b.slope, b.t, b.slope)
+    multiply(b.grad, b.slope, b.grad)
     _adam(b, n)
 
 
@@ -198,29 +239,12 @@ def alpha_of(b: Buffers) -> Array:
     return np.asarray(b.y + b.y)
 
 
-def _product(b: Buffers, c: Array, gram: Array) -> None:
-    if b.times is None:
-        np.matmul(c, gram, b.grad)
-    else:
-        b.grad[...] = b.times(c)
-
-
-def _apply(b: Buffers, name: str, x: Array) -> None:
-    """A function of `x` into `t`, in the arithmetic of the buffers."""
-    if b.times is None:
-        getattr(np, name)(x, b.t)
-    else:
-        b.t[...] = getattr(nx, name)(x)
-
-
 def _soft(b: Buffers) -> None:
     """c, its square in `slope`, and where it is not clipped."""
-    low, high = b.ends
-    _apply(b, "tanh", b.y)
-    np.minimum(b.t, high, out=b.c)
-    np.maximum(b.c, low, out=b.c)
-    np.equal(b.t, b.c, b.live)
-    np.multiply(b.c, b.c, b.slope)
+    b.tanh(b.y, b.t)
+    b.t.clip(b.low, b.high, out=b.c)  # np.minimum by a number takes four times as long
+    equal(b.t, b.c, b.live)
+    multiply(b.c, b.c, b.slope)
 
 
 def _penalty(b: Buffers, n: Numbers) -> None:
@@ -230,26 +254,25 @@ def _penalty(b: Buffers, n: Numbers) -> None:
     taken below, where that would be 0 times infinity at c = 0.
     """
     if n.power > 0.0:
-        _apply(b, "log", b.slope)
-        np.multiply(b.t, n.power, b.t)
-        _apply(b, "exp", b.t)
-        np.multiply(b.t, b.c, b.t)
+        b.log(b.slope, b.t)
+        multiply(b.t, n.power, b.t)
+        b.exp(b.t, b.t)
+        multiply(b.t, b.c, b.t)
     else:
         b.t[...] = nx.power(b.slope, float(n.power) + 0.5)
-        np.multiply(b.t, np.sign(b.c), b.t)
-    np.multiply(b.t, n.factor, b.t)
-    np.multiply(b.t, b.inverse, b.t)
+        multiply(b.t, np.sign(b.c), b.t)
+    multiply(b.t, n.factor, b.t)
+    multiply(b.t, b.inverse, b.t)
 
 
 def _adam(b: Buffers, n: Numbers) -> None:
-    np.multiply(b.m, n.b1, b.m)
-    np.add(b.m, b.grad, b.m)
-    np.multiply(b.v, n.b2, b.v)
-    np.multiply(b.grad, b.grad, b.grad)
-    np.add(b.v, b.grad, b.v)
-    np.sqrt(b.v, b.grad)
-    np.multiply(b.grad, n.rise, b.grad)
-    np.add(b.grad, b.eps, b.grad)
-    np.divide(b.m, b.grad, b.grad)
-    np.multiply(b.grad, n.move, b.grad)
-    np.subtract(b.y, b.grad, b.y)
+    multiply(b.m, b.b1, b.m)
+    multiply(b.v, b.b2, b.v)
+    multiply(b.grad, b.grad, b.t)
+    add(b.means, b.terms, b.means)
+    sqrt(b.v, b.grad)
+    multiply(b.grad, n.rise, b.grad)
+    add(b.grad, b.eps, b.grad)
+    divide(b.m, b.grad, b.grad)
+    multiply(b.grad, n.move, b.grad)
+    subtract(b.y, b.grad, b.y)
