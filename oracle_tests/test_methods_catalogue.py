@@ -35,6 +35,14 @@ def test_names_describe_and_json(name):
     assert setting.to_json() == replace(setting).to_json()
 
 
+def test_a_field_that_nothing_reads_is_described_as_such():
+    """A border has no tie rule, and its clip mask is an option of the border."""
+    lines = [line.strip() for line in describe("aquant").splitlines()]
+    assert lines.count("rounding: rint  # not read: the only value") == 2
+    assert lines.count("mask: rounded") == 1  # of BorderOptions
+    assert "# not read" not in describe("nearest")
+
+
 def test_what_published_code_differs_on_is_described_with_who_has_what():
     """methods.md 2.1, D34 and 5.2: off by default, and said; what is chosen is in the JSON too."""
     text = describe("qdrop")

@@ -2,14 +2,16 @@
 
 Reference: "Adaptive Quantization Transformation" (methods.md 15).
 
-    paper   here                 value
-    xi      xi (XiEta)           scale of each output channel, start 1, Adam 4e-5, cosine (D11)
-    eta     eta (XiEta)          shift of each output channel, start 0, likewise
-    --      the rest             NWQ's pipeline: network-wise, alpha and s_x of all layers
-    s_w     NearestWeights       symmetric, per output channel, squared error (AT eq. 1, D4)
+    paper   AT eq.   here              value
+    s_w     1        AdaRoundWeights   symmetric, per output channel, least squared error (D4)
+    h       2        alpha             AdaRound on s_w, which stays as it is
+    xi      8        xi (XiEta)        scale of an output channel, start 1, Adam 4e-5, cosine (D11)
+    eta     8        eta (XiEta)       shift of an output channel, start 0, likewise
+    --      Alg. 1   the rest          NWQ's pipeline: network-wise, alpha and s_x of all layers
 
-Both fold away: y = (xi s_w s_x) sum w_int x_int + (b + eta), AT eq. 9. Behind another method,
-``brecq+adaqtransform``, that method's pipeline is kept and only `ADDS` joins it (methods.md 15.5).
+The arithmetic is in `refquant.quantizers.transform`. Both fold away: y = (xi s_w s_x) sum w_int
+x_int + (b + eta), AT eq. 9. Behind another method, ``brecq+adaqtransform``, that method's pipeline
+is kept and only `ADDS` joins it (methods.md 15.5).
 
 Appendix D compares how finely they are shared (methods.md 15.6): ``adaqtransform-layer``,
 ``-pixel`` and ``-network``. Per pixel they do not fold: deployment needs a multiplier for every

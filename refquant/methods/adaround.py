@@ -3,16 +3,18 @@
 Reference: Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization",
 ICML 2020, arXiv:2004.10568; methods.md 6, 5.4 and 5.5.
 
-    paper      here                    value
-    V          alpha                   learnt, Adam 1e-3
-    f_reg      Penalty                 lambda 0.01, beta 20 -> 2, off for the first 20 %
-    x_hat      source="quantized"      inputs from the layers quantized so far (D30)
-    f_a        the unit's follower     activation function included in the loss
+    paper    eq.   here                  value
+    V        22    alpha                 learnt, Adam 1e-3; starts where h is the weight's fraction
+    h(V)     23    AdaRoundWeights       share of a step rounded up; at the end, whether h >= 1/2
+    f_reg    24    Penalty               lambda 0.01, beta 20 -> 2, off for the first 20 %
+    f_a      25    the unit's follower   activation function included in the loss
+    x_hat    25    source="quantized"    inputs from the layers quantized so far (D30)
 
-Differs from: the paper's objective is stated for one layer with its activation function; released
-codes differ in the curve of beta, the number of the first step, the reduction of the loss, the
-sampling of batches, the decision at h = 1/2 and more. Each of these is a field; the profiles of
-released programs are in `refquant.methods.adaround_dialects`.
+The arithmetic is in `refquant.quantizers.adaround` and, for f_reg, `.rounding_regularizer`.
+
+Differs from: released codes, which differ among themselves in the curve of beta, the number of the
+first step, the reduction of the loss, the sampling of batches, the decision at h = 1/2 and more.
+Each of these is a field; `refquant.methods.adaround_dialects` has the programs' values.
 """
 
 from dataclasses import replace

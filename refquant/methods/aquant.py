@@ -3,13 +3,15 @@
 Reference: Li et al., "Efficient Adaptive Activation Rounding for Post-Training Quantization",
 arXiv:2208.11945 (methods.md 13). The border's formula is in `refquant.quantizers.aquant`.
 
-    paper                     here                           value
-    quantizer at the input    placement="input"              on the patches of the next layer (D15)
-    border b2 u^2 + b1 u + b0 BorderActivations              learnt, Adam 1e-3; start 1/2
-    fusion weights            fusion                         learnt likewise
-    rounding schedule alpha   drive a                        0 for 20 %, then linearly to 1
-    input drop                Mix(at="input")                0.5; no drop inside the block
-    lambda, beta              Penalty                        0.05, 16 -> 2
+    paper                       AQ eq.    here                value
+    quantizer at the input      app. 1    placement="input"   patches of the next layer (D15)
+    border b2 u^2 + b1 u + b0   8         BorderActivations   learnt, Adam 1e-3; start 1/2
+    fusion weights alpha_j      9         fusion              learnt likewise
+    objective                   10        terms               output of the block, not quantized
+    rounding schedule alpha     app. 2    drive a             0 for 20 %, then linearly to 1
+    soft weight                 app. 3    AdaRoundWeights     alpha, Adam 3e-3 (D27)
+    lambda, beta                app. 4    Penalty             0.05, 16 -> 2
+    input drop                  --        Mix(at="input")     0.5; no drop inside the block
 
 Beyond the paper, ``aquant+closed-form`` starts every border at the best shared one instead of 1/2
 (methods.md 13.2): a lower loss to begin with, none after 150 steps (`validation/closed_border.md`).

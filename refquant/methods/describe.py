@@ -9,7 +9,8 @@ from refquant.methods.setting import Setting
 def describe(method: "Setting | str", steps: int | None = None) -> str:
     """Return every field of a setting, one a line, nested ones indented.
 
-    Behind a field on which published implementations differ stands what each of them has.
+    Behind a field on which published implementations differ stands what each of them has; behind
+    one that a component inherits and has no use for, that its value is the only one.
 
     Parameters
     ----------
@@ -33,6 +34,8 @@ def _lines(value: Any, depth: int) -> list[str]:
         lines.extend(_entry(field.name, getattr(value, field.name), depth))
         if published := field.metadata.get("published"):
             lines[-1] += f"  # {published}"
+        if len(getattr(value, "choices", {}).get(field.name, ())) == 1:
+            lines[-1] += "  # not read: the only value"
     return lines
 
 

@@ -1,7 +1,7 @@
 """Uniform quantisation: codes, and quantise-dequantise with its straight-through gradients.
 
 References: methods, sections 1.2, 1.3 and 2.1; Esser et al., "Learned Step Size
-Quantization", ICLR 2020, arXiv:1902.08153, for the gradient of the step.
+Quantization", ICLR 2020, arXiv:1902.08153, equation 3, for the gradient of the step.
 
     paper   here         shape           meaning
     x       x            any             value to be quantised
