@@ -1,5 +1,7 @@
 """RepQ-ViT's scale reparameterization as a step: one step keeps the codes of channels (P62)."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,10 +9,11 @@ import refquant as rq
 from oracle_tests.network_samples import POINT, SAME, conv, plain
 from oracle_tests.redistribute_cases import check_unchanged, sample
 from refquant.methods.notes import report
+from refquant.methods.prepare_redistribution import OutlierSuppressionPlus
 from refquant.methods.prepare_repq import ScaleReparameterization
 from refquant.network import Network, evaluate
 
-STEP = ScaleReparameterization(act_bits=4)
+STEP, OS_PLUS = ScaleReparameterization(act_bits=4), OutlierSuppressionPlus()
 
 
 def uneven(reader=POINT):
@@ -90,6 +93,58 @@ def test_without_the_pattern_nothing_happens_and_the_report_says_so():
     network = Network("one", (2,), nodes, {("fc", "w"): np.eye(2)})
     assert STEP.apply(network, np.ones((3, 2))) is network
     assert "its pattern is absent from 'one'" in report(STEP, network)
+
+
+@pytest.mark.parametrize(("addition", "kind"), [("repq", STEP), ("os-plus", OS_PLUS)])
+@pytest.mark.parametrize(
+    ("ends", "inner", "last"), [(None, 3, 3), (8, 8, 8), (6, 6, 6), (None, 5, 5)]
+)
+def test_a_run_searches_with_its_own_bits(addition, kind, ends, inner, last):
+    """Two layers: the last one reads the only edge, at the bits of the ends if they have some."""
+    network, x = uneven()
+    bits = {"weight_bits": 3, "act_bits": 3} if ends else {"weight_bits": inner, "act_bits": inner}
+    found = rq.quantize(network, x, f"nearest+{addition}", first_last_bits=ends, **bits)
+    own = {name: last for name in ("weight_bits", "act_bits") if hasattr(kind, name)}
+    wanted = replace(kind, **own).apply(network, x)
+    for name in ("a", "b"):
+        weight = found.reference.params[(f"{name}.product", "w")]
+        np.testing.assert_array_equal(weight, wanted.params[(name, "w")])
+    assert np.any(wanted.params[("b", "w")] != network.params[("b", "w")])
+    assert found.setting.prepare[-1] == type(kind)()  # as it is hashed, whatever the run's bits
+
+
+def test_the_bits_of_the_ends_are_for_the_last_layer_alone():
+    """Of three layers the inner edge has the inner bits."""
+    network, x = uneven()
+    tail = {("c", "w"): np.random.default_rng(6).standard_normal((2, 3, 1, 1))}
+    nodes = (*network.nodes, conv("c", "b", POINT))
+    deep = Network("deep", network.input_shape, nodes, {**network.params, **tail})
+    ends = ScaleReparameterization(act_bits=3, last_bits=6)
+    first, second = ends.explain(deep)
+    shifts = {bits: ScaleReparameterization(act_bits=bits).apply(deep, x).params for bits in (3, 6)}
+    found = ends.apply(deep, x).params
+    key = (first.readers[0], "bias")  # of b: the inner edge's shift and, in the rows, c's scale
+    assert not np.array_equal(shifts[3][key], shifts[6][key])
+    values = evaluate(deep, x, ["a"])["a"]
+    low, high = values.min(axis=(0, 2, 3)), values.max(axis=(0, 2, 3))
+    inner = ScaleReparameterization(act_bits=3).choose(np.minimum(low, 0), np.maximum(high, 0))
+    moved = evaluate(ends.apply(deep, x), x, ["a"])["a"]
+    scale, shift = (part.reshape(1, 4, 1, 1) for part in inner)
+    np.testing.assert_allclose(moved, (values - shift) / scale, atol=1e-12)
+    last = (second.readers[0], "bias")
+    np.testing.assert_array_equal(found[last], shifts[6][last])
+    assert not np.array_equal(found[last], shifts[3][last])
+
+
+def test_a_search_beside_real_weights_hardly_rounds_them():
+    """16 bits, the most there are, whatever bits were asked for."""
+    network, x = uneven()
+    found = rq.quantize(network, x, "nearest-w32+os-plus", weight_bits=2, act_bits=3)
+    wanted = replace(OS_PLUS, weight_bits=16, act_bits=3).apply(network, x)
+    other = replace(OS_PLUS, weight_bits=2, act_bits=3).apply(network, x)
+    weight = found.reference.params[("b.product", "w")]
+    np.testing.assert_array_equal(weight, wanted.params[("b", "w")])
+    assert not np.array_equal(weight, other.params[("b", "w")])
 
 
 def test_bits_are_checked_and_the_catalogue_knows_it():

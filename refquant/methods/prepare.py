@@ -1,7 +1,8 @@
 """Steps that change the float network before (or after) quantization, as data.
 
 Each is a frozen dataclass with ``apply(network, x) -> network``; a setting lists them, so they are
-printed, hashed and compared like every other choice.
+printed, hashed and compared like every other choice. One that quantizes to find out what to do has
+fields `weight_bits`, `act_bits` or `last_bits`, which a run replaces with its own.
 """
 
 from dataclasses import dataclass

@@ -24,7 +24,7 @@ by the other, and column ranges change with the rows:
     CrossLayerEqualization   first pair first, as often as asked for: only the last is equal (P65)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,7 +38,7 @@ from refquant.quantizers.grid import Grid
 from refquant.redistribute.absorb import absorb_in_reader
 from refquant.redistribute.channels import row_max
 from refquant.redistribute.cle import check_clip, cle_scale
-from refquant.redistribute.junctions import Junction, find_junctions, find_pairs
+from refquant.redistribute.junctions import Junction, find_junctions, find_pairs, last_layer
 from refquant.redistribute.os_plus import osplus_search, osplus_shift, output_error
 from refquant.redistribute.power_of_two import nearest_power_of_two
 from refquant.redistribute.ranges import edge_ranges
@@ -132,7 +132,9 @@ class OutlierSuppressionPlus:
     ----------
     weight_bits, act_bits : int
         Of the search: weights signed per output channel (absolute maximum / p), activations affine
-        for the whole edge (minimum and maximum).
+        for the whole edge (minimum and maximum). A run replaces them with its own, and those below.
+    last_bits : int or None
+        Of the last layer's weights and of what it reads; None: as elsewhere.
     smallest : float
         Last threshold tried.
     samples : int
@@ -143,6 +145,7 @@ class OutlierSuppressionPlus:
 
     weight_bits: int = 8
     act_bits: int = 8
+    last_bits: int | None = None
     smallest: float = 1.0
     samples: int = 32
     power_of_two: bool = False
@@ -150,6 +153,8 @@ class OutlierSuppressionPlus:
     def __post_init__(self) -> None:
         check_bits("OutlierSuppressionPlus", "weight_bits", self.weight_bits)
         check_bits("OutlierSuppressionPlus", "act_bits", self.act_bits)
+        if self.last_bits is not None:
+            check_bits("OutlierSuppressionPlus", "last_bits", self.last_bits)
         check_positive("OutlierSuppressionPlus", "smallest", self.smallest)
         check_int("OutlierSuppressionPlus", "samples", self.samples, 1)
 
@@ -164,7 +169,9 @@ class OutlierSuppressionPlus:
         values = evaluate(network, x[: self.samples], ranges)
         for junction in found:
             edge = junction.edge
-            scale, shift = self.choose(network, junction, ranges[edge], values[edge])
+            bits = self.last_bits if last_layer(network) in junction.readers else None
+            step = self if bits is None else replace(self, weight_bits=bits, act_bits=bits)
+            scale, shift = step.choose(network, junction, ranges[edge], values[edge])
             network = rescale(network, junction, scale, shift)
         return network
 

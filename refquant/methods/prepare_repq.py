@@ -14,7 +14,7 @@ Differs from: the paper, which does so behind layer norms, with percentile range
 at every junction, with minima and maxima.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from refquant._types import Array
 from refquant.calibrate.qparams import range_to_qparams
 from refquant.network import Network
 from refquant.quantizers.grid import Grid
-from refquant.redistribute.junctions import Junction, find_junctions
+from refquant.redistribute.junctions import Junction, find_junctions, last_layer
 from refquant.redistribute.ranges import edge_ranges
 from refquant.redistribute.repq import repq_reparam
 from refquant.redistribute.rescale import rescale
@@ -37,13 +37,19 @@ class ScaleReparameterization:
     Attributes
     ----------
     act_bits : int
-        Of the activations, affine; they decide the zero points.
+        Of the activations, affine; they decide the zero points. A run replaces them with its own,
+        and those below.
+    last_bits : int or None
+        Of what the last layer reads; None: as elsewhere.
     """
 
     act_bits: int = 8
+    last_bits: int | None = None
 
     def __post_init__(self) -> None:
         check_bits("ScaleReparameterization", "act_bits", self.act_bits)
+        if self.last_bits is not None:
+            check_bits("ScaleReparameterization", "last_bits", self.last_bits)
 
     def explain(self, network: Network) -> tuple[Junction, ...]:
         """Return the junctions the step acts on, which say whether a shift is legal there."""
@@ -55,7 +61,9 @@ class ScaleReparameterization:
         ranges = edge_ranges(network, x, found)
         for junction in found:
             low, high = ranges[junction.edge]
-            scale, shift = self.choose(low, high)
+            bits = self.last_bits if last_layer(network) in junction.readers else None
+            step = self if bits is None else replace(self, act_bits=bits)
+            scale, shift = step.choose(low, high)
             shift = shift if junction.shiftable else np.zeros_like(shift)
             network = rescale(network, junction, scale, shift)
         return network

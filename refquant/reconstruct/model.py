@@ -29,19 +29,12 @@ from refquant.network.lower import TRANSPARENT, norm_behind
 from refquant.network.normals import with_normals
 from refquant.network.run import group_by_node
 from refquant.network.units import Unit
+from refquant.reconstruct.bits import Bits as Bits
+from refquant.reconstruct.bits import in_a_run
 from refquant.reconstruct.prefix import advance, values_at
 from refquant.reconstruct.prefix import start as begin
 
 State = Mapping[Key, Array]
-
-
-@dataclass(frozen=True)
-class Bits:
-    """Bit widths of a run; `first_last` covers weights and own input of both layers (D7)."""
-
-    weights: int
-    activations: int
-    first_last: int | None = 8
 
 
 @dataclass(frozen=True)
@@ -90,7 +83,7 @@ def build_model(network: Network, x: Array, setting: Setting, bits: Bits) -> Mod
     ValueError
         If the network has no linear layer.
     """
-    prepared, notes = _prepared(network, x, setting)
+    prepared, notes = _prepared(network, x, setting, bits)
     lowered = lower(prepared)
     layers = linear_nodes(lowered)
     if not layers:
@@ -110,7 +103,9 @@ def build_model(network: Network, x: Array, setting: Setting, bits: Bits) -> Mod
     return Model(insert_quantizers(lowered, activations), weights, start, widths, notes)
 
 
-def _prepared(network: Network, x: Array, setting: Setting) -> tuple[Network, tuple[str, ...]]:
+def _prepared(
+    network: Network, x: Array, setting: Setting, bits: Bits
+) -> tuple[Network, tuple[str, ...]]:
     """Return the network after the setting's preparing steps, and what they say they found."""
     notes = []
     if any(step.at == "expected" for step in setting.finish):
@@ -118,7 +113,7 @@ def _prepared(network: Network, x: Array, setting: Setting) -> tuple[Network, tu
     for step in setting.prepare:
         if _explains(step):
             notes.append(report(step, network))
-        network = step.apply(network, x)
+        network = in_a_run(step, setting, bits).apply(network, x)
     return network, tuple(notes)
 
 

@@ -55,6 +55,11 @@ class Junction(NamedTuple):
         return " -> ".join((self.writer, *self.through, ", ".join(self.readers)))
 
 
+def last_layer(network: Network) -> str:
+    """Return the name of the last layer with weights, which has bits of its own (D7)."""
+    return next(node.name for node in reversed(network.nodes) if node.op in LINEAR_OPS)
+
+
 def find_junctions(network: Network) -> tuple[Junction, ...]:
     """All junctions of a network, in the running order of their writers.
 
