@@ -43,6 +43,7 @@ def test_any_layout_and_no_axes(dtype):
         for value in (False, True):
             mask = np.full(x.shape, value)
             assert same_bits(nx.masked(x, mask), np.where(mask, x, dtype(0.0)))
+            assert same_bits(nx.masked(x, mask[()]), np.where(mask, x, dtype(0.0)))
             assert isinstance(nx.either(mask, x, x), np.ndarray)
 
 

@@ -10,16 +10,17 @@ Definition: `refquant.quantizers.aquant` with `border`, `border_fuse` and `borde
     symbol       here        shape         f = c K rows, t columns (images times windows)
     x, x_hat     x           (n, f, ...)   channel-major in memory, as `im2col` makes them
     u, q         u q         (f, t)
-    |P| <= sat   live        (f, t) bool   None where it holds everywhere
+    |P| <= sat   live        (f, t) bool
     M            inside      (f, t) bool
     0 <= F <= 1  unclipped   (c, 1, t)     bool; F is B before its clip
     GF           pull        (c, 1, t)     gradient of a channel's border
 
-u, P, the masks and the comparison f > B are computed as the definition computes them, bit for bit.
-B differs by rounding, so a level differs only where a fraction is that close to its border.
+The levels are r = ceil(u - B): up where the fraction f exceeds B, as in the definition. u, P and
+|P| <= sat are the definition's bits; B, and u - B, differ by rounding, so a level differs only
+where a fraction is that close to its border. A zero may have the other sign.
 
 Not modelled, the definition runs (`covers`): bound="clip", scale="inner", kappa <= 1,
-fuse="fuse_bound", border_mask="open"; inputs that are not finite.
+fuse="fuse_bound", border_mask="open"; inputs that are not finite, or whose squares are not.
 """
 
 from collections.abc import Sequence
@@ -80,7 +81,7 @@ class BorderShape(NamedTuple):
     """The border where it was evaluated; see the module's table."""
 
     q: Array
-    live: Array | None
+    live: Array
     unclipped: Array
 
 
@@ -114,20 +115,19 @@ def border_forward(x: Array, rule: BorderRule) -> tuple[Array, BorderCache] | No
     Parameters
     ----------
     x : (n, f, ...) array, float32 or float64
-        None is returned if some of it is not finite.
+        None is returned if some of it is not finite, or too large for its square.
     rule : BorderRule
     """
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found below
         u = np.divide(_as_rows(x), rule.step)
         p = _half_polynomial(u, rule) if rule.a else u
-    least, most = p.min(), p.max()
-    if not (np.isfinite(least) and np.isfinite(most)):
+    if not np.isfinite(np.vdot(p, p)):
         return None
-    spare, shape, mixed = np.empty_like(u), None, u
+    shape, mixed = None, u
     if rule.a:
-        shape, border = _border(p, max(-least, most) > rule.edge, rule, spare)
-        mixed = _mixed(u, border, rule, (spare, np.empty_like(u)))
-    x_hat = np.clip(mixed, rule.low, rule.high, out=spare)
+        shape, border = _border(p, rule)
+        mixed = _mixed(u, border, rule, p)
+    x_hat = np.clip(mixed, rule.low, rule.high)
     inside = x_hat == mixed
     if rule.options.mask == "unrounded":
         inside = (u >= rule.low) & (u <= rule.high)
@@ -145,34 +145,30 @@ def _half_polynomial(u: Array, rule: BorderRule) -> Array:
     return p
 
 
-def _border(q: Array, saturated: bool, rule: BorderRule, spare: Array) -> tuple[BorderShape, Array]:
-    """Return what the border's gradient needs, and B, (c, 1, t); uses up `q`, which is P / 2."""
-    number, live, held = q.dtype.type, None, q
-    if saturated:
-        held = np.clip(q, -rule.edge, rule.edge, out=spare)
-        live = held == q
-    np.tanh(held, out=q)
+def _border(p: Array, rule: BorderRule) -> tuple[BorderShape, Array]:
+    """Return what the border's gradient needs, and B, (c, 1, t); p is P / 2."""
+    number = p.dtype.type
+    q = np.clip(p, -rule.edge, rule.edge)
+    live = q == p
+    np.tanh(q, out=q)
     mean = _over_taps(number(rule.options.kappa / 2.0) * rule.weights, q)
     mean += 0.5 if rule.options.fuse == "centred" else 0.5 * rule.weights.sum(axis=2, keepdims=True)
     unclipped = (mean >= 0.0) & (mean <= 1.0)
-    # No fraction lies between this and 1, and below 1 the ceiling in `_mixed` is never -1.
-    np.clip(mean, 0.0, np.nextafter(number(1), number(0)), out=mean)
+    # u - 1 would round whole numbers down; less than 1 by what u - B can tell, none goes down.
+    least = np.spacing(number(max(-rule.low, rule.high) + 1.0))
+    np.clip(mean, 0.0, number(1) - least, out=mean)
     return BorderShape(q, live, unclipped), mean
 
 
-def _mixed(u: Array, border: Array, rule: BorderRule, rooms: tuple[Array, Array]) -> Array:
-    """Return u + a (r - u), in the second room; r is up where the fraction exceeds the border."""
-    fraction, up = rooms
-    np.subtract(u, np.floor(u, out=up), out=fraction)
-    np.subtract(_by_channel(fraction, rule.taps), border, out=_by_channel(up, rule.taps))
-    np.ceil(up, out=up)  # 1 where f > B, else 0
-    if rule.a == 1.0:
-        up += np.floor(u, out=fraction)
-        return up
-    up -= fraction
-    up *= rule.a
-    up += u
-    return up
+def _mixed(u: Array, border: Array, rule: BorderRule, out: Array) -> Array:
+    """Return u + a (r - u) with r = ceil(u - B), which is up where the fraction exceeds B."""
+    np.subtract(_by_channel(u, rule.taps), border, out=_by_channel(out, rule.taps))
+    np.ceil(out, out=out)
+    if rule.a != 1.0:
+        out -= u
+        out *= rule.a
+        out += u
+    return out
 
 
 @short_buffers()
@@ -196,11 +192,12 @@ def border_backward(
     params = _like(rule.params, [np.zeros_like(rule.params.b0)] * 4)
     if cache.shape is not None:
         pull = _pull(flow, cache, rule)
-        detached = rule.options.detach_border_input
-        into = flow if wanted and not detached else None
-        room = np.empty_like(flow) if wanted else flow  # which nobody reads any more
-        params = _border_gradients(pull, cache, rule, (room, into))
-        d_s -= 0.0 if detached else _dot_through(rule, params) / rule.step
+        slope = _slope(cache.shape, None if wanted else flow)  # which nobody reads any more
+        attached = not rule.options.detach_border_input
+        if attached and wanted:
+            flow += _through(pull, slope, cache.u, rule)
+        params = _border_gradients(pull, slope, cache, rule)
+        d_s -= _dot_through(rule, params) / rule.step if attached else 0.0
     return BorderGrads(as_map(flow, d_x_hat.shape) if wanted else None, d_s, params)
 
 
@@ -215,33 +212,39 @@ def _pull(flow: Array, cache: BorderCache, rule: BorderRule) -> Array:
     return pull
 
 
-def _border_gradients(
-    pull: Array, cache: BorderCache, rule: BorderRule, rooms: tuple[Array, Array | None]
-) -> BorderParams:
-    """Return the gradients of b0, b1, b2 and alpha.
+def _slope(shape: BorderShape, room: Array | None) -> Array:
+    """Return D(P) less its factor kappa / 4, in the room if there is one."""
+    slope: Array = np.multiply(shape.q, shape.q, out=room)
+    np.subtract(1.0, slope, out=slope)
+    return masked(slope, shape.live, out=slope)
 
-    The first room is used up; GP (2 b2 u + b1) / s is added to the second, the gradient of x.
-    """
-    number, taps, u = pull.dtype.type, rule.taps, cache.u
-    (q, live, _), (room, into) = cast(BorderShape, cache.shape), rooms
-    by_q = np.matmul(_by_channel(q, taps), pull.mT)[:, :, 0]
-    centre = 0.0 if rule.options.fuse == "centred" else 0.5
-    d_fusion = number(rule.options.kappa / 2.0) * by_q + centre * pull.sum(axis=2)
-    grown = np.multiply(q, q, out=room)  # GP u^j less `_gain`, j = 0 and then 1
-    np.subtract(1.0, grown, out=grown)
-    if live is not None:
-        masked(grown, live, out=grown)
-    by_channel = _by_channel(grown, taps)
+
+def _through(pull: Array, slope: Array, u: Array, rule: BorderRule) -> Array:
+    """Return GP (2 b2 u + b1) / s, the gradient that reaches x by way of its border."""
+    gain = 2.0 * _gain(rule) / pull.dtype.type(rule.step)
+    rise: Array = gain * rule.halves[1]
+    if len(rule.halves) > 2:
+        rise = rise + u * (2.0 * gain * rule.halves[2])
+    rise = np.multiply(rise, slope)
+    by_channel = _by_channel(rise, rule.taps)
     by_channel *= pull
-    gain, moments = _gain(rule), [grown @ np.ones(u.shape[1], u.dtype)]
-    for power in (1, 2):
-        moments.append(np.vecdot(grown, u))
-        if into is not None and power < len(rule.halves):
-            into += grown * (2.0 * power * rule.halves[power] * gain / number(rule.step))
-        if power == 1:
-            grown *= u
-    rows = [*(gain[:, 0] * moment for moment in moments), d_fusion / number(taps)]
-    return _like(rule.params, rows)
+    return rise
+
+
+def _border_gradients(
+    pull: Array, slope: Array, cache: BorderCache, rule: BorderRule
+) -> BorderParams:
+    """Return the gradients of b0, b1, b2 and alpha; uses up the slope."""
+    number, taps, steep = pull.dtype.type, rule.taps, pull.mT
+    q, centre = cast(BorderShape, cache.shape).q, 0.0 if rule.options.fuse == "centred" else 0.5
+    by_q = np.matmul(_by_channel(q, taps), steep)[:, :, 0]
+    d_fusion = number(rule.options.kappa / 2.0) * by_q + centre * pull.sum(axis=2)
+    moments = []  # sums of GF D(P) u^j
+    for power in range(3):
+        if power:
+            slope *= cache.u
+        moments.append(_gain(rule) * np.matmul(_by_channel(slope, taps), steep).reshape(-1, 1))
+    return _like(rule.params, [*moments, d_fusion / number(taps)])
 
 
 def _like(params: BorderParams, values: Sequence[Array]) -> BorderParams:

@@ -11,6 +11,7 @@ import numpy as np
 from refquant import numerics as nx
 from refquant._checks import check_shape
 from refquant._types import Array
+from refquant.kernels import unfold
 from refquant.kernels.nearest import mix_forward, sound
 from refquant.kernels.winograd import WinogradCache, convolve, pull_w, pull_x
 from refquant.layers.im2col import col2im, im2col
@@ -27,7 +28,7 @@ def _patches(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Arr
     x, geometry = inputs[0], node.attr("geometry")
     if geometry is None:  # a fully connected layer: the features are the only patch
         return x, x.shape
-    cols = im2col(x, geometry)
+    cols = (unfold.unfold if unfold.covers(geometry) else im2col)(x, geometry)
     return cols.reshape(*cols.shape[:2], *geometry.output_size(*x.shape[2:])), x.shape
 
 
