@@ -3,6 +3,7 @@
 first.py      the first set, in one file as it was written: the linter and the tests of the
               house pass it by, for whoever tidied it up would know what it is held against
 second/       the second set, by three other writers: a file for each subject
-sets.py       both in one shape
+third/        the third set, by three more
+sets.py       all of them in one shape
 survivors.py  what was not caught, with the reasons that are known
 """
