@@ -9,10 +9,13 @@ from oracle_tests.oracle_cases import goldens
 from refquant.cli.main import main
 from refquant.oracle import corpus
 from refquant.oracle.conventions import CONVENTIONS
+from refquant.oracle.exact.real import power
 from refquant.oracle.exact.traced import Log, Traced, inputs, show, steps
 from refquant.oracle.explain import explain
 from refquant.oracle.page import page
 from refquant.oracle.registry import ops
+
+HALVES = "M = 1/2 and its ties, double"
 
 
 def traced(**values: float) -> list[Traced]:
@@ -94,3 +97,29 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", f"round/{corpus.load('round')[0].case.id[:6]}", "--index", "3"]) == 0
     assert "golden y[3]" in capsys.readouterr().out
     assert main(["explain", "round/zzzz"]) == 4
+
+
+def test_integers_are_told_step_by_step() -> None:
+    """-4 times 2^30, nudged by 1 - 2^30, is -2^31 5/2 and something: -2 towards zero."""
+    item = next(b for b in corpus.load("requant_fixed") if b.case.purpose == HALVES)
+    lines = explain(item, index=(item.case.inputs["acc"].tolist().index(-4),)).splitlines()
+    assert "t1 = acc[3] * m0 = -4294967296" in lines
+    assert "t2 = t1 + -1073741823 = -5368709119" in lines
+    assert lines[-1] == "golden codes[3] = -2" and not any("(" in x for x in lines if "t4 =" in x)
+
+
+@pytest.mark.parametrize("base", [2, 2.0])
+def test_a_power_of_a_traced_exponent_is_traced(base: float) -> None:
+    """As `schedules` and shifts have them; a whole exponent is no float."""
+    log = Log()
+    exponent = Traced(log, Fraction(5), 5, name="e")
+    assert (2**exponent).value == power(base, exponent).value == 32
+    assert (exponent // 2).value == 2 and type((exponent // 2).near) is int
+
+
+@pytest.mark.parametrize("op", ["quantize_multiplier", "qubo_energy"])
+def test_long_computations_are_told_in_part(op: str) -> None:
+    """A thousand doublings behind one comparison neither nest nor fill pages."""
+    for item in corpus.load(op):
+        for name in item.outputs:
+            assert len(explain(item, name).splitlines()) < 250

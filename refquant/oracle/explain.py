@@ -17,7 +17,8 @@ from refquant.oracle.exact.traced import Log, Traced, inputs, show, steps
 from refquant.oracle.exact.tracked import special
 from refquant.oracle.registry import ops
 
-SHOWN = 60  # steps
+SHOWN = 60  # steps, and comparisons
+DEEP = 3  # operations within an operand of a comparison that is no step of the result
 
 
 def explain(built: Built, output: str = "", index: tuple[int, ...] | None = None) -> str:
@@ -66,8 +67,8 @@ def named(name: str, value: Any, log: Log) -> Any:
     """Return an array as nested lists of traced numbers that know their names."""
 
     def number(index: tuple[int, ...], x: Any) -> Any:
-        """A finite float as a traced number that is called by its place."""
-        if not isinstance(x, float) or special(x):
+        """A finite number as a traced one that is called by its place."""
+        if isinstance(x, bool) or special(x):
             return x
         label = f"{name}[{', '.join(map(str, index))}]" if index else name
         return Traced(log, Fraction(x), x, name=label)
@@ -88,15 +89,21 @@ def _story(label: str, result: Any, log: Log, place: tuple[int, ...]) -> Iterato
         yield f"{label} = {result!r}"
         return
     done, used, names = list(steps(result)), inputs(result), {}
-    for number in sorted(_leaves(done, result), key=lambda item: item.name):
-        yield f"{number.name} = {show(number.value)}  ({number.near!r})"
+    for number in sorted(_leaves(done[:SHOWN], result), key=lambda item: item.name):
+        yield f"{number.name} = {_both(number)}"
     for i, step in enumerate(done[:SHOWN], 1):
         names[id(step)] = f"t{i}"
-        yield f"t{i} = {_operation(step, names)} = {show(step.value)}  ({step.near!r})"
+        yield f"t{i} = {_operation(step, names)} = {_both(step)}"
     if len(done) > SHOWN:
         yield f"... and {len(done) - SHOWN} more steps"
     yield from _decisions(log, used, names, place)
     yield f"{label} = {_name(result, names)} = {show(result.value)}"
+
+
+def _both(number: Traced) -> str:
+    """Return the exact value, beside it the double; integers have none."""
+    exact = show(number.value)
+    return exact if isinstance(number.near, int) else f"{exact}  ({number.near!r})"
 
 
 def _leaves(done: list[Traced], result: Traced) -> set[Traced]:
@@ -107,14 +114,15 @@ def _leaves(done: list[Traced], result: Traced) -> set[Traced]:
 def _decisions(
     log: Log, used: set[str], names: dict[int, str], place: tuple[int, ...]
 ) -> Iterator[str]:
-    told: set[str] = set()
+    """Yield the comparisons that concern the element, each once, and how many are left out."""
+    told: dict[str, None] = {}
     for text, operands in log.decisions:
         about = set().union(*(inputs(operand) for operand in operands))
         if _concerns(about, used, place):
-            line = "because " + text.format(*(_name(operand, names) for operand in operands))
-            if line not in told:
-                told.add(line)
-                yield line
+            told["because " + text.format(*(_name(operand, names) for operand in operands))] = None
+    yield from list(told)[:SHOWN]
+    if len(told) > SHOWN:
+        yield f"... and {len(told) - SHOWN} more comparisons"
 
 
 def _concerns(about: set[str], used: set[str], place: tuple[int, ...]) -> bool:
@@ -131,8 +139,8 @@ def _concerns(about: set[str], used: set[str], place: tuple[int, ...]) -> bool:
     return bool(own) and not strange | elsewhere
 
 
-def _operation(step: Traced, names: dict[int, str]) -> str:
-    operands = [_name(operand, names) for operand in step.operands]
+def _operation(step: Traced, names: dict[int, str], deep: int = DEEP) -> str:
+    operands = [_name(operand, names, deep) for operand in step.operands]
     if len(operands) == 1:
         bare = step.operation in "-" or step.operation.startswith("^")
         if step.operation.startswith("^"):
@@ -143,9 +151,11 @@ def _operation(step: Traced, names: dict[int, str]) -> str:
     return f" {step.operation} ".join(operands)
 
 
-def _name(number: Any, names: dict[int, str]) -> str:
+def _name(number: Any, names: dict[int, str], deep: int = DEEP) -> str:
+    """Return what a number is called, or how it comes about, or from some depth on its value."""
     if not isinstance(number, Traced):
         return repr(number)
     if id(number) in names or not number.operation:
         return names.get(id(number)) or number.name
-    return f"({_operation(number, names)} = {show(number.value)})"
+    value = show(number.value)
+    return f"({_operation(number, names, deep - 1)} = {value})" if deep else value

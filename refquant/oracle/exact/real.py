@@ -76,8 +76,9 @@ def power(base: Any, exponent: Any) -> Any:
     whole = isinstance(exponent, int) or (_plain(exponent) and float(exponent).is_integer())
     if whole and 0 <= exponent <= 4:
         return math.prod([base] * int(exponent)) if exponent else base * 0 + 1
-    if isinstance(base, Traced):
-        return base.apply("power", power, exponent)
+    if isinstance(base, Traced) or isinstance(exponent, Traced):
+        node = base if isinstance(base, Traced) else exponent.lift(base)
+        return node.apply("power", power, exponent)
     if special(base) or (isinstance(base, float | int) and isinstance(exponent, float | int)):
         return float(base) ** float(exponent)
     b, e = _value(base), _value(exponent)

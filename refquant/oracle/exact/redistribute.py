@@ -8,10 +8,10 @@ only.
 
 import math
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 from refquant.oracle.exact.real import clip, larger, literal, power, sqrt
+from refquant.oracle.exact.tracked import rational
 
 FLOOR = 1e-5  # of SmoothQuant's weights and scales
 Row = list[Any]
@@ -88,7 +88,7 @@ def osplus_search(
 def repq_reparam(step: Row, zero_point: list[int]) -> tuple[Any, int, Row, Row]:
     """(s~, z~, r, bb) from the formula -z_c s_c / r + z~ s~, z~ the mean rounded half to even."""
     common = sum(step) / len(step)
-    whole = round(Fraction(sum(zero_point), len(zero_point)))
+    whole = round(rational(sum(zero_point)) / len(zero_point))
     ratio = [s / common for s in step]
     parts = zip(step, zero_point, ratio, strict=True)
     return common, whole, ratio, [-z * s / r + whole * common for s, z, r in parts]

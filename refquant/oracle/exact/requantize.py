@@ -53,19 +53,21 @@ def srdhm(a: int, b: int) -> int:
     return saturate(truncated(a * b + nudge, 2**31))
 
 
-def rdivpot(x: int, e: int) -> int:
+def rdivpot(x: Any, e: int) -> Any:
     """x / 2^e rounded half away from zero."""
     size = (2 * abs(x) + 2**e) // 2 ** (e + 1)
-    return int(size if x >= 0 else -size)
+    return size if x >= 0 else -size
 
 
-def apply_multiplier(acc: int, m0: int, e: int, requantize: str) -> int:
+def apply_multiplier(acc: Any, m0: int, e: int, requantize: str) -> Any:
     """acc * M in one or two rounding stages, after a saturating left shift where e < 0."""
     if e < 0:
         acc, e = saturate(acc * 2**-e), 0
     if requantize == "double":
         return rdivpot(srdhm(acc, m0), e)
-    return 0 if e > 31 else saturate(math.floor(Fraction(acc * m0, 2 ** (31 + e)) + Fraction(1, 2)))
+    return (
+        0 if e > 31 else saturate(math.floor(rational(acc * m0) / 2 ** (31 + e) + Fraction(1, 2)))
+    )
 
 
 def requantize_fixed(

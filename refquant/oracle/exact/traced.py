@@ -2,8 +2,9 @@
 
 The twins run on `Traced` numbers too. What comes out can be told as a list of steps, each with the
 exact rational beside the double that the same step gives. Whole numbers from a floor or a rounding
-are traced like the rest. Comparisons are kept in the `Log`, with what they compared, because the
-branches that a result took are half of its explanation. Imports the standard library only.
+are traced like the rest, and so are integers, which no double stands beside. Comparisons are kept
+in the `Log`, with what they compared, because the branches that a result took are half of its
+explanation. Imports the standard library only.
 """
 
 import math
@@ -32,7 +33,7 @@ class Traced:
         self,
         log: Log,
         value: Fraction,
-        near: float,
+        near: float | int,
         operation: str = "",
         operands: tuple[Any, ...] = (),
         name: str = "",
@@ -40,38 +41,45 @@ class Traced:
         self.log, self.value, self.near, self.name = log, value, near, name
         self.operation, self.operands = operation, operands
 
-    def _lift(self, other: Any) -> "Traced":
+    def lift(self, other: Any) -> "Traced":
+        """Return a constant as a number of the same log; whole numbers stay whole."""
         if isinstance(other, Traced):
             return other
         value = Fraction(other)
-        return Traced(self.log, value, float(value), name=show(value))
+        near = other if isinstance(other, int) else float(value)
+        return Traced(self.log, value, near, name=show(value))
 
-    def _make(self, operation: str, value: Fraction, near: float, *operands: Any) -> "Traced":
+    def _make(self, operation: str, value: Fraction, near: float | int, *operands: Any) -> "Traced":
         return Traced(self.log, value, near, operation, operands)
 
     def __add__(self, other: Any) -> Any:
         if special(other):
             return self.near + other
-        b = self._lift(other)
+        b = self.lift(other)
         return self._make("+", self.value + b.value, self.near + b.near, self, b)
 
     def __sub__(self, other: Any) -> Any:
         if special(other):
             return self.near - other
-        b = self._lift(other)
+        b = self.lift(other)
         return self._make("-", self.value - b.value, self.near - b.near, self, b)
 
     def __mul__(self, other: Any) -> Any:
         if special(other):
             return self.near * other
-        b = self._lift(other)
+        b = self.lift(other)
         return self._make("*", self.value * b.value, self.near * b.near, self, b)
 
     def __truediv__(self, other: Any) -> Any:
         if special(other):
             return self.near / other
-        b = self._lift(other)
+        b = self.lift(other)
         return self._make("/", self.value / b.value, self.near / b.near, self, b)
+
+    def __floordiv__(self, other: Any) -> Any:
+        b = self.lift(other)
+        whole = self.value // b.value
+        return self._make("//", Fraction(whole), self.near // b.near, self, b)
 
     def __mod__(self, other: int) -> int:
         return int(self.value % other)
@@ -79,17 +87,21 @@ class Traced:
     def __pow__(self, exponent: int) -> Any:
         return self._make(f"^{exponent}", self.value**exponent, self.near**exponent, self)
 
+    def __rpow__(self, base: int) -> Any:
+        e = int(self.value)
+        return self._make("^", Fraction(base) ** e, base**e, self.lift(base), self)
+
     def __radd__(self, other: Any) -> Any:
-        return other + self.near if special(other) else self._lift(other) + self
+        return other + self.near if special(other) else self.lift(other) + self
 
     def __rsub__(self, other: Any) -> Any:
-        return other - self.near if special(other) else self._lift(other) - self
+        return other - self.near if special(other) else self.lift(other) - self
 
     def __rmul__(self, other: Any) -> Any:
-        return other * self.near if special(other) else self._lift(other) * self
+        return other * self.near if special(other) else self.lift(other) * self
 
     def __rtruediv__(self, other: Any) -> Any:
-        return other / self.near if special(other) else self._lift(other) / self
+        return other / self.near if special(other) else self.lift(other) / self
 
     def __neg__(self) -> "Traced":
         return self._make("-", -self.value, -self.near, self)
@@ -103,7 +115,7 @@ class Traced:
     def _decide(self, sign: str, other: Any, holds: Callable[[Any, Any], bool]) -> bool:
         if special(other):
             return holds(self.near, other)
-        b = self._lift(other)
+        b = self.lift(other)
         outcome = holds(self.value, b.value)
         if b is not self:
             self.log.decisions.append(
@@ -145,11 +157,11 @@ class Traced:
         return self._whole("trunc", math.trunc(self.value))
 
     def _whole(self, operation: str, value: int) -> "Traced":
-        return self._make(operation, Fraction(value), float(value), self)
+        return self._make(operation, Fraction(value), type(self.near)(value), self)
 
     def apply(self, operation: str, function: Callable[..., Any], *others: Any) -> "Traced":
         """Return a function of this number (and others), for `real`."""
-        rest = tuple(self._lift(other) for other in others)
+        rest = tuple(self.lift(other) for other in others)
         value = function(self.value, *(item.value for item in rest))
         near = function(self.near, *(item.near for item in rest))
         return self._make(operation, Fraction(value), float(near), self, *rest)
@@ -163,7 +175,7 @@ class Traced:
         return int(self.value)
 
     def __float__(self) -> float:
-        return self.near
+        return float(self.near)
 
     def __bool__(self) -> bool:
         return self.value != 0
