@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oracle_tests.oracle_cases import Backend, goldens, half_away
+from oracle_tests.oracle_cases import Backend, Careless, goldens, half_away
 from refquant import oracle
 from refquant.oracle.diagnose import Diagnosis
 from refquant.oracle.registry import variants
@@ -60,8 +60,35 @@ def test_a_bug_that_is_nearly_known_gets_the_nearest_name_and_a_share() -> None:
         {"rint": half_away}, change=lambda op, found: {"y": np.nan_to_num(found["y"])}
     )
     found = diagnosis(changed, "round")
-    assert found.variants[:1] == ("round.rint_half_away",)
+    assert found.variants == ("round.rint_half_away",)
     assert 0 < found.share < 1 and "explains" in found.text
+    assert found.says.startswith("Unknown; the nearest known bug: ")
+
+
+def test_two_bugs_that_are_only_near_are_not_said() -> None:
+    """floor, where the border decides: no two known bugs make it, though two give half of it."""
+    never = Backend({"is_above": lambda u, base, border: np.zeros_like(u, bool)})
+    found = diagnosis(never, "border_round")
+    assert len(found.variants) < 2 and found.text.startswith("Unknown")
+
+
+def test_a_dialect_is_said_how_to_declare() -> None:
+    """Among backends that honour all rules, and among those that are held to one."""
+    read = Backend({"rint": half_away})
+    read.profile = {"round.mode": "rint"}
+    found = diagnosis(read, "round")
+    assert found.variants == ("round.rint_half_away",)
+    meant = 'If that is meant, declare it: profile = {"round.mode": "half_away"}.'
+    assert meant in found.lines
+    read.profile = "any"
+    assert not diagnosis(read, "round").dialect  # it floors and ceils as it is asked to
+
+
+def test_shapes_and_changed_inputs_are_said_first() -> None:
+    """No known bug is near them."""
+    shorter = diagnosis(Backend(change=lambda op, found: {"y": found["y"][:3]}), "border_round")
+    assert shorter.text == "Shapes are wrong: y: shape is (3,); expected (160,)."
+    assert diagnosis(Careless(), "round").text.startswith("It changes its inputs")
 
 
 def test_a_variant_that_is_right_explains_nothing() -> None:

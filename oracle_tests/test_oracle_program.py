@@ -181,7 +181,7 @@ def test_the_option_reaches_the_program(program: Any, capsys: Any) -> None:
     spec = program(HANG)
     assert main(["verify", spec, "--only", "linear", "--timeout", str(SHORT), "--quiet"]) == 1
     out = capsys.readouterr().out
-    assert "killed after 0.5 s without a new result" in out and "FAILED: 1 cases" in out
+    assert "killed after 0.5 s without a new result" in out and "FAILED: 1 case\n" in out
 
 
 @pytest.mark.parametrize("command", [["fingerprint"], ["verify", "--repro", place(VICTIM)]])

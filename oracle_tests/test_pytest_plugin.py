@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from refquant.oracle import corpus
 
 ROOT = Path(__file__).parent.parent
@@ -23,15 +25,17 @@ class Backend:
 """
 
 
-def conformance(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def conformance(
+    folder: Path, *options: str, start: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the suite on two ops from a folder that is not the checkout."""
-    command = [sys.executable, "-m", "pytest", "--pyargs", "oracle_tests.conformance", "-q"]
+    command = [sys.executable, "-P", "-m", "pytest", "--pyargs", "oracle_tests.conformance", "-q"]
     plugin = ["-p", "refquant.pytest_plugin", "-p", "no:cacheprovider", "--rootdir", str(folder)]
     code = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(folder)!r}]"
     (folder / "sitecustomize.py").write_text(code)
     return subprocess.run(
         [*command, *plugin, "--refquant-ops=round,border_round", *options],
-        cwd=folder, capture_output=True, text=True, env={"PYTHONPATH": f"{folder}:{ROOT}"},
+        cwd=start or folder, capture_output=True, text=True, env={"PYTHONPATH": f"{folder}:{ROOT}"},
     )  # fmt: skip
 
 
@@ -68,6 +72,33 @@ def test_known_failures_are_expected_and_stale_ones_are_not(tmp_path: Path) -> N
     (tmp_path / "mine.py").write_text(GOOD)
     run = conformance(tmp_path, *options)
     assert run.returncode == 1 and "test_known_failures_still_fail" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--refquant-backend=no_such_module_here:Backend"], "No module named"),
+        (["--refquant-backend=dir:nowhere"], "no directory"),
+        (["--refquant-backend=cmd:./nothing"], "expected a program"),
+        (["--refquant-ops=bordr_round"], "Did you mean 'border_round'"),
+        (["--refquant-xfails=nowhere.toml"], "nowhere.toml"),
+    ],
+)
+def test_wrong_usage_ends_the_run_at_once(tmp_path: Path, options: list[str], says: str) -> None:
+    """Not one failure for each golden."""
+    run = conformance(tmp_path, *options)
+    assert (
+        run.returncode == pytest.ExitCode.USAGE_ERROR and (run.stdout + run.stderr).count(says) == 1
+    )
+
+
+def test_the_module_lies_where_pytest_starts(tmp_path: Path) -> None:
+    """The command `pytest`, unlike `python -m pytest`, does not put that folder on the path."""
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "mine.py").write_text(BAD)
+    run = conformance(tmp_path, "--refquant-backend=mine:Backend", start=here)
+    assert run.returncode == 1 and "half_away" in run.stdout, run.stdout
 
 
 def test_the_options_are_explained() -> None:

@@ -7,9 +7,11 @@ Or in a suite of your own, a test that takes the fixture ``refquant_golden``::
     def test_kernel(refquant_golden):
         refquant_golden.check()
 
+A backend's module is found in the folder that pytest was started in, or wherever Python finds it.
 Importing this file imports nothing else of refquant; the options cost nothing when unused.
 """
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,28 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{BOUNDED}: goldens of which some elements have a bound")
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Refuse wrong options once, before every golden fails; import nothing if there are none."""
+    backend, ops, xfails = (
+        session.config.getoption(f"refquant_{name}") for name in ("backend", "ops", "xfails")
+    )
+    if (backend, ops, xfails) == (ITSELF, "*", None):
+        return
+    from refquant.oracle import read_expected
+    from refquant.oracle.backend import open_backend
+    from refquant.oracle.verify import chosen
+
+    sys.path.insert(0, str(session.config.invocation_params.dir))  # as `refquant verify` does
+    try:
+        chosen(ops, "smoke")
+        if xfails:
+            read_expected(Path(xfails))
+        if not backend.startswith("cmd:"):  # a program runs when a test asks for it
+            open_backend(backend, ())
+    except (TypeError, ValueError, OSError) as error:
+        raise pytest.UsageError(f"refquant: {error}") from error
+
+
 @dataclass
 class Session:
     """One verification of a backend, op by op as the tests ask for it."""
@@ -77,12 +101,15 @@ class Session:
             from refquant import oracle
 
             path = self.option("xfails")
-            known = oracle.read_expected(Path(path)) if path else None
             limit = self.option("timeout")
             more = {} if limit is None else {"timeout": limit}
-            self.reports[op] = oracle.verify(
-                self.option("backend"), self.option("tier"), op, xfails=known, **more
-            )
+            known = oracle.read_expected(Path(path)) if path else None
+            try:
+                self.reports[op] = oracle.verify(
+                    self.option("backend"), self.option("tier"), op, xfails=known, **more
+                )
+            except (TypeError, ValueError, OSError) as error:  # every golden would fail alike
+                pytest.exit(f"refquant: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
         return self.reports[op]
 
 

@@ -23,7 +23,8 @@ def show(text: str) -> None:
 def flush() -> None:
     """Write out what others, argparse for one, have printed on standard output."""
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where standard output was closed
+            sys.stdout.flush()
     except BrokenPipeError:
         _discard()
 

@@ -71,7 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     from refquant.oracle.vectors import write_vectors
     from refquant.oracle.verify import chosen
 
-    cases = [item for items in chosen(arguments.only, arguments.tier).values() for item in items]
+    picked = chosen(arguments.only, arguments.tier, caller="vectors")
+    cases = [item for items in picked.values() for item in items]
     if arguments.list:
         lines = [(f"{c.case.op}/{c.case.id}", c.case.tier, c.case.purpose) for c in cases]
         if arguments.json:

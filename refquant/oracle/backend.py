@@ -103,10 +103,12 @@ def open_backend(spec: Any, cases: Iterable[Built], timeout: float = TIMEOUT) ->
         expected = "module:attribute, cmd:PROGRAM or dir:PATH"
         raise ValueError(complaint("verify", "backend", repr(spec), expected))
     if kind == "dir":
-        return Recorded(spec, *read_results(Path(rest)))
+        found, about = read_results(Path(rest))
+        return Recorded(about.get("name", spec), found, about)
     if kind == "cmd":
         answers = ask_program(rest, cases, timeout)
-        return Recorded(spec, answers.found, answers.about, answers.stopped)
+        name = answers.about.get("name", spec)
+        return Recorded(name, answers.found, answers.about, answers.stopped)
     return _imported(spec, kind, rest)
 
 

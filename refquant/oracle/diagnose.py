@@ -12,7 +12,7 @@ Reading an attribute as another of its values (a dialect) is a variant too.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,8 +24,10 @@ from refquant.oracle.op import Op
 from refquant.oracle.pairs import best_pair
 from refquant.oracle.tiers import FORMATS, Format
 
-LIKELY, NEAR = 0.5, 0.05  # shares: above, a name; below, none
+NEAR, NEAR_PAIR = 0.05, 0.75  # least shares of a bug, and of two, that are said to be the nearest
 INCOMPARABLE = ("dtype", "name")
+CHANGED = "It changes its inputs; give it copies, and see what is wrong besides."
+UNKNOWN = "Unknown; the nearest known bug: "
 NO_ANSWER = (
     "It raised an exception, was stopped, or returned nothing to compare, wherever it failed."
 )
@@ -72,6 +74,9 @@ class Diagnosis:
         Of the specification, those that the failing cases test.
     common : tuple of str
         What holds in all failing cases together, see `common`.
+    dialect : str
+        The fields of a profile under which this would be right, where it is a reading of attributes
+        on which published implementations differ.
     """
 
     variants: tuple[str, ...]
@@ -80,6 +85,7 @@ class Diagnosis:
     share: float
     clauses: tuple[str, ...]
     common: tuple[str, ...] = ()
+    dialect: str = ""
 
     @property
     def known(self) -> bool:
@@ -97,7 +103,10 @@ class Diagnosis:
     def lines(self) -> tuple[str, ...]:
         """All sentences: the name first if it explains everything, or else what is common."""
         found = tuple(f"In common: {text}." for text in self.common)
-        return (self.text, *found) if self.known else (*found, self.text)
+        if not self.known:
+            return (*found, self.text)
+        meant = f"If that is meant, declare it: profile = {{{self.dialect}}}."
+        return (self.text, *([meant] if self.dialect else []), *found)
 
 
 def diagnose(op: Op, seen: list[Seen], form: Format, gallery: Gallery | None = None) -> Diagnosis:
@@ -117,6 +126,9 @@ def diagnose(op: Op, seen: list[Seen], form: Format, gallery: Gallery | None = N
     failing = [item for item, mismatches in wrong if mismatches]
     clauses = tuple(dict.fromkeys(c for item in failing or seen for c in item.built.case.clauses))
     problems = [m for _, mismatches in wrong for m in mismatches]
+    changed = any(m.problem == "input" for item in seen for m in item.mismatches)
+    if changed and not failing:
+        return Diagnosis((), CHANGED, "", 0.0, clauses)
     if not any(item.outputs for item in failing):
         return Diagnosis((), NO_ANSWER, "", 0.0, clauses)
     if all(m.problem in INCOMPARABLE for m in problems):
@@ -125,15 +137,18 @@ def diagnose(op: Op, seen: list[Seen], form: Format, gallery: Gallery | None = N
     gallery = gallery or Gallery(op, form)
     best = _single(gallery, seen)
     if best.share < 1.0:
+        if changed:
+            return Diagnosis((), CHANGED, "", 0.0, clauses)
         if form.name == "float64" and _right_in_single(op, failing):
             return Diagnosis((), SINGLE, "", 0.0, clauses)
         two = _double(gallery, seen, failing)
-        best = two if two and two.share > best.share else best
+        best = two if two and two.share > max(best.share, NEAR_PAIR) else best
     if best.share < NEAR:
         says = f"Unknown: no variant of {op.name} gives these outputs."
+        if all(m.problem == "shape" for m in problems):
+            says = f"Shapes are wrong: {problems[0].output}: {problems[0].says}."
         return Diagnosis((), says, "", 0.0, clauses)
-    near = "" if best.share >= LIKELY else "Unknown; the nearest known bug: "
-    return Diagnosis(best.variants, near + best.says, best.source, best.share, clauses)
+    return replace(best, says=best.says if best.known else UNKNOWN + best.says, clauses=clauses)
 
 
 def _right_in_single(op: Op, failing: list[Seen]) -> bool:
@@ -149,15 +164,28 @@ def _single(gallery: Gallery, seen: list[Seen]) -> Diagnosis:
     """Return the best single candidate; of equals, the first of the catalogue."""
     shares = gallery.shares([(item.built, item.outputs) for item in seen])
     best = int(np.argmax(shares))
-    return _named(gallery.candidates[best], float(shares[best]))
+    found = _named(gallery.op, gallery.candidates[best], float(shares[best]))
+    if found.known and not found.dialect:  # another name for it, perhaps, that can be declared
+        same = (gallery.candidates[i] for i in np.flatnonzero(shares == 1.0))
+        names = filter(None, (_dialect(gallery.op, candidate) for candidate in same))
+        return replace(found, dialect=next(names, ""))
+    return found
 
 
 def _double(gallery: Gallery, seen: list[Seen], failing: list[Seen]) -> Diagnosis | None:
     """Return the best pair of candidates, if there is one."""
     given, wrong = ([(item.built, item.outputs) for item in items] for items in (seen, failing))
     pair, share = best_pair(gallery, given, wrong)
-    return _named(pair, share) if pair else None
+    return _named(gallery.op, pair, share) if pair else None
 
 
-def _named(found: Candidate, share: float) -> Diagnosis:
-    return Diagnosis(found.ids, found.says, found.source, share, ())
+def _named(op: Op, found: Candidate, share: float) -> Diagnosis:
+    return Diagnosis(found.ids, found.says, found.source, share, (), dialect=_dialect(op, found))
+
+
+def _dialect(op: Op, found: Candidate) -> str:
+    """Return what a candidate does as fields of a profile, "" if it is not that alone."""
+    if found.parts or not set(found.attrs) <= set(op.dialect):
+        return ""
+    fields = (f'"{op.name}.{key}": {value!r}' for key, value in found.attrs.items())
+    return ", ".join(fields).replace("'", '"')

@@ -72,3 +72,8 @@ def beside(case: Case, mismatch: Mismatch) -> str:
     wrong = mismatch.elements
     same = {k: v for k, v in case.inputs.items() if wrong and v.shape == wrong.shape}
     return ", ".join(f"{name} = {value[mismatch.index].item()!r}" for name, value in same.items())
+
+
+def counted(number: int, what: str, many: str = "") -> str:
+    """Return a number with its noun: 1 case, 2 cases."""
+    return f"{number} {what if number == 1 else many or what + 's'}"

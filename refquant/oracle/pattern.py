@@ -123,7 +123,7 @@ def _values(wrong: Array, inputs: Mapping[str, Array]) -> Iterator[Place]:
     """Yield places that are known by the numbers of an input of the output's shape."""
     step = inputs.get("s")
     for name, value in inputs.items():
-        if value.shape != wrong.shape or value.dtype.kind != "f":
+        if value.shape != wrong.shape or value.dtype.kind not in "if":
             continue
         yield from _numbers(name, value)
         if name == "x" and step is not None and step.size == 1 and step.item():
@@ -150,4 +150,5 @@ def _numbers(name: str, value: Array) -> Iterator[Place]:
     yield f"where {name} is 0", value == 0
     yield f"where {name} < 0", value < 0
     yield f"where {name} > 0", value > 0
-    yield f"where {name} is a tie", tie(value)
+    if value.dtype.kind == "f":
+        yield f"where {name} is a tie", tie(value)

@@ -73,7 +73,7 @@ def _inputs(op: Op, item: Built, shape: tuple[int, ...]) -> Iterator[Place]:
     """Yield places that inputs of the output's shape decide."""
     attrs = op.resolve(item.case.attrs)
     for name, value in item.case.inputs.items():
-        if value.shape == shape and value.dtype.kind == "f":
+        if value.shape == shape and value.dtype.kind in "if":
             yield from _number(name, value)
             for step in STEPS.get(name, ()):
                 if (width := _step(item.case.inputs.get(step), value, attrs)) is not None:
@@ -127,7 +127,7 @@ def thresholds(items: Sequence[Built], wrong: Sequence[Array]) -> list[dict[str,
     for name in dict.fromkeys(name for item in items for name in item.case.inputs):
         values = [item.case.inputs.get(name) for item in items]
         pairs = list(zip(values, wrong, strict=True))
-        fits = [v is not None and v.shape == w.shape and v.dtype.kind == "f" for v, w in pairs]
+        fits = [v is not None and v.shape == w.shape and v.dtype.kind in "if" for v, w in pairs]
         if all(fit or not w.any() for (_, w), fit in zip(pairs, fits, strict=True)):
             for i, words in enumerate(
                 _beyond(name, [p for p, fit in zip(pairs, fits, strict=True) if fit])

@@ -9,6 +9,7 @@ does not mention it must honour as each case gives it.
 """
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from refquant._checks import check_in, complaint
@@ -83,14 +84,21 @@ def _spread(fields: Mapping[str, Any]) -> dict[str, Any]:
         own, _, name = field.rpartition(".")
         owners = [op for op in ops().values() if name in op.dialect and own in ("", op.name)]
         if not owners:
-            names = sorted({attr for op in ops().values() for attr in op.dialect})
-            fix = f"Dialect fields are {', '.join(names)}."
-            what = "a dialect field"
-            raise ValueError(complaint("verify", "backend.profile", repr(field), what, fix))
+            raise ValueError(_unknown(field))
         for op in owners:
             _known(op, name, value, field)
             found[f"{op.name}.{name}"] = value
     return found
+
+
+def _unknown(field: str) -> str:
+    """Return what is wrong with the name of a field, and the nearest that there is."""
+    names = sorted({attr for op in ops().values() for attr in op.dialect})
+    full = [f"{op.name}.{attr}" for op in ops().values() for attr in op.dialect]
+    near = get_close_matches(field, full if "." in field else names, n=1)
+    fix = f"Dialect fields are {', '.join(names)}, or op.field."
+    fix = f"Did you mean {near[0]!r}? {fix}" if near else fix
+    return complaint("verify", "backend.profile", repr(field), "a dialect field", fix)
 
 
 def _known(op: Op, name: str, value: Any, field: str) -> None:

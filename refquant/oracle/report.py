@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,7 @@ class Failure:
 
     def reproduce(self, spec: str) -> str:
         """Return the command that runs this case again."""
-        return f"refquant verify {spec} --repro {self.where}"
+        return f"refquant verify {quote(spec)} --repro {self.where}"
 
 
 @dataclass(frozen=True)

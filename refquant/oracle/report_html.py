@@ -5,7 +5,7 @@ from itertools import groupby
 
 from refquant.oracle.axes import axis_names
 from refquant.oracle.compare import Mismatch
-from refquant.oracle.digits import beside, bits, distance
+from refquant.oracle.digits import beside, bits, counted, distance
 from refquant.oracle.pattern import pattern
 from refquant.oracle.registry import ops
 from refquant.oracle.report import Coverage, Failure, Report
@@ -75,11 +75,12 @@ def html(report: Report) -> str:
 def _summary(report: Report) -> str:
     elements = sum(count.elements for count in report.coverage.values())
     doubtful = sum(count.doubtful for count in report.coverage.values())
-    missing = f", {report.missing} cases of the corpus are missing" if report.missing else ""
+    missing = f", missing: {counted(report.missing, 'case')}" if report.missing else ""
     return (
-        f"{report.dtype} arithmetic, {report.tier} tier: {report.ran} cases, {elements} elements "
-        f"({doubtful} with two right answers), {len(report.failures)} failures, "
-        f"{len(report.known)} known failures{missing}; {report.seconds:.1f} s"
+        f"{report.dtype} arithmetic, {report.tier} tier: {counted(report.ran, 'case')}, "
+        f"{counted(elements, 'element')} ({doubtful} with two right answers), "
+        f"{counted(len(report.failures), 'failure')}, "
+        f"{counted(len(report.known), 'known failure')}{missing}; {report.seconds:.1f} s"
     )
 
 

@@ -2,13 +2,14 @@
 
 from itertools import groupby
 
-from refquant.oracle.digits import beside, bits, distance
+from refquant.oracle.digits import beside, bits, counted, distance
 from refquant.oracle.pattern import pattern
 from refquant.oracle.registry import ops
 from refquant.oracle.report import Coverage, Failure, Report
 
 SHOWN = 3  # failing cases of one op
 NAMED = 9  # ops or outputs in a line
+STALE = "explains no failure; take it out"
 
 
 def text(report: Report) -> str:
@@ -20,22 +21,27 @@ def text(report: Report) -> str:
     return "\n\n".join([*blocks, _summary(report)])
 
 
+def _wrong(wrong: int, ran: int) -> str:
+    if ran == 1:
+        return "its 1 case is wrong"
+    return f"{wrong} of {ran} cases {'is' if wrong == 1 else 'are'} wrong"
+
+
 def _op(report: Report, op: str, failures: list[Failure]) -> str:
     found = failures[0].diagnosis
     lines = [
-        f"{op}: {len(failures)} of {report.coverage[op].ran} cases are wrong",
+        f"{op}: {_wrong(len(failures), report.coverage[op].ran)}",
         *(f"  {line}" for line in found.lines),
     ]
     if found.variants:
-        lines.append(
-            f"  known as {' + '.join(found.variants)}" + f" ({found.source})" * bool(found.source)
-        )
+        ids = f"{'known as' if found.known else 'that is'} {' + '.join(found.variants)}"
+        lines.append(f"  {ids}" + f" ({found.source})" * bool(found.source))
     if found.clauses:
         lines.append(f"  clauses {', '.join(found.clauses)}")
     for failure in _telling(failures)[:SHOWN]:
         lines += _case(report, failure)
     if len(failures) > SHOWN:
-        lines.append(f"  and {len(failures) - SHOWN} more cases")
+        lines.append(f"  and {counted(len(failures) - SHOWN, 'more case')}")
     return "\n".join(lines)
 
 
@@ -52,7 +58,8 @@ def _case(report: Report, failure: Failure) -> list[str]:
     lines = [f"  - {case.purpose} [{case.tier}, {failure.layout}{', ' if attrs else ''}{attrs}]"]
     for m in failure.mismatches:
         where = f"{m.output}: " if m.output else ""
-        lines.append(f"      {where}{m.says}")
+        first, *others = f"{where}{m.says}".splitlines()
+        lines += [f"      {first}", *(f"        {other}" for other in others)]
         if m.index or m.expected is not None:
             share = f"{m.wrong} of {m.size} elements"
             there = [
@@ -71,8 +78,9 @@ def _case(report: Report, failure: Failure) -> list[str]:
 def _summary(report: Report) -> str:
     """Return the last lines: counts, what was left out, and the verdict."""
     counts = report.coverage.values()
-    lines = [f"{report.backend} ({report.dtype}), {report.tier} tier: {report.ran} cases of "
-             f"{sum(bool(c.ran) for c in counts)} ops in {report.seconds:.1f} s"]  # fmt: skip
+    cases, ops_ = counted(report.ran, "case"), counted(sum(bool(c.ran) for c in counts), "op")
+    who = f"{report.backend} ({report.dtype}), {report.tier} tier"
+    lines = [f"{who}: {cases} of {ops_} in {report.seconds:.1f} s"]
     clauses = sum(len(c.clauses) for c in counts)
     elements, doubtful = sum(c.elements for c in counts), sum(c.doubtful for c in counts)
     lines.append(
@@ -81,13 +89,21 @@ def _summary(report: Report) -> str:
     right = [op for op, c in report.coverage.items() if c.elements and not c.failed]
     lines += [f"right: {_some(right)}"] if right else []
     lines += _left_out(report.coverage)
-    lines += [f"{len(report.known)} known failures"] if report.known else []
-    lines += [f"stale entry in the xfails file: {pattern}" for pattern in report.stale]
-    lines += [f"{report.missing} cases of the corpus are missing"] if report.missing else []
-    verdict = "passed" if report.passed else f"FAILED: {len(report.failures)} cases"
+    lines += [counted(len(report.known), "known failure")] if report.known else []
+    lines += [f"stale entry in the xfails file: {p} {STALE}" for p in report.stale]
+    lines += [f"missing of the corpus: {counted(report.missing, 'case')}"] if report.missing else []
+    verdict = "passed" if report.passed else f"FAILED: {_why(report)}"
     if not report.compared and not report.failures:
         verdict = "NOTHING RAN" if not report.ran else "NOTHING TO COMPARE: no outputs"
     return "\n".join([*lines, verdict])
+
+
+def _why(report: Report) -> str:
+    """Return what a report failed on: wrong cases, stale entries, or both."""
+    wrong = [counted(len(report.failures), "case")] if report.failures else []
+    stale = len(report.stale)
+    entries = [counted(stale, "stale entry", "stale entries")] if stale else []
+    return ", ".join(wrong + entries)
 
 
 def _left_out(coverage: dict[str, Coverage]) -> list[str]:
@@ -97,13 +113,13 @@ def _left_out(coverage: dict[str, Coverage]) -> list[str]:
         count = sum(c.unsupported for c in unsupported.values())
         partly = [f"{op} in part" for op, c in unsupported.items() if c.ran]
         wholly = [op for op, c in unsupported.items() if not c.ran]
-        lines.append(f"not supported: {count} cases ({_some(partly + wholly)})")
+        lines.append(f"not supported: {counted(count, 'case')} ({_some(partly + wholly)})")
     for text_, field in (
         ("another arithmetic", "other_tier"),
         ("another dialect", "other_dialect"),
     ):
         count = sum(getattr(c, field) for c in coverage.values())
-        lines += [f"of {text_}: {count} cases"] if count else []
+        lines += [f"of {text_}: {counted(count, 'case')}"] if count else []
     outputs = [f"{op}.{name}" for op, c in coverage.items() for name in c.left_out]
     lines += [f"outputs left out: {_some(outputs)}"] if outputs else []
     return lines

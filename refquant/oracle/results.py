@@ -16,7 +16,7 @@ from refquant._bundle.npy import read_any_npy, read_whole
 from refquant._types import Array
 from refquant.oracle.vectors_read import ID, NAME, OP
 
-MAX_TENSOR, MAX_ABOUT = 1 << 24, 1 << 16
+MAX_TENSOR, MAX_ABOUT, MAX_NAME = 1 << 24, 1 << 16, 80
 
 
 def read_results(directory: Path) -> tuple[dict[str, dict[str, Array]], dict[str, Any]]:
@@ -55,4 +55,7 @@ def _about(path: Path) -> dict[str, Any]:
         raise refusal(
             path, "not an object of name, profile and dtype", "See `refquant verify --help`."
         )
+    name = about.get("name", "-")
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= MAX_NAME:
+        raise refusal(path, "a name that is no line of text", f"At most {MAX_NAME} characters.")
     return about

@@ -1,6 +1,5 @@
 """Hold a backend against the frozen corpus."""
 
-import difflib
 import fnmatch
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +20,7 @@ from refquant.oracle.layouts import LAYOUTS, turn
 from refquant.oracle.op import Op
 from refquant.oracle.profiles import resolve, speaks
 from refquant.oracle.program import TIMEOUT
+from refquant.oracle.registry import alike
 from refquant.oracle.registry import ops as all_ops
 from refquant.oracle.report import Coverage, Failure, Report
 from refquant.oracle.tiers import Format
@@ -99,11 +99,11 @@ def verify(
 
 
 def chosen(
-    patterns: str, tier: str, cases: Iterable[Built] | None = None
+    patterns: str, tier: str, cases: Iterable[Built] | None = None, caller: str = "verify"
 ) -> dict[str, list[Built]]:
     """Return the cases of the ops that match, by op: frozen ones, or some of `cases`."""
     parts = [part.strip() for part in patterns.split(",") if part.strip()] or [""]
-    wanted = {name for part in parts for name in _matching(part)}
+    wanted = {name for part in parts for name in _matching(part, caller)}
     names = [name for name in all_ops() if name in wanted]
     if cases is None:
         return {name: list(corpus.select(name, tier)) for name in names}
@@ -119,13 +119,12 @@ def chosen(
     }
 
 
-def _matching(pattern: str) -> list[str]:
+def _matching(pattern: str, caller: str) -> list[str]:
     """Return the ops that a name or a pattern stands for; an error if there are none."""
     found = [name for name in all_ops() if fnmatch.fnmatchcase(name, pattern)]
     if not found:
-        near = difflib.get_close_matches(pattern, all_ops(), n=1)
-        fix = (f"Did you mean {near[0]!r}? " if near else "") + "`refquant verify --list` has all."
-        raise ValueError(complaint("verify", "ops", repr(pattern), "names of ops", fix))
+        fix = f"{alike(pattern)} `refquant verify --list` has all.".lstrip()
+        raise ValueError(complaint(caller, "ops", repr(pattern), "names of ops", fix))
     return found
 
 

@@ -15,11 +15,13 @@ from typing import Any
 from refquant._checks import check_in
 from refquant.oracle.build import Built
 from refquant.oracle.pack import unpack
+from refquant.oracle.registry import alike
 
 VERSION = "v1"
 SPEC_VERSION, GOLDENS_VERSION, SCHEMA = "1.0", "1.0.0", 1
 MANIFEST = "manifest.json"
 TIERS = ("smoke", "quick", "full")
+FEW = 3  # cases that an error message names
 QUICK_STEPS = 6  # of a trajectory, in the quick tier
 
 
@@ -93,6 +95,7 @@ def find(case: str) -> Built:
     """
     op, _, start = case.rpartition("/")
     entries = manifest()
+    op, start = (case, "") if case in entries["ops"] else (op, start)
     names = [op] if op else list(entries["ops"])
     found = [item for name in names for item in load(name) if item.case.id.startswith(start)]
     if len(found) == 1 and start:
@@ -100,8 +103,17 @@ def find(case: str) -> Built:
     for grave in entries["tombstones"]:
         if grave["id"].startswith(start) and start:
             raise ValueError(f"case {case} was removed: {grave['reason']}")
-    problem = "matches no case" if not found else f"matches {len(found)} cases"
-    raise ValueError(f"case {case!r} {problem}; `refquant vectors --list` prints them all.")
+    raise ValueError(_not_one(case, [f"{item.case.op}/{item.case.id}" for item in found]))
+
+
+def _not_one(case: str, found: list[str]) -> str:
+    """Return why `case` names no case, or none in particular, and what to write instead."""
+    if found:
+        few = ", ".join(found[:FEW]) + ", ..." * (len(found) > FEW)
+        return f"case {case!r} stands for {len(found)} cases: {few}"
+    question = "" if "/" in case else alike(case)
+    fix = "`refquant verify --list` prints the ops, `refquant vectors --list` the cases."
+    return " ".join(filter(None, [f"{case!r} is no op and no case.", question, fix]))
 
 
 def _read(name: str) -> bytes:
