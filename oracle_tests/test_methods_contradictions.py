@@ -97,6 +97,18 @@ CONTRADICTIONS = {
         lambda: Phase(learn=(ALPHA,), source="float", mix=(Mix(at="input"),)),
         "Use source='quantized'",
     ),
+    "mix at the network's input": (
+        lambda: Phase(learn=(ALPHA,), unit="network", mix=(Mix(at="input"),)),
+        "Mix at the quantizers",
+    ),
+    "cusp at one half": (
+        lambda: Penalty(beta=BetaSchedule(end=0.5)),
+        "beta is from 20.0 to 0.5; expected exponents of at least 1",
+    ),
+    "infinite penalty": (lambda: Penalty(lam=float("inf")), "lam is inf"),
+    "infinite rate": (lambda: Learn(lr=float("inf")), "lr is inf"),
+    "half an interval": (lambda: Learn(lr=1e-3, project=(1.0,)), "project is .1.0,."),
+    "interval upside down": (lambda: Learn(lr=1e-3, project=(1.0, 0.0)), "project is .1.0, 0.0."),
     "kl at the unit": (lambda: Term(kind="kl"), "Use Term\\(kind='kl', at='logits'\\)"),
     "fisher at layers": (
         lambda: Term(kind="fisher_diag", at="layers"),
@@ -136,7 +148,25 @@ def test_contradictions_are_refused_when_they_are_made(what):
         build()
 
 
-def test_a_finishing_step_must_be_one():
-    """A word is not a step."""
-    with pytest.raises(TypeError, match="finish is str"):
-        replace(NEAREST, finish=("bias correction",))
+MISTAKEN = {
+    "finish": (lambda: replace(NEAREST, finish=("bias correction",)), "finish is str"),
+    "learn": (lambda: Phase(learn=(("alpha", 1e-3),)), "float for 'alpha'.*Learn.lr="),
+    "drive": (lambda: Phase(learn=(ALPHA,), drive=(("a", 1.0),)), "float for 'a'.*schedules"),
+    "weights": (
+        lambda: replace(NEAREST, weights=NEAREST.activations),
+        "weights is NearestActivations; expected a component for weights",
+    ),
+    "activations": (
+        lambda: replace(NEAREST, activations=NEAREST.weights),
+        "activations is NearestWeights; expected a component for activations",
+    ),
+    "output": (lambda: replace(NEAREST, output=NEAREST.weights), "a component for output"),
+}
+
+
+@pytest.mark.parametrize("what", MISTAKEN)
+def test_a_part_of_the_wrong_kind_is_refused(what):
+    """A word is no step, a number no Learn, and no component fits every seat."""
+    build, message = MISTAKEN[what]
+    with pytest.raises(TypeError, match=message):
+        build()

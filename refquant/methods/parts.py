@@ -7,6 +7,7 @@
 Frozen dataclasses of plain values; a contradiction is refused when one is made, with the fix.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 from refquant._checks import check_in, complaint
@@ -79,6 +80,11 @@ class Learn:
     def __post_init__(self) -> None:
         check_in("Learn", "schedule", self.schedule, RATE_CURVES)
         check_in("Learn", "grad_scale", self.grad_scale, SCALES)
+        if self.project is not None:
+            low, high = self.project if len(self.project) == 2 else (1.0, 0.0)
+            if not low <= high:
+                expected = "(low, high) with low <= high"
+                raise ValueError(complaint("Learn", "project", self.project, expected))
         if self.reflect and (self.project is None or self.project[0] <= 0.0):
             got, expected = f"True with project={self.project}", "an interval above 0"
             raise ValueError(complaint("Learn", "reflect", got, expected))
@@ -86,11 +92,8 @@ class Learn:
             expected = "given with schedule='steps', and only there"
             raise ValueError(complaint("Learn", "milestones", self.milestones, expected))
         check_milestones("Learn", self.milestones)
-        if not self.lr >= 0.0:
-            raise ValueError(complaint("Learn", "lr", self.lr, "a rate of at least 0"))
-        if self.project is not None and not self.project[0] <= self.project[1]:
-            expected = "(low, high) with low <= high"
-            raise ValueError(complaint("Learn", "project", self.project, expected))
+        if not 0.0 <= self.lr < math.inf:
+            raise ValueError(complaint("Learn", "lr", self.lr, "a finite rate of at least 0"))
 
     def over(self, published: int, steps: int) -> "Learn":
         """Return how it is learnt in `steps` steps where `published` is what `lr` refers to."""
@@ -147,15 +150,15 @@ class Term:
         check_in("Term", "at", self.at, LOSS_SITES)
         check_in("Term", "normalize", self.normalize, NORMALIZERS)
         check_in("Term", "reduction", self.reduction, REDUCTIONS)
-        if not 1.0 <= self.p < float("inf"):
+        if not 1.0 <= self.p < math.inf:
             raise ValueError(complaint("Term", "p", self.p, "an exponent of at least 1"))
-        if not 0.0 <= self.weight < float("inf"):
+        if not 0.0 <= self.weight < math.inf:
             raise ValueError(complaint("Term", "weight", self.weight, "a factor of at least 0"))
-        if not 0.0 < self.temperature < float("inf"):
+        if not 0.0 < self.temperature < math.inf:
             raise ValueError(complaint("Term", "temperature", self.temperature, "more than 0"))
-        if not 0.0 <= self.offset < float("inf"):
+        if not 0.0 <= self.offset < math.inf:
             raise ValueError(complaint("Term", "offset", self.offset, "a weight of at least 0"))
-        if not 0.0 < self.divisor < float("inf"):
+        if not 0.0 < self.divisor < math.inf:
             raise ValueError(complaint("Term", "divisor", self.divisor, "more than 0"))
         self._check_kind()
 
@@ -241,8 +244,11 @@ class Penalty:
     beta: BetaSchedule = BetaSchedule()
 
     def __post_init__(self) -> None:
-        if not self.lam >= 0.0:
-            raise ValueError(complaint("Penalty", "lam", self.lam, "a weight of at least 0"))
+        if not 0.0 <= self.lam < math.inf:
+            raise ValueError(complaint("Penalty", "lam", self.lam, "a finite weight of at least 0"))
+        if min(self.beta.start, self.beta.end) < 1.0:
+            got, fix = f"from {self.beta.start} to {self.beta.end}", "Below 1 h = 1/2 is a cusp."
+            raise ValueError(complaint("Penalty", "beta", got, "exponents of at least 1", fix))
 
 
 def _check_share(function: str, argument: str, value: float) -> None:

@@ -110,6 +110,15 @@ class Phase:
         return replace(self, steps=count, learn=learn)
 
     def _check_learn(self) -> None:
+        for name, how in self.learn:
+            if not isinstance(how, Learn):
+                got, fix = f"{type(how).__name__} for {name!r}", f"Write ({name!r}, Learn(lr=...))."
+                raise TypeError(complaint("Phase", "learn", got, "a Learn", fix))
+        for name, schedule in self.drive:
+            if not callable(getattr(schedule, "at", None)):
+                got, expected = f"{type(schedule).__name__} for {name!r}", "a schedule with at"
+                fix = "See refquant.optim.schedules."
+                raise TypeError(complaint("Phase", "drive", got, expected, fix))
         names = [name for name, _ in (*self.learn, *self.drive)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -146,6 +155,9 @@ class Phase:
             raise ValueError(complaint("Phase", "mix", got, "a mix of two different values", fix))
         if "input" in at and self.source == "float":
             got, fix = "set at inputs that are float already", "Use source='quantized'."
+            raise ValueError(complaint("Phase", "mix", got, "a mix of two different values", fix))
+        if "input" in at and self.unit == "network":
+            got, fix = "set at the input of the network, which is real", "Mix at the quantizers."
             raise ValueError(complaint("Phase", "mix", got, "a mix of two different values", fix))
 
     def _check_begin(self) -> None:

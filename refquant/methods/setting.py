@@ -29,6 +29,7 @@ from refquant.network.lower import PLACEMENTS
 __all__ = ["ROLES", "Gram", "Learn", "Mix", "Penalty", "Phase", "Setting", "Term"]
 
 ORDERS = ("unit-first", "phase-first")
+SEATS = {"weights": "share_binary", "activations": "elementwise", "output": "at"}  # who has what
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,7 @@ class Setting:
         check_in("Setting", "placement", self.placement, PLACEMENTS)
         self._check_placement()
         check_in("Setting", "order", self.order, ORDERS)
+        self._check_seats()
         for phase in self.phases:
             self._check_names(phase)
             self._check_solver(phase)
@@ -101,6 +103,15 @@ class Setting:
         if self.weights is None and self.activations is None:
             got = "a setting that quantizes neither weights nor activations"
             raise ValueError(complaint("Setting", "weights", got, "at least one of them"))
+
+    def _check_seats(self) -> None:
+        """Refuse a component for something else."""
+        for seat, mark in SEATS.items():
+            component = getattr(self, seat)
+            if component is not None and not hasattr(component, mark):
+                got, expected = type(component).__name__, f"a component for {seat}"
+                fix = "refquant.components has them."
+                raise TypeError(complaint(f"Setting {self.name!r}", seat, got, expected, fix))
 
     def _check_placement(self) -> None:
         allowed = getattr(self.activations, "placements", PLACEMENTS)
