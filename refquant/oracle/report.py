@@ -26,8 +26,10 @@ class Coverage:
         Cases that the backend has no answer to; `reason` is the first text it gave.
     other_tier, other_dialect : int
         Cases that the declared arithmetic or profile excludes.
+    purposes : dict
+        {id: purpose} of all cases, those that ran and those that did not.
     skipped : dict
-        {id: reason} of all these.
+        {id: reason} of those that did not run.
     left_out : dict
         {output: cases that did not return it}.
     elements, doubtful : int
@@ -42,6 +44,7 @@ class Coverage:
     other_tier: int = 0
     other_dialect: int = 0
     reason: str = ""
+    purposes: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
     elements: int = 0

@@ -143,6 +143,7 @@ class _Judge:
     def run(self, item: Built) -> None:
         """Run one case in its layouts and note what is wrong."""
         attrs = self.op.resolve(item.case.attrs)
+        self.coverage.purposes[item.case.id] = item.case.purpose
         if not held(self.op, item.case, self.form):
             what = "this op" if self.op.composite else f"tier {item.case.tier}"
             reason = f"{what} is not for {self.form.name}"
