@@ -82,45 +82,32 @@ def _fill(out: Array, left: Array, right: Array, slices: int) -> None:
 
 
 def _moderate_product(out: Array, left: Array, right: Array, slices: int) -> bool:
-    """Set `out` to left @ right^T; return False, with `out` spoilt, if rows are not moderate."""
+    """Set `out` to left @ right^T; return False, with `out` as it was, if rows are not moderate."""
     k = left.shape[-1]
     bits = slice_bits(k, slices)
-    left_shift = row_shifter(left, bits)
-    # In one part a tile holds whole rows and finds its own.
-    right_shift = row_shifter(right, bits) if k > TERMS else None
-    if left_shift is None or (k > TERMS and right_shift is None):
+    left_shift, right_shift = row_shifter(left, bits), row_shifter(right, bits)
+    if left_shift is None or right_shift is None:
         return False
     for mine, other, plan in zip(parts(left), parts(right), plans(k, slices), strict=True):
         slices_of_left = cut(mine, left_shift, bits, slices, reverse=False)
-        if not _tiles(out, slices_of_left, other, right_shift, plan):
-            return False
+        _tiles(out, slices_of_left, other, right_shift, plan)
     return True
 
 
-def _tiles(out: Array, left: Cut, right: Array, shift: Array | None, plan: Plan) -> bool:
+def _tiles(out: Array, left: Cut, right: Array, shift: Array, plan: Plan) -> None:
     """Halve `right` along its first axis, or else its rows, until a tile fits the cache."""
     batched = right.ndim > 2 and right.shape[0] > 1
     n = right.shape[0 if batched else -2]
     if right.size * plan.slices <= TILE or n == 1:
-        return _tile(out, left, right, shift, plan)
+        tile = right.astype(np.float64, copy=False)
+        add_part(out, left, cut(tile, shift, plan.bits, plan.slices, reverse=True), plan)
+        return
     for half in (slice(0, n // 2), slice(n // 2, n)):
         rows, columns = ((half,), (half,)) if batched else ((..., half, slice(None)), (..., half))
         part = left
         if batched and left.data.shape[0] > 1:
             part = left._replace(data=left.data[half])
-        half_shift = None if shift is None else shift[rows]
-        if not _tiles(out[columns], part, right[rows], half_shift, plan):
-            return False
-    return True
-
-
-def _tile(out: Array, left: Cut, right: Array, shift: Array | None, plan: Plan) -> bool:
-    right = right.astype(np.float64, copy=False)
-    shift = row_shifter(right, plan.bits) if shift is None else shift
-    if shift is None:
-        return False
-    add_part(out, left, cut(right, shift, plan.bits, plan.slices, reverse=True), plan)
-    return True
+        _tiles(out[columns], part, right[rows], shift[rows], plan)
 
 
 def add_part(out: Array, left: Cut, right: Cut, plan: Plan) -> None:

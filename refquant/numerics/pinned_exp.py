@@ -33,7 +33,7 @@ def exp(x: Array) -> Array:
 
 def tanh(x: Array) -> Array:
     """Kernel of tanh: -e / (2 + e) with e = exp(-2 |x|) - 1, and the sign of x."""
-    k, q = reduce(np.minimum(np.abs(x), 22.0) * -2.0)
+    k, q = reduce(np.abs(x.clip(-22.0, 22.0)) * -2.0)
     factor = power_of_two(k)
     e = q * factor + (factor - 1.0)
     value: Array = np.copysign(e / (2.0 + e), x)

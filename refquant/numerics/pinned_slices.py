@@ -118,20 +118,35 @@ def _blocks(x: Array, axis: int) -> list[tuple[slice, ...]]:
 
 
 def _cut_block(x: Array, shift: Array, narrower: float, parts: list[Array]) -> int:
-    """Write the slices of `x` to `parts`; return how many are not zero throughout."""
-    rest, last = x, parts[-1]
-    for i, part in enumerate(parts[:-1]):
-        np.add(rest, shift, out=part)
-        part -= shift
-        np.subtract(rest, part, out=last)
-        if not last.any():
-            for unused in parts[i + 1 : -1]:
+    """Write the slices of `x` to `parts`; return how many are not zero throughout.
+
+    All passes are over arrays without gaps: an operand that is broadcast, or rows with others
+    between them, would take NumPy up to three times as long in each of them.
+    """
+    sigma = np.empty_like(x)
+    sigma[...] = shift
+    *front, last = parts
+    if not front:
+        _round(x, sigma, last)
+        return 1
+    rest, piece = x.copy(order="K"), np.empty_like(x)
+    for used, part in enumerate(front, 1):
+        _round(rest, sigma, piece)
+        part[...] = piece
+        rest -= piece
+        if not rest.any():
+            for unused in parts[used:]:
                 unused.fill(0.0)
-            return i + 1
-        rest, shift = last, shift * narrower
-    np.add(rest, shift, out=last)
-    last -= shift
+            return used
+        sigma *= narrower
+    _round(rest, sigma, piece)
+    last[...] = piece
     return len(parts)
+
+
+def _round(x: Array, sigma: Array, out: Array) -> None:
+    np.add(x, sigma, out=out)
+    out -= sigma
 
 
 def _room(x: Array, slices: int) -> tuple[Array, list[Array], int]:

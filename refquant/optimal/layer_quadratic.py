@@ -53,7 +53,7 @@ def column_moments(cols: Array, y: Array, spread: Array | None = None) -> Quadra
     spread : (g, d, m) array or None
         Variance of each entry; None where nothing is random.
     """
-    x, t = cols.astype(np.float64), y.astype(np.float64)
+    x, t = (v.astype(np.float64, copy=False) for v in (cols, y))
     m = cols.shape[2]
     gram = nx.self_product(x) / m
     if spread is not None:
