@@ -26,8 +26,8 @@ from refquant._types import Array
 
 TERMS = 1024  # longest product of slices; it fixes the width of a slice for every longer one
 LIMIT = 2.0**300  # largest entries within 1/LIMIT..LIMIT keep every product of slices normal
-SMALL = 2**13
 BLOCK = 2**14  # numbers that are cut together
+PIECE = 2**17  # numbers that are searched together: as many as stay in the cache
 EXPONENT_FIELD = 0x7FF0000000000000  # of a binary64 number
 
 
@@ -52,12 +52,17 @@ def slice_bits(k: int, slices: int) -> int:
 
 def magnitude(x: Array) -> Array:
     """Return the largest absolute entry of each row, (..., r, 1); NaN if there is one."""
-    largest: Array
-    if x.size <= SMALL:  # one temporary costs less than a second call
-        largest = np.maximum.reduce(np.abs(x), axis=-1, keepdims=True)
-    else:
-        largest = np.maximum.reduce(x, axis=-1, keepdims=True)
-        np.maximum(largest, -np.minimum.reduce(x, axis=-1, keepdims=True), out=largest)
+    if x.size <= PIECE:
+        return _largest(x)
+    found, axis = np.zeros((*x.shape[:-1], 1), x.dtype), _walk(x)
+    for block in _blocks(x, axis, PIECE):
+        rows = found[block] if axis == x.ndim - 2 else found
+        np.maximum(rows, _largest(x[block]), out=rows)
+    return found
+
+
+def _largest(x: Array) -> Array:
+    largest: Array = np.maximum.reduce(np.abs(x), axis=-1, keepdims=True)
     return largest
 
 
@@ -98,21 +103,26 @@ def cut(x: Array, shift: Array, bits: int, slices: int, reverse: bool) -> Cut:
     -------
     Cut, in the memory order of `x`.
     """
-    data, parts, axis = _room(x, slices)
+    data, parts = _room(x, slices)
     if reverse:
         parts.reverse()
-    used = 0
-    for block in _blocks(x, axis):
+    used, axis = 0, _walk(x)
+    for block in _blocks(x, axis, BLOCK):
         blocks = [part[block] for part in parts]
         block_shift = shift[block] if axis == x.ndim - 2 else shift
         used = max(used, _cut_block(x[block], block_shift, 2.0**-bits, blocks))
     return Cut(data, used)
 
 
-def _blocks(x: Array, axis: int) -> list[tuple[slice, ...]]:
-    """Pieces of `x` along `axis` for which every pass over a piece stays in the cache."""
+def _walk(x: Array) -> int:
+    """Return the axis, one of the last two, along which pieces of `x` lie together in memory."""
+    return x.ndim - 2 if abs(x.strides[-1]) <= abs(x.strides[-2]) else x.ndim - 1
+
+
+def _blocks(x: Array, axis: int, size: int) -> list[tuple[slice, ...]]:
+    """Pieces of `x` along `axis` of about `size` numbers, for passes that stay in the cache."""
     n = x.shape[axis]
-    step = max(1, BLOCK * n // x.size)
+    step = max(1, size * n // x.size)
     before = (slice(None),) * axis
     return [(*before, slice(start, start + step)) for start in range(0, n, step)]
 
@@ -149,16 +159,12 @@ def _round(x: Array, sigma: Array, out: Array) -> None:
     out -= sigma
 
 
-def _room(x: Array, slices: int) -> tuple[Array, list[Array], int]:
-    """Allocate (..., r, slices * k) in the memory order of `x`.
-
-    Returns it, its slices as views, and the axis along which `x` is cheap to walk.
-    """
+def _room(x: Array, slices: int) -> tuple[Array, list[Array]]:
+    """Allocate (..., r, slices * k) in the memory order of `x`; its slices besides, as views."""
     *batch, r, k = x.shape
-    if abs(x.strides[-1]) <= abs(x.strides[-2]):
+    if _walk(x) == x.ndim - 2:
         room = np.empty((*batch, r, slices, k))
-        parts = [room[..., i, :] for i in range(slices)]
-        return room.reshape(*batch, r, slices * k), parts, x.ndim - 2
+        return room.reshape(*batch, r, slices * k), [room[..., i, :] for i in range(slices)]
     room = np.empty((*batch, slices, k, r))
     parts = [room[..., i, :, :].mT for i in range(slices)]
-    return room.reshape(*batch, slices * k, r).mT, parts, x.ndim - 1
+    return room.reshape(*batch, slices * k, r).mT, parts
