@@ -4,6 +4,7 @@ Nothing may crash, hang, allocate beyond the limit, or write. Deterministic: the
 of the round.
 """
 
+import json
 import os
 import random
 import tempfile
@@ -151,3 +152,44 @@ def test_a_link_in_place_of_a_folder_is_refused(name: str, tmp_path: Path) -> No
     place.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(BundleError, match="link"):
         read_vectors(folder)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("attrs", json.loads('{"a":' * 400 + "1" + "}" * 400), "of the wrong type"),
+        ("attrs", {"rule": "\ud800"}, "of the wrong type"),
+        ("attrs", ["rule"], "of the wrong type"),
+        ("agreement", {"twin": [["equal"]]}, "of the wrong type"),
+        ("flags", ["\x1b[2J"], "of the wrong type"),
+        ("purpose", "\udcff", "no line of text"),
+        ("purpose", "two\nlines", "no line of text"),
+    ],
+)
+def test_texts_and_attributes_are_plain(field: str, value: Any, text: str, tmp_path: Path) -> None:
+    """Nothing that exhausts the stack when it is hashed, or moves a cursor when it is printed."""
+    folder = write_vectors(tmp_path / "vectors", [small_case()])
+    whole = json.loads((folder / "manifest.json").read_text())
+    whole["cases"][0][field] = value
+    (folder / "manifest.json").write_text(json.dumps(whole))
+    with pytest.raises(BundleError, match=text):
+        read_vectors(folder)
+
+
+def test_results_have_a_limit_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many files of an allowed size there are."""
+    monkeypatch.setattr("refquant.oracle.results.MAX_TOTAL", 100)
+    for digit in range(7):
+        home = tmp_path / "border_round" / f"{digit:016x}"
+        home.mkdir(parents=True)
+        np.save(home / "y.npy", np.zeros(2))
+    with pytest.raises(BundleError, match="more than 100 bytes"):
+        read_results(tmp_path)
+
+
+@pytest.mark.parametrize("text", ['{"dtype": 3}', '{"profile": [1]}', '{"profile": null}'])
+def test_what_results_say_of_themselves_is_checked(text: str, tmp_path: Path) -> None:
+    """As an error of the file, not of refquant."""
+    (tmp_path / "backend.json").write_text(text)
+    with pytest.raises(BundleError, match="wrong type"):
+        read_results(tmp_path)

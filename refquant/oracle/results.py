@@ -16,7 +16,8 @@ from refquant._bundle.npy import read_any_npy, read_whole
 from refquant._types import Array
 from refquant.oracle.vectors_read import ID, NAME, OP
 
-MAX_TENSOR, MAX_ABOUT, MAX_NAME = 1 << 24, 1 << 16, 80
+MAX_TENSOR, MAX_TOTAL, MAX_ABOUT = 1 << 24, 1 << 28, 1 << 16  # bytes
+MAX_NAME = 80
 
 
 def read_results(directory: Path) -> tuple[dict[str, dict[str, Array]], dict[str, Any]]:
@@ -31,13 +32,15 @@ def read_results(directory: Path) -> tuple[dict[str, dict[str, Array]], dict[str
     if not root.is_dir():
         raise refusal(root, "no directory", "Name the directory that holds OP/ID/OUTPUT.npy.")
     found: dict[str, dict[str, Array]] = {}
+    total = 0
     for op in _folders(root, OP):
         for case in _folders(op, ID):
-            found[case.name] = {
-                path.stem: read_any_npy(path, MAX_TENSOR)
-                for path in sorted(case.iterdir())
-                if path.suffix == ".npy" and NAME.fullmatch(path.stem)
-            }
+            files = [p for p in sorted(case.iterdir()) if p.suffix == ".npy"]
+            files = [path for path in files if NAME.fullmatch(path.stem)]
+            found[case.name] = {path.stem: read_any_npy(path, MAX_TENSOR) for path in files}
+            total += sum(array.nbytes for array in found[case.name].values())
+            if total > MAX_TOTAL:
+                raise refusal(root, f"more than {MAX_TOTAL} bytes", "Leave only results there.")
     return found, _about(root / "backend.json")
 
 
@@ -55,7 +58,9 @@ def _about(path: Path) -> dict[str, Any]:
         raise refusal(
             path, "not an object of name, profile and dtype", "See `refquant verify --help`."
         )
-    name = about.get("name", "-")
+    name, dtype, profile = (about.get(key, "any") for key in ("name", "dtype", "profile"))
     if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= MAX_NAME:
         raise refusal(path, "a name that is no line of text", f"At most {MAX_NAME} characters.")
+    if not isinstance(dtype, str) or not isinstance(profile, str | dict):
+        raise refusal(path, "a dtype or a profile of the wrong type", "See `refquant verify -h`.")
     return about

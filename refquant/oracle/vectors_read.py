@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from refquant._bundle.error import refusal
-from refquant._bundle.manifest import parse
+from refquant._bundle.manifest import is_name, parse
 from refquant._bundle.npy import read_npy, read_whole
 from refquant._types import Array
 from refquant.oracle import corpus
@@ -62,8 +62,10 @@ def _checked(path: Path, entry: Any) -> dict[str, Any]:
         problem = "a case without the fields " + ", ".join(sorted(fields))
     elif not _matches(OP, entry["op"]) or not _matches(ID, entry["id"]):
         problem = f"a case named {entry['op']!r:.40}/{entry['id']!r:.40}"
-    elif not all(isinstance(entry[key], dict) for key in ("attrs", "agreement")) or not all(
-        isinstance(entry[key], list) and all(isinstance(v, str) for v in entry[key])
+    elif not is_name(entry["purpose"]):
+        problem = f"case {entry['id']}: a purpose that is no line of text"
+    elif not all(_is_flat(entry[key]) for key in ("attrs", "agreement")) or not all(
+        isinstance(entry[key], list) and all(map(is_name, entry[key]))
         for key in ("clauses", "flags")
     ):
         problem = f"case {entry['id']}: attributes, clauses or flags of the wrong type"
@@ -72,6 +74,14 @@ def _checked(path: Path, entry: Any) -> dict[str, Any]:
     if problem:
         raise refusal(path, problem, REWRITE)
     return dict(entry)
+
+
+def _is_flat(value: Any) -> bool:
+    """Tell whether a value is an object of single values, or lists of such."""
+    if not isinstance(value, dict) or not all(map(is_name, value)):
+        return False
+    rows = (v if isinstance(v, list) else [v] for v in value.values())
+    return all(v is None or is_name(v) or isinstance(v, int | float) for row in rows for v in row)
 
 
 def _is_tensor(value: Any) -> bool:
