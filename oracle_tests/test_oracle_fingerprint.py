@@ -69,7 +69,23 @@ def test_something_else_says_what_is_nearest() -> None:
 
 def test_a_backend_without_ops_has_no_traits() -> None:
     """Each says so."""
-    assert {finding.text for finding in fingerprint(Nothing())} == {"not supported"}
+    for finding in fingerprint(Nothing()):
+        assert finding.text == f"not supported ({finding.op})"
+
+
+def test_one_trait_does_not_hide_another() -> None:
+    """Ties away whatever is asked for, and NaN always the zero point: the others are seen still."""
+
+    class Deaf(Odd):
+        def run(self, op: str, inputs: Any, attrs: Any) -> Any:
+            deaf = {"rounding": self.answer, "nan": "zero_point"}
+            return ops()[op].plain(inputs, {**attrs, **deaf} if op == self.op else attrs)
+
+    for rounding, ties in (("half_away", "away from zero"), ("half_down", "down")):
+        found = {f.trait: f.text for f in fingerprint(Deaf("fake_quant", rounding))}
+        assert found["ties"] == ties and found["NaN"] == "zero point"
+        assert found["zero point"] == "added after the rounding"
+        assert found["out of range"] == "saturates" and found["channel axis"] == "as asked"
 
 
 @pytest.mark.parametrize("name", PROFILES)

@@ -1,12 +1,14 @@
 """Which semantics does a backend have? Told from its outputs alone, whether right or wrong.
 
 For each trait the answers run on the frozen cases; the elements on which any two of them differ are
-the ones that are looked at. A backend has the answer that it agrees with on all of these, so a bug
-elsewhere does not hide it.
+the ones that are looked at. A backend has the answer that it agrees with on all of these. A bug
+elsewhere does not hide it: cases that ask for another dialect in what the trait is not about are
+passed over, and each trait is asked a second time, of answers that have the other traits found.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -15,13 +17,15 @@ from refquant._types import Array
 from refquant.oracle import corpus
 from refquant.oracle.backend import Recorded, Unsupported, format_of, open_backend
 from refquant.oracle.build import Built
-from refquant.oracle.gallery import Candidate, Gallery
+from refquant.oracle.gallery import Candidate, Gallery, both, compatible
 from refquant.oracle.judge import handed, held
 from refquant.oracle.op import Op
 from refquant.oracle.program import TIMEOUT
 from refquant.oracle.registry import ops, variants
 from refquant.oracle.tiers import Format
 from refquant.oracle.traits import RIGHT, TRAITS, Trait
+
+Answered = tuple[Built, Mapping[str, Array]]  # a case, and what the backend gave for it
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,49 @@ def fingerprint(backend: Any, timeout: float = TIMEOUT) -> list[Finding]:
     form, answered = format_of(opened), {}
     for name, items in cases.items():
         answered[name] = [(item, found) for item in items if (found := _ask(opened, item, form))]
-    return [_find(trait, answered.get(trait.op, []), form) for trait in TRAITS]
+    first = [_look(trait, answered.get(trait.op, []), form, ()) for trait in TRAITS]
+    others = [_others(trait, first) for trait in TRAITS]
+    return [
+        _look(trait, answered[trait.op], form, doing) if doing else found
+        for trait, found, doing in zip(TRAITS, first, others, strict=True)
+    ]
+
+
+def _look(
+    trait: Trait, answered: list[Answered], form: Format, others: tuple[Candidate, ...]
+) -> Finding:
+    """Return what the cases about a trait tell, or all cases of the op where those tell nothing."""
+    found = _find(trait, _about(trait, answered), form, others)
+    return found if found.elements else _find(trait, answered, form, others)
+
+
+def _about(trait: Trait, answered: list[Answered]) -> list[Answered]:
+    """Return the cases that ask for the defaults of all dialects but those of the trait."""
+    op = ops().get(trait.op)
+    own = {*trait.attrs, *(answer.partition("=")[0] for _, answer in trait.answers)}
+    fixed = [a for a in (op.attrs if op else ()) if a.dialect and a.name not in own]
+    return [
+        (item, found)
+        for item, found in answered
+        if all(item.case.attrs.get(a.name, a.default) == a.default for a in fixed)
+    ]
+
+
+def _others(trait: Trait, found: list[Finding]) -> tuple[Candidate, ...]:
+    """Return what the backend does wrong in other traits of the op, and can do beside this one."""
+    op = ops().get(trait.op)
+    if op is None:
+        return ()
+    answers = [_candidate(op, answer) for _, answer in trait.answers]
+    doing: list[Candidate] = []
+    for other, finding in zip(TRAITS, found, strict=True):
+        if other is trait or other.op != trait.op or not finding.answers:
+            continue
+        candidate = _candidate(op, dict(other.answers)[finding.answers[0]])
+        beside = all(compatible(candidate, item) for item in (*answers, *doing))
+        if beside and (candidate.parts or candidate.attrs):
+            doing.append(candidate)
+    return tuple(doing)
 
 
 def _ask(backend: Any, item: Built, form: Format) -> Mapping[str, Array] | None:
@@ -96,11 +142,14 @@ def _ask(backend: Any, item: Built, form: Format) -> Mapping[str, Array] | None:
         return None
 
 
-def _find(trait: Trait, answered: list[tuple[Built, Mapping[str, Array]]], form: Format) -> Finding:
+def _find(
+    trait: Trait, answered: list[Answered], form: Format, others: tuple[Candidate, ...]
+) -> Finding:
     if not answered:
-        return Finding(trait.name, trait.op, (), 0, {}, "not supported")
+        return Finding(trait.name, trait.op, (), 0, {}, f"not supported ({trait.op})")
     op = ops()[trait.op]
-    gallery = Gallery(op, form, [_candidate(op, answer) for _, answer in trait.answers])
+    answers = [_candidate(op, answer) for _, answer in trait.answers]
+    gallery = Gallery(op, form, [reduce(both, others, answer) for answer in answers])
     agree, elements = np.zeros(len(trait.answers)), 0
     for item, outputs in answered:
         for name, wall in gallery.walls(item).items():

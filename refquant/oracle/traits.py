@@ -19,11 +19,14 @@ class Trait:
     answers : tuple of (label, variant)
         The variant's name within the op; "" is what the goldens say; "attribute=value" is the op
         with this attribute, whatever a case asks for.
+    attrs : tuple of str
+        Attributes that it is about, besides those of its answers.
     """
 
     name: str
     op: str
     answers: tuple[tuple[str, str], ...]
+    attrs: tuple[str, ...] = ()
 
 
 TRAITS = (
@@ -70,6 +73,7 @@ TRAITS = (
             ("lowest code", "nan_low"),
             ("highest code", "nan_high"),
         ),
+        ("nan",),
     ),
     Trait(
         "lowest signed code",
