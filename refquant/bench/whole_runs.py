@@ -20,9 +20,9 @@ SIZE, STEPS, IMAGES = Size(64, 16, 32), 20, 64
 GOALS = {1: (0.5, 0.667), 2: (0.333, 0.4)}  # at most 2 and 3 times the time, aims 1.5 and 2.5
 LIMIT = (
     "fast arithmetic convolves by Winograd's tiles, with four ninths of the products; pinned "
-    "multiplies slices, {} of a step, and finds scales and cuts operands, a third of it."
+    "multiplies slices, {} of a step, and finds scales and cuts operands, {} of it."
 )
-SHARES = {1: "two fifths", 2: "a half"}
+SHARES = {1: ("almost a half", "three tenths"), 2: ("two thirds", "a quarter")}
 IMPORT = 0.3  # seconds that importing may take
 METHODS = ("adaround", "qdrop")
 
@@ -39,7 +39,7 @@ def cases() -> tuple[Case, ...]:
             theirs=partial(_step, nx.Arithmetic("fast")),
             target=target,
             aim=aim,
-            limit=LIMIT.format(SHARES[slices]),
+            limit=LIMIT.format(*SHARES[slices]),
         )
         for slices, (target, aim) in GOALS.items()
     )
