@@ -2,8 +2,8 @@
 
 Axes are named by the letters of the tensors' shapes; an axis is halved in all tensors that have it.
 Then numbers are replaced by 0, 1 or 1/2 where the failure stays. The golden of each smaller case is
-computed anew by the exact twin, so a smaller case is as trustworthy as a frozen one. Only backends
-that can be asked again are shrunk.
+computed anew by the exact twin, so a smaller case is as trustworthy as a frozen one. Programs are
+asked about many cases in one run; results in a directory cannot be asked again, nor can what hangs.
 """
 
 import re
@@ -26,6 +26,8 @@ from refquant.oracle.program import TIMEOUT
 from refquant.oracle.registry import ops
 
 ATTEMPTS = 400
+LONG, GLANCE = 64, 16  # an array of more numbers is printed by its first ones
+First = Callable[[Iterator[Built]], Built | None]
 SIMPLE = (0.0, 1.0, 0.5)
 LETTERS = re.compile(r"[a-z_0-9]+")
 
@@ -79,8 +81,19 @@ class Reproduction:
         lines = [f"{found['op']}: {found['diagnosis']}"]
         lines += [f"  layout {self.layout}"] if self.layout != "C" else []
         for key in ("attrs", "inputs", "expected", "actual"):
-            lines += [f"  {key.removesuffix('s')} {n} = {v}" for n, v in found[key].items()]
+            lines += [
+                f"  {key.removesuffix('s')} {n} = {_glance(v)}" for n, v in found[key].items()
+            ]
         return "\n".join([*lines, *(f"  {problem}" for problem in found["problems"])])
+
+
+def _glance(value: Any) -> str:
+    """Return a value, or the first numbers of a long array and its shape."""
+    array = np.asarray(value)
+    if array.size <= LONG:
+        return str(value)
+    first = ", ".join(map(str, array.ravel()[:GLANCE].tolist()))
+    return f"[{first}, ...] of shape {array.shape}"
 
 
 def reproduce(backend: Any, built: Built, timeout: float = TIMEOUT) -> Reproduction:
@@ -99,49 +112,54 @@ def reproduce(backend: Any, built: Built, timeout: float = TIMEOUT) -> Reproduct
     if not wrong:
         return Reproduction(built, layout, {}, (), None)
 
-    def fails(item: Built) -> bool:
+    def fails(item: Built, asked: Any = opened) -> bool:
         try:
-            return bool(ask(opened, op, item, form, layout)[1])
+            return bool(ask(asked, op, item, form, layout)[1])
         except Unsupported:
             return False
 
-    small = built if isinstance(opened, Recorded) else shrink(op, built, fails)
+    def of_program(items: Iterator[Built]) -> Built | None:
+        batch = list({item.case.id: item for item in items}.values())
+        asked = open_backend(backend, batch, timeout) if batch else None
+        return next((item for item in batch if fails(item, asked)), None)
+
+    small = built
+    if not isinstance(opened, Recorded):
+        small = shrink(op, built, lambda items: next(filter(fails, items), None))
+    elif str(backend).startswith("cmd:") and not any(m.problem == "raised" for m in wrong):
+        small = shrink(op, built, of_program)
+        opened = open_backend(backend, [built, small], timeout)
     answers = {item.case.id: ask(opened, op, item, form, layout) for item in (built, small)}
     seen = [Seen(item, answers[item.case.id][0]) for item in (built, small)]
     outputs, mismatches = answers[small.case.id]
     return Reproduction(small, layout, outputs, tuple(mismatches), diagnose(op, seen, form))
 
 
-def shrink(op: Op, built: Built, fails: Callable[[Built], bool]) -> Built:
-    """Return the smallest failing case that a few hundred attempts find."""
-    budget = [ATTEMPTS]
+def shrink(op: Op, built: Built, first: First) -> Built:
+    """Return the smallest failing case that a few hundred attempts find.
 
-    def attempt(case: Case) -> Built | None:
-        """Return the case built, if it fails too and attempts are left."""
-        if budget[0] <= 0:
-            return None
-        budget[0] -= 1
-        try:
-            candidate = build(op, case)
-        except (Disagreement, ValueError, ArithmeticError, IndexError, TypeError):
-            return None
-        return candidate if fails(candidate) else None
-
-    best = built
-    while (smaller := _first(attempt, _fewer(op, best.case))) is not None:
+    `first` returns the first of some cases that fails, None if none does. It may ask for all of
+    them before it looks: a program is started once for many.
+    """
+    budget, best = [ATTEMPTS], built
+    while (smaller := first(_built(op, _fewer(op, best.case), budget))) is not None:
         best = smaller
-    changed = True
-    while changed and budget[0] > 0:
-        changed = False
-        for case in _simpler(best.case):
-            if (simpler := attempt(case)) is not None:
-                best, changed = simpler, True
-                break
+    while (simpler := first(_built(op, _simpler(best.case), budget))) is not None:
+        best = simpler
     return best
 
 
-def _first(attempt: Callable[[Case], Built | None], cases: Iterator[Case]) -> Built | None:
-    return next((found for case in cases if (found := attempt(case)) is not None), None)
+def _built(op: Op, cases: Iterator[Case], budget: list[int]) -> Iterator[Built]:
+    """Yield those of the cases that make sense, with goldens, while attempts are left."""
+    for case in cases:
+        if budget[0] <= 0:
+            return
+        budget[0] -= 1
+        try:
+            item = build(op, case)
+        except (Disagreement, ValueError, ArithmeticError, IndexError, TypeError):
+            continue
+        yield item
 
 
 def _fewer(op: Op, case: Case) -> Iterator[Case]:
