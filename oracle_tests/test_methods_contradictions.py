@@ -109,6 +109,10 @@ CONTRADICTIONS = {
     "infinite rate": (lambda: Learn(lr=float("inf")), "lr is inf"),
     "half an interval": (lambda: Learn(lr=1e-3, project=(1.0,)), "project is .1.0,."),
     "interval upside down": (lambda: Learn(lr=1e-3, project=(1.0, 0.0)), "project is .1.0, 0.0."),
+    "activations rounded for good": (
+        lambda: Phase(learn=(S_X,), harden=("weights", "activations")),
+        "harden is 'activations'; expected one of 'weights'",
+    ),
     "kl at the unit": (lambda: Term(kind="kl"), "Use Term\\(kind='kl', at='logits'\\)"),
     "fisher at layers": (
         lambda: Term(kind="fisher_diag", at="layers"),

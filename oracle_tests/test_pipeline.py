@@ -58,7 +58,6 @@ BAD = {
     "nothing to quantize": ({"network": no_layers()}, ValueError, "without a convolution"),
     "unknown method": ({"method": "adaronud"}, ValueError, "Did you mean 'adaround'"),
     "method of a wrong type": ({"method": 7}, TypeError, "a name or a Setting"),
-    "unbuilt": ({"method": adaround(harden=("activations",))}, ValueError, "which needs harden"),
     "composition": ({"method": "qdrop+olls"}, ValueError, "Did you mean 'ols'"),
     "weight bits 1": ({"weight_bits": 1}, ValueError, "weight_bits is 1; expected .* in 2..16"),
     "weight bits 17": ({"weight_bits": 17}, ValueError, "2..16"),

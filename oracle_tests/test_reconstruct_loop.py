@@ -19,12 +19,11 @@ from oracle_tests.reconstruct_cases import (
     task_of,
 )
 from refquant.components import AdaRoundWeights, NearestWeights
-from refquant.methods import Learn, Penalty, Setting
+from refquant.methods import Learn, Penalty
 from refquant.methods.adaround import ADAROUND
 from refquant.methods.nearest import NEAREST
 from refquant.network import evaluate
 from refquant.reconstruct import learn
-from refquant.reconstruct.built import check_built
 from refquant.reconstruct.learn import learn_unit
 from refquant.reconstruct.loop import Run, jobs, reconstruct
 from refquant.reconstruct.model import Bits, build_model
@@ -151,23 +150,10 @@ def test_a_unit_touches_only_its_own_state():
     assert part.keys() == own.keys() == {k for k in task.model.start if k[0] in ("dw", "r1.q")}
 
 
-UNBUILT = {
-    "harden with 'activations'": changed(CASE_112, harden=("weights", "activations")),
-}
-
-
-@pytest.mark.parametrize("part", UNBUILT)
-def test_what_is_not_built_is_refused(part):
-    """Under the method's name nothing else must run."""
-    with pytest.raises(ValueError, match="which needs .*" + part.replace("(", "\\(")):
-        check_built(UNBUILT[part])
-
-
 def test_settings_that_cannot_learn_are_refused_when_made():
     """A step of activations that the phase leaves real would never move."""
     with pytest.raises(ValueError, match="Add 'activations' to quantize"):
         changed(CASE_112, quantize=("weights",))
-    assert isinstance(check_built(CASE_111), Setting)
 
 
 def test_a_component_per_layer_has_the_layers_bits():

@@ -30,7 +30,6 @@ from refquant.network.run import group_by_node
 from refquant.optimal.fold import sign_warning
 from refquant.progress import choose
 from refquant.reconstruct.allocate import allocated
-from refquant.reconstruct.built import check_built
 from refquant.reconstruct.checkpoint import Store
 from refquant.reconstruct.history import Record
 from refquant.reconstruct.loop import Run, reconstruct
@@ -124,7 +123,7 @@ def quantize(
         If the disk of `cache` is full.
     """
     job = Job(
-        setting=check_built(resolve(method)),
+        setting=resolve(method),
         bits=_check_bits_of(weight_bits, act_bits, first_last_bits),
         seed=check_int("quantize", "seed", seed, 0, MAX_SEED),
         steps=None if steps is None else check_int("quantize", "steps", steps, 1),

@@ -7,8 +7,6 @@ from typing import Any
 
 from refquant.cli.arguments import bits, integer, method_name, network_name
 from refquant.cli.networks import Chosen, network
-from refquant.methods import resolve
-from refquant.reconstruct.built import check_built
 
 WIDTH = re.compile(r"W(\d+)A(\d+)")
 COPIES = re.compile(r"(.+):(\d+)\.\.(\d+)")
@@ -33,16 +31,6 @@ def width(text: str) -> tuple[int, int]:
     if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form W4A8")
     return bits(found[1]), bits(found[2])
-
-
-def method(text: str) -> str:
-    """Return `text` if it names a method whose parts are all built."""
-    name = method_name(text)
-    try:
-        check_built(resolve(name))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return name
 
 
 def pair(text: str) -> tuple[str, str]:
@@ -81,7 +69,7 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     """Add what decides the numbers of a study."""
     parser.add_argument("networks", nargs="+", type=networks, metavar="NETWORK")
     options: tuple[tuple[str, Callable[[str], Any], Any, str, str], ...] = (
-        ("--methods", several(method), "nearest,adaround", "LIST", "with commas"),
+        ("--methods", several(method_name), "nearest,adaround", "LIST", "with commas"),
         ("--bits", several(width), "W4A4,W2A2", "LIST", "of weights and activations"),
         ("--seeds", several(integer(0, 2**64 - 1)), "0", "LIST", "of rounding, as 0,1"),
         ("--pairs", several(pair), None, "LIST", "as BASELINE:CANDIDATE,...; without it all"),

@@ -51,8 +51,9 @@ class Phase:
         nothing and reads neither `batch` nor `sampling` (`refquant.methods.gram`).
     gram : Gram
         Options of the Gram solver.
-    harden : tuple of {"weights", "activations"}
-        What is rounded for good when the unit is finished.
+    harden : tuple of {"weights"}
+        What is rounded for good when the unit is finished. Activations are rounded whenever they
+        are read: there is nothing of theirs to harden.
     keep_best : bool
         Return the start if its hardened loss on the calibration set is lower.
     """
@@ -80,8 +81,10 @@ class Phase:
         check_in("Phase", "source", self.source, SOURCES)
         check_in("Phase", "sampling", self.sampling, SAMPLINGS)
         check_in("Phase", "solver", self.solver, SOLVERS)
-        for role in (*self.quantize, *self.harden):
-            check_in("Phase", "quantize and harden", role, ROLES)
+        for role in self.quantize:
+            check_in("Phase", "quantize", role, ROLES)
+        for role in self.harden:
+            check_in("Phase", "harden", role, ROLES[:1])
         check_int("Phase", "steps", self.steps, 1)
         check_int("Phase", "batch", self.batch, 1)
         for size in self.merge:

@@ -12,9 +12,9 @@ The block's own output quantizer stands inside the reconstructed function, and t
 float output, un-quantized.
 
 Differs from: its code divides the gradient of s_x by the square root of the elements in the batch
-times the largest code, and brings a step that crossed 0 back as |s| (D34). `QDROP` does neither, as
-MQBench, BRECQ and PD-Quant; `QDROP_RELEASED` does both. Adam is blind to such a factor, but for its
-epsilon (P59): `validation/qdrop-gradient-scale.md` has what is left of it.
+times the largest code, and brings a step that crossed 0 back as |s| (D34). `QDROP` does neither:
+BRECQ, MQBench's QDrop and PD-Quant have no such factor. `QDROP_RELEASED` does both. Adam is blind
+to the factor but for its epsilon (P59): see `validation/qdrop-gradient-scale.md`.
 """
 
 from dataclasses import replace
