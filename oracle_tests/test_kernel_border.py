@@ -8,7 +8,8 @@ import pytest
 from oracle_tests.aquant_cases import params_of
 from refquant import numerics as nx
 from refquant.components import BorderActivations
-from refquant.kernels.border import BorderRule, border_backward, border_forward, covers
+from refquant.kernels.border import border_backward, border_forward
+from refquant.kernels.border_rule import BorderRule, covers
 from refquant.quantizers.aquant import AQuantCache, aquant_backward, aquant_forward
 from refquant.quantizers.border import init_border
 from refquant.quantizers.border_fuse import border_fuse_backward

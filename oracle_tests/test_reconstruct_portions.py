@@ -10,9 +10,11 @@ from oracle_tests.term_cases import DIAG, FULL, KL, MIXED
 from refquant import numerics as nx
 from refquant.layers.geometry import Geometry
 from refquant.methods import METHODS, Mix, Term
+from refquant.methods.real_weights import with_real_weights
 from refquant.network import Network
 from refquant.reconstruct import portions
 from refquant.reconstruct.folded import foldable
+from refquant.reconstruct.model import weight_params
 from refquant.reconstruct.rest import weighed
 from refquant.reconstruct.unit import gradients
 
@@ -78,7 +80,7 @@ def test_portions_are_the_whole_batch(monkeypatch, name, network):
 
 @pytest.mark.parametrize("name", ["qdrop", "brecq", "aquant"])
 def test_joined_nodes_take_the_same_step(name):
-    """Fast arithmetic runs patches and product in one node where a kernel computes both."""
+    """Fast arithmetic runs the parts of a layer in one node where a kernel computes them."""
     net = odd()
     setting = replace(METHODS[name], phases=(replace(METHODS[name].phases[-1], batch=8),))
     task, own = task_of(net, images(net), setting, bits=BITS)
@@ -86,6 +88,7 @@ def test_joined_nodes_take_the_same_step(name):
     vars(apart)["joined"] = apart
     joined = {node.op for node in task.joined.network.nodes}
     assert ("patches_product" in joined) == (name != "aquant")
+    assert ("quantized_product" in joined) == (name == "aquant")
     assert_alike(gradients(task, own, 6), gradients(apart, own, 6), np.float64)
 
 
@@ -160,6 +163,36 @@ def test_the_widest_edge_is_the_patches_of_the_block():
     net = residual()
     task, _ = task_of(net, images(net), CASE_112, unit=1)
     assert task.widest == 4 * 9 * 16 * 8
+
+
+def test_quantizers_are_not_joined_where_weights_stay_real():
+    """Their product's gradient, which a joined node's step needs, is then nobody else's."""
+    net = odd()
+    task, _ = task_of(net, images(net), with_real_weights(METHODS["aquant"]), bits=BITS)
+    assert "quantized_product" not in {node.op for node in task.joined.network.nodes}
+
+
+def test_a_joined_quantizer_has_its_gradients_without_the_filters():
+    """As where the codes of a layer are frozen, and only its step is asked for."""
+    net = odd()
+    task, own = task_of(net, images(net), METHODS["aquant"], bits=BITS)
+    weights, _ = weight_params(task.model, own, task.quantized_layers)
+    given = (task, dict(task.inputs), np.arange(len(images(net))), {**own, **weights})
+    owners = {"c.patches.q"}
+    _, found = portions.loss_and_gradients(*given, owners)
+    _, whole = portions.loss_and_gradients(*given, {*owners, "c.product"})
+    assert ("c.patches.q", "s_x") in found
+    assert all(np.array_equal(found[key], whole[key]) for key in found)
+
+
+def test_joined_the_patches_that_a_kernel_makes_count():
+    """The widest edge of the step as it was, though no node makes it any more."""
+    geometry = Geometry((3, 3), stride=(2, 1), padding=(1, 0, 2, 1))
+    w = np.random.default_rng(1).normal(size=(2, 4, 3, 3))
+    net = Network("one", (4, 7, 6), (conv("a", "input", geometry),), {("a", "w"): w})
+    task, _ = task_of(net, images(net), METHODS["aquant"])
+    patches = 4 * 9 * np.prod(geometry.output_size(7, 6)) * 8
+    assert (task.widest, task.joined.widest) == (patches, patches)
 
 
 def test_joined_the_tiles_of_the_kernel_count_by_half():

@@ -21,6 +21,8 @@ from refquant._types import Array
 from refquant.components.activations import NearestActivations, Params
 from refquant.components.border_run import (
     border_codes,
+    border_rule,
+    named,
     present,
     pull_border,
     pull_border_params,
@@ -28,6 +30,8 @@ from refquant.components.border_run import (
 )
 from refquant.components.choices import DECIDED_OTHERWISE, Choices
 from refquant.components.seen import Seen
+from refquant.kernels.border_product import RoundedProductCache, convolve, pull
+from refquant.layers.geometry import Geometry
 from refquant.quantizers.border import BorderParams, init_border
 from refquant.quantizers.border_closed_form import (
     NO_ERROR,
@@ -105,6 +109,25 @@ class BorderActivations(NearestActivations):
     def parameter_gradients(self, d_x_hat: Array, cache: Any) -> Params:
         """Return the gradients of step and border alone, where nobody wants dL/dx."""
         return pull_border_params(d_x_hat, cache)
+
+    def quantized_product(
+        self, x: Array, w: Array, geometry: Geometry, params: Params
+    ) -> tuple[Array, RoundedProductCache] | None:
+        """Return the convolution of a map, its patches rounded, and a cache.
+
+        None where no kernel does that at once: in pinned arithmetic, or a reading of the border
+        or values that the kernel does not model.
+        """
+        border, a = self.border(params), float(params["a"])
+        rule = border_rule(x, self.qparams(params), border, self.options, a)
+        return None if rule is None else convolve(x, w, geometry, rule)
+
+    def pull_quantized_product(
+        self, d_y: Array, cache: RoundedProductCache, wanted: bool
+    ) -> tuple[Array | None, Params]:
+        """Return dL/dx, if it is wanted, and the gradients of ``w``, step and border."""
+        found, d_w = pull(d_y, cache, wanted)
+        return found.x, {"w": d_w, **named(found, d_y)}
 
     def codes(self, x: Array, params: Params) -> Array:
         """Return int64 codes in code space: what is deployed, whatever `a` was."""

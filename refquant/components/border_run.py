@@ -12,7 +12,8 @@ import numpy as np
 from refquant import numerics as nx
 from refquant._checks import check_finite
 from refquant._types import Array
-from refquant.kernels import border as kernel
+from refquant.kernels.border import BorderGrads, border_backward, border_forward
+from refquant.kernels.border_rule import BorderRule, covers
 from refquant.quantizers.aquant import (
     AQuantCache,
     aquant_backward,
@@ -29,18 +30,25 @@ def run_border(
     x: Array, qparams: QParams, border: BorderParams, options: BorderOptions, a: float
 ) -> tuple[Array, Any]:
     """Return x_hat and a cache; as `aquant_forward`."""
-    if not _by_kernel(options):
-        return aquant_forward(x, qparams, border, options, a)
-    for name, value in present(border).items():
-        check_finite("border_forward", name, value)
-    step = float(step_for("border_forward", x, qparams.step))
-    low, high = (float(end) for end in qparams.grid.limits(qparams.zero_point))
-    rule = kernel.BorderRule(step, low, high, a, border, options)
-    found = kernel.border_forward(x, rule)
+    rule = border_rule(x, qparams, border, options, a)
+    found = None if rule is None else border_forward(x, rule)
     if found is None:
         return aquant_forward(x, qparams, border, options, a)
     x_hat, cache = found
     return x_hat, (rule, cache)
+
+
+def border_rule(
+    x: Array, qparams: QParams, border: BorderParams, options: BorderOptions, a: float
+) -> BorderRule | None:
+    """Return what the kernel reads for values like `x`; None where the definition runs."""
+    if not _by_kernel(options):
+        return None
+    for name, value in present(border).items():
+        check_finite("border_forward", name, value)
+    step = float(step_for("border_forward", x, qparams.step))
+    low, high = (float(end) for end in qparams.grid.limits(qparams.zero_point))
+    return BorderRule(step, low, high, a, border, options)
 
 
 def border_codes(x: Array, qparams: QParams, border: BorderParams, options: BorderOptions) -> Array:
@@ -59,15 +67,15 @@ def pull_border(d_x_hat: Array, cache: Any) -> tuple[Array, dict[str, Array]]:
     if isinstance(cache, AQuantCache):
         grads = aquant_backward(d_x_hat, cache)
         return grads.x, {"s_x": grads.s, **present(grads.border)}
-    found = kernel.border_backward(d_x_hat, cache[1], cache[0])
-    return np.asarray(found.x), _named(found, d_x_hat)
+    found = border_backward(d_x_hat, cache[1], cache[0])
+    return np.asarray(found.x), named(found, d_x_hat)
 
 
 def pull_border_params(d_x_hat: Array, cache: Any) -> dict[str, Array]:
     """Return the gradients of step and border alone."""
     if isinstance(cache, AQuantCache):
         return pull_border(d_x_hat, cache)[1]
-    return _named(kernel.border_backward(d_x_hat, cache[1], cache[0], wanted=False), d_x_hat)
+    return named(border_backward(d_x_hat, cache[1], cache[0], wanted=False), d_x_hat)
 
 
 def present(border: BorderParams) -> dict[str, Array]:
@@ -76,8 +84,9 @@ def present(border: BorderParams) -> dict[str, Array]:
 
 
 def _by_kernel(options: BorderOptions) -> bool:
-    return nx.current().mode == "fast" and kernel.covers(options)
+    return nx.current().mode == "fast" and covers(options)
 
 
-def _named(found: kernel.BorderGrads, like: Array) -> dict[str, Array]:
+def named(found: BorderGrads, like: Array) -> dict[str, Array]:
+    """Return the gradients of step and border by name, in the dtype of `like`."""
     return {"s_x": np.asarray(found.s, like.dtype), **present(found.params)}

@@ -21,6 +21,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from refquant._types import Array
 from refquant.layers.geometry import Geometry
+from refquant.layers.im2col import im2col
 
 
 def covers(geometry: Geometry) -> bool:
@@ -30,7 +31,11 @@ def covers(geometry: Geometry) -> bool:
 
 
 def unfold(x: Array, geometry: Geometry) -> Array:
-    """Return ``im2col(x, geometry)``, for a geometry that the kernel `covers`."""
+    """Return ``im2col(x, geometry)``, by shifts where the kernel `covers` the geometry."""
+    return _shifted(x, geometry) if covers(geometry) else im2col(x, geometry)
+
+
+def _shifted(x: Array, geometry: Geometry) -> Array:
     (n, c, _, w), (k_h, k_w), (d_h, d_w) = x.shape, geometry.kernel, geometry.dilation
     rows, columns = geometry.output_size(*x.shape[2:])
     flat, left = _flat(x, geometry, columns), geometry.padding[1]

@@ -1,7 +1,7 @@
 """The operations of a linear node taken apart: patches -> (quantizer) -> product -> output.
 
-`refquant.network.lower` takes nodes apart, `refquant.network.join` puts patches and product
-together again where nothing stands between them.
+`refquant.network.lower` takes nodes apart; `refquant.network.join` puts some together again, whose
+operations are in `refquant.network.joined_parts`.
 """
 
 from typing import Any, NamedTuple
@@ -11,10 +11,9 @@ import numpy as np
 from refquant import numerics as nx
 from refquant._checks import check_shape
 from refquant._types import Array
-from refquant.kernels import unfold
 from refquant.kernels.nearest import mix_forward, sound
-from refquant.kernels.winograd import WinogradCache, convolve, pull_w, pull_x
-from refquant.layers.im2col import col2im, im2col
+from refquant.kernels.unfold import unfold
+from refquant.layers.im2col import col2im
 from refquant.layers.linear import linear_backward, linear_forward
 from refquant.layers.product import product_forward, product_pull_cols, product_pull_w
 from refquant.network.node import Node
@@ -28,7 +27,7 @@ def _patches(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Arr
     x, geometry = inputs[0], node.attr("geometry")
     if geometry is None:  # a fully connected layer: the features are the only patch
         return x, x.shape
-    cols = (unfold.unfold if unfold.covers(geometry) else im2col)(x, geometry)
+    cols = unfold(x, geometry)
     return cols.reshape(*cols.shape[:2], *geometry.output_size(*x.shape[2:])), x.shape
 
 
@@ -62,24 +61,6 @@ def _product_sparing(node: Node, d_y: Array, cache: Any, wanted: Wanted) -> Pull
         d_cols = product_pull_cols(flat, cache)
         d_inputs = (d_cols.reshape(*d_cols.shape[:2], *d_y.shape[2:]),)
     return d_inputs, {"w": product_pull_w(flat, cache)} if wanted.params else {}
-
-
-def _patches_product(
-    node: Node, inputs: tuple[Array, ...], params: Params
-) -> tuple[Array, WinogradCache]:
-    """Both in one where nothing stands in between; `refquant.network.join` says where."""
-    return convolve(inputs[0], params["w"], node.attr("geometry"))
-
-
-def _patches_product_pull(node: Node, d_y: Array, cache: WinogradCache) -> Pulled:
-    return _patches_product_sparing(node, d_y, cache, Wanted(True, True))
-
-
-def _patches_product_sparing(
-    node: Node, d_y: Array, cache: WinogradCache, wanted: Wanted
-) -> Pulled:
-    d_inputs = (pull_x(d_y, cache),) if wanted.inputs else ()
-    return d_inputs, {"w": pull_w(d_y, cache)} if wanted.params else {}
 
 
 def _output(node: Node, inputs: tuple[Array, ...], params: Params) -> tuple[Array, Any]:
@@ -154,7 +135,6 @@ def _quantize_sparing(node: Node, d_y: Array, cache: Any, wanted: Wanted) -> Pul
 PARTS = {
     "patches": Op(_patches, _patches_pull),
     "product": Op(_product, _product_pull, _product_sparing),
-    "patches_product": Op(_patches_product, _patches_product_pull, _patches_product_sparing),
     "output": Op(_output, _output_pull),
     "quantize": Op(_quantize, _quantize_pull, _quantize_sparing),
 }

@@ -30,6 +30,7 @@ from refquant.layers.relu import relu_backward, relu_forward
 from refquant.layers.relu6 import relu6_backward, relu6_forward
 from refquant.layers.sigmoid import sigmoid_backward, sigmoid_forward
 from refquant.layers.softmax import softmax_backward, softmax_forward
+from refquant.network.joined_parts import JOINED
 from refquant.network.linear_parts import PARTS
 from refquant.network.node import Node
 from refquant.network.op import Backward, Op, Params, Pulled
@@ -123,5 +124,6 @@ OPS: Mapping[str, Op] = {
     "add": _join(add_forward, add_backward),
     "concat": _join(concat_forward, concat_backward),
     **PARTS,
+    **JOINED,
     "identity": Op(_identity, _identity_pull),
 }

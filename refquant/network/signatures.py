@@ -17,6 +17,8 @@
     patches               1          geometry, None for linear      --
     product               1          groups                         w
     patches_product       1          geometry                       w
+    quantized_product     1          geometry, component,           w, the component's own
+                                     quantizer: name of its node
     output                1          --                             (bias xi eta)
     quantize              1          component                      the component's own
 
@@ -56,6 +58,7 @@ SIGNATURES: Mapping[str, Signature] = {
     "patches": Signature(("geometry",)),
     "product": Signature(("groups",), ("w",)),
     "patches_product": Signature(("geometry",), ("w",)),
+    "quantized_product": Signature(("geometry", "component", "quantizer"), ("w",)),
     "output": Signature(),
     "quantize": Signature(("component",)),
     "identity": Signature(),

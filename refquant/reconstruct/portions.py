@@ -3,8 +3,8 @@
 Every loss is a mean over samples, so that the gradient of a batch is the mean of those of its
 portions, each weighted by its samples. In exact arithmetic nothing changes; in pinned arithmetic
 the batch stays whole, because the order of its sums is part of the result, and runs node by node.
-In fast arithmetic patches and products are one node where a kernel computes both (`join`), and
-scale and shift of an output are in the filter and the bias before them (`folded`).
+In fast arithmetic the parts of a layer are one node where a kernel computes them at once (`join`),
+and scale and shift of an output are in the filter and the bias before them (`folded`).
 
 A portion is so large that the widest value a sample has on the unit's edges, the patches of some
 convolution or the tiles of its kernel, takes about `BYTES` for all its samples.
@@ -17,6 +17,7 @@ import numpy as np
 from refquant import numerics as nx
 from refquant._types import Array
 from refquant.network.graph import Key
+from refquant.network.join import brought, homes, returned
 from refquant.network.run import backward, forward
 from refquant.reconstruct.folded import foldable, folded, unfolded
 from refquant.reconstruct.objective import loss_and_cotangents
@@ -49,7 +50,10 @@ def loss_and_gradients(
     total, grads = 0.0, dict[Key, Array]()
     fast = nx.current().mode == "fast"
     layers = foldable(params, owners, task.network.params) if fast else {}
-    task, params = task.joined if fast else task, folded(params, layers)
+    task = task.joined if fast else task
+    nodes, home = task.network.nodes, homes(task.network.nodes)
+    params = brought(folded(params, layers), nodes)
+    owners = {home.get(owner, owner) for owner in owners}
     for rows in portions(task, indices):
         part = {edge: value[rows] for edge, value in values.items()}
         own = {key: v[rows] if key[1] == "share" and v.ndim else v for key, v in params.items()}
@@ -62,7 +66,7 @@ def loss_and_gradients(
         for key, value in pulled.items():
             share = np.asarray(weight * value)
             grads[key] = np.asarray(grads[key] + share) if key in grads else share
-    return total, unfolded(grads, layers)
+    return total, unfolded(returned(grads, nodes), layers)
 
 
 def portions(task: UnitTask, indices: Array) -> Iterator[slice]:

@@ -9,7 +9,8 @@ from refquant.kernels.winograd import WEIGHT
 from refquant.losses.reconstruction import loss_by_rows
 from refquant.methods.setting import Phase, Term
 from refquant.network import join
-from refquant.network.graph import Network
+from refquant.network.graph import Network, Node
+from refquant.network.join import brought
 from refquant.network.run import evaluate, forward
 from refquant.network.units import Unit
 from refquant.reconstruct.model import Model
@@ -97,8 +98,8 @@ class UnitTask:
 
     @cached_property
     def joined(self) -> "UnitTask":
-        """The task with patches and products in one node where a kernel computes both."""
-        network = join(self.network)
+        """The task with parts of a layer in one node where a kernel computes them at once."""
+        network = join(self.network, quantized="weights" in self.phase.quantize)
         names = {node.name for node in network.nodes}
         unit = replace(self.unit, nodes=tuple(name for name in self.unit.nodes if name in names))
         rest = tuple(name for name in self.rest if name in names)
@@ -130,14 +131,27 @@ class UnitTask:
 
     @cached_property
     def widest(self) -> int:
-        """Bytes of one sample on the widest edge of a step; a kernel's tiles count by half."""
+        """Bytes of one sample on the widest edge of a step, or in a kernel that joins some."""
         one = {edge: value[:1] for edge, value in {**self.inputs, **self.beside}.items()}
-        values = forward(self.network, one, self.nodes, self.model.start).values
-        read = {n.name: n.inputs[0] for n in self.network.nodes if n.op == "patches_product"}
-        tiles = (WEIGHT * values[read[name]].nbytes for name in self.nodes if name in read)
-        return max([*(value.nbytes for value in values.values()), *tiles])
+        start = brought(self.model.start, self.network.nodes)
+        values = forward(self.network, one, self.nodes, start).values
+        inner = (_inner(self.network.node(name), values) for name in self.nodes)
+        return max(*(value.nbytes for value in values.values()), *inner)
 
     @property
     def quantized_layers(self) -> tuple[str, ...]:
         """Layers of the unit whose weights are quantized in this phase."""
         return self.unit.layers if "weights" in self.phase.quantize else ()
+
+
+def _inner(node: Node, values: Mapping[str, Array]) -> int:
+    """Return the bytes of what a joined node holds inside: tiles, which count by half, or patches.
+
+    0 for any other node.
+    """
+    if node.op == "patches_product":
+        return WEIGHT * values[node.inputs[0]].nbytes
+    if node.op != "quantized_product":
+        return 0
+    features: int = values[node.inputs[0]].shape[1] * node.attr("geometry").taps
+    return features * values[node.name][:, 0].nbytes

@@ -1,0 +1,64 @@
+"""What the border's kernels read of one quantizer, made ready once.
+
+paper          here      shape       meaning
+s              step      --          step
+n, p           low high  --          ends of u-space
+alpha          a         --          rounding schedule: 0 leaves values real, 1 rounds them
+alpha_j / K    weights   (c, 1, K)   weight of a row in the border of its channel
+b_j / 2        halves    (f, 1)      coefficients of P / 2, f = c K rows
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from refquant._types import Array
+from refquant.quantizers.border import BorderParams
+from refquant.quantizers.border_options import BorderOptions
+
+
+@dataclass(frozen=True)
+class BorderRule:
+    """One quantizer: step, ends of u-space, weight of the rounding, border.
+
+    Parameters in the dtype of x, the step exact in it.
+    """
+
+    step: float
+    low: float
+    high: float
+    a: float
+    params: BorderParams
+    options: BorderOptions
+
+    @cached_property
+    def taps(self) -> int:
+        """Rows of patches that share a border, K."""
+        taps = self.params.b0.shape[1]
+        return taps if self.options.fuses(taps) else 1
+
+    @cached_property
+    def weights(self) -> Array:
+        """alpha_j / K as (c, 1, K)."""
+        found = self.params.fusion
+        ones = np.ones_like(self.params.b0) if found is None else found
+        return np.asarray(ones.reshape(-1, 1, self.taps) / ones.dtype.type(self.taps))
+
+    @cached_property
+    def halves(self) -> list[Array]:
+        """(b0, b1, b2) / 2 as columns (f, 1), without b2 for degree 1; halving is exact."""
+        return [0.5 * b.reshape(-1, 1) for b in self.params[:3] if b is not None]
+
+    @cached_property
+    def edge(self) -> float:
+        """The largest |P| / 2 that has not saturated, exact in the dtype of x."""
+        edge = self.options.saturation / 2.0
+        near = np.asarray(edge, self.params.b0.dtype)
+        return float(near if near <= edge else np.nextafter(near, near.dtype.type(0)))
+
+
+def covers(options: BorderOptions) -> bool:
+    """Return whether the kernel computes this reading of the border."""
+    outer = options.bound == "sigmoid" and options.scale == "outer" and options.kappa > 1.0
+    return outer and options.fuse != "fuse_bound" and options.border_mask == "closed"
