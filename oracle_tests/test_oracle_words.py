@@ -59,6 +59,22 @@ def test_a_dialect_field_that_is_none_gets_the_nearest(field: str, near: str) ->
         oracle.verify(backend, cases=CASES)
 
 
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ("mykernels.Backend", "Did you mean mykernels:Backend?"),
+        ("./mykernels.py", "expected module:attribute, cmd:PROGRAM or dir:PATH."),
+        ("cmd:'no end", "(No closing quotation); expected a program."),
+        ("cmd:/", "(Permission denied); expected a program. Make it executable, or name what"),
+    ],
+)
+def test_a_backend_that_is_none_gets_what_to_type(spec: str, text: str) -> None:
+    """For the slips of a first try."""
+    with pytest.raises(ValueError) as error:
+        oracle.verify(spec, cases=CASES[:1])
+    assert text in str(error.value)
+
+
 def known(folder: Path, text: str) -> Path:
     """Return an xfails file."""
     (folder / "known.toml").write_text(text, encoding="utf-8")

@@ -2,10 +2,11 @@
 
 import argparse
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from refquant.cli.arguments import add_command
-from refquant.cli.output import print_json, show
+from refquant.cli.output import note, print_json, show
 
 EPILOG = """\
 layout:
@@ -88,4 +89,5 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"cases": len(cases), "bytes": size})
     else:
         show(f"{len(cases)} cases, {size} bytes")
+        note(f"Next: refquant verify dir:RESULTS --vectors {quote(str(path))}")
     return 0

@@ -101,7 +101,10 @@ def open_backend(spec: Any, cases: Iterable[Built], timeout: float = TIMEOUT) ->
     kind, _, rest = spec.partition(":")
     if not rest:
         expected = "module:attribute, cmd:PROGRAM or dir:PATH"
-        raise ValueError(complaint("verify", "backend", repr(spec), expected))
+        module, dot, name = spec.rpartition(".")
+        near = dot and name.isidentifier() and not spec.startswith(".")
+        fix = f"Did you mean {module}:{name}?" if near and name != "py" else ""
+        raise ValueError(complaint("verify", "backend", repr(spec), expected, fix))
     if kind == "dir":
         found, about = read_results(Path(rest))
         return Recorded(about.get("name", spec), found, about)

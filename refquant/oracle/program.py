@@ -9,6 +9,7 @@ It has no standard input; the beginning of what it prints goes to standard error
 ends with it, except what left its process group.
 """
 
+import os
 import shlex
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -26,6 +27,7 @@ from refquant.oracle.vectors import write_vectors
 
 TIMEOUT = 60.0  # seconds without results for another case
 HANGS, DEATHS = 12, 64  # runs that may fail before the remaining cases are given up
+EXECUTABLE = "Make it executable, or name what runs it: 'cmd:python kernel.py'."
 BEGUN = "It must exit with 0 once its results are written."
 
 
@@ -95,6 +97,18 @@ def ask_program(command: str, cases: Iterable[Built], timeout: float = TIMEOUT) 
     return runs.answers
 
 
+def words(command: str, posix: bool = os.name == "posix") -> list[str]:
+    """Return the words of a command; on Windows a backslash is part of a path.
+
+    Examples
+    --------
+    >>> words("./run --fast 'my kernel'", True), words(r'C:\\npu\\run.exe "my kernel"', False)
+    (['./run', '--fast', 'my kernel'], ['C:\\\\npu\\\\run.exe', 'my kernel'])
+    """
+    parts = shlex.split(command, posix=posix)
+    return parts if posix else [part.strip('"') for part in parts]
+
+
 def place(item: Built) -> str:
     """Return ``op/id``, where a case lies in both directories."""
     return f"{item.case.op}/{item.case.id}"
@@ -148,10 +162,11 @@ class _Runs:
 
     def _start(self, directories: list[str]) -> Child:
         try:
-            return Child([*shlex.split(self.command), *directories])
-        except OSError as error:
-            got = f"'cmd:{self.command}' ({error.strerror})"
-            raise ValueError(complaint("verify", "backend", got, "a program")) from error
+            return Child([*words(self.command), *directories])
+        except (OSError, ValueError) as error:
+            got = f"'cmd:{self.command}' ({getattr(error, 'strerror', None) or error})"
+            fix = EXECUTABLE if isinstance(error, PermissionError) else ""
+            raise ValueError(complaint("verify", "backend", got, "a program", fix)) from error
 
     def again(self, waiting: list[list[Built]]) -> None:
         """Run the program on parts, and on smaller ones, as long as it is worth it."""

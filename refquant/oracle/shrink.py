@@ -132,6 +132,7 @@ def reproduce(backend: Any, built: Built, timeout: float = TIMEOUT) -> Reproduct
     answers = {item.case.id: ask(opened, op, item, form, layout) for item in (built, small)}
     seen = [Seen(item, answers[item.case.id][0]) for item in (built, small)]
     outputs, mismatches = answers[small.case.id]
+    layout = "C" if isinstance(opened, Recorded) else layout  # files have none
     return Reproduction(small, layout, outputs, tuple(mismatches), diagnose(op, seen, form))
 
 
