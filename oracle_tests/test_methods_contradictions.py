@@ -17,6 +17,7 @@ from refquant.methods.adaround import ADAROUND
 from refquant.methods.aquant import AQUANT
 from refquant.methods.finish import FitTransform
 from refquant.methods.nearest import NEAREST
+from refquant.methods.paradigm import CASE_22
 from refquant.optim.schedules import BetaSchedule, RoundingSchedule
 
 ALPHA, S_X = ("alpha", Learn(lr=1e-3)), ("s_x", Learn(lr=1e-3))
@@ -112,6 +113,16 @@ CONTRADICTIONS = {
     "activations rounded for good": (
         lambda: Phase(learn=(S_X,), harden=("weights", "activations")),
         "harden is 'activations'; expected one of 'weights'",
+    ),
+    "step without a floor": (
+        lambda: replace(NEAREST, phases=learning("s_x")),
+        "'s_x', a step, with project=None; expected a step kept above 0.*Use project=",
+    ),
+    "second step down to 0": (
+        lambda: replace(
+            CASE_22, phases=(Phase(learn=(("s_w_out", Learn(lr=1e-3, project=(0.0, 1.0))),)),)
+        ),
+        "'s_w_out', a step, with project=.0.0, 1.0.",
     ),
     "kl at the unit": (lambda: Term(kind="kl"), "Use Term\\(kind='kl', at='logits'\\)"),
     "fisher at layers": (

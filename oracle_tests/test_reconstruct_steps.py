@@ -15,6 +15,7 @@ from oracle_tests.reconstruct_cases import (
     residual,
     task_of,
 )
+from refquant.components import XiEta
 from refquant.methods import Learn, Penalty
 from refquant.optim.schedules import BetaSchedule
 from refquant.reconstruct.model import harden, part_of
@@ -121,7 +122,7 @@ def test_the_loop_scales_the_gradients_of_steps(monkeypatch, name, kind, placeme
     monkeypatch.setattr("refquant.reconstruct.portions.BYTES", 1)
     network, found = residual(), []
     for scale in ("none", kind):
-        learn = ((name, Learn(lr=1e-3, grad_scale=scale)),)
+        learn = ((name, Learn(lr=1e-3, grad_scale=scale, project=(1e-7, 1e5))),)
         setting = replace(changed(CASE_12, learn=learn), placement=placement)
         task, own = task_of(network, images(network), setting, 1)
         found.append(gradients(task, own, 1).grads)
@@ -143,16 +144,18 @@ def test_only_a_phase_that_learns_the_weights_makes_them_soft_again():
 
 
 def test_parameters_without_axes_stay_arrays():
-    """A step () moves like any other, with and without a projection, in both dtypes."""
+    """One number moves like any other, with and without a projection, in both dtypes."""
+    free = Learn(lr=1e-3, keep_travel=False)
+    learn = (("s_x", replace(free, project=(1e-3, 1e3))), ("xi", free))
+    setting = changed(replace(CASE_112, output=XiEta(xi="layer")), learn=learn, penalty=None)
     for dtype in (np.float32, np.float64):
-        for project_to in (None, (1e-3, 1e3)):
-            learn = (("s_x", Learn(lr=1e-3, keep_travel=False, project=project_to)),)
-            network = residual()
-            params = {key: value.astype(dtype) for key, value in network.params.items()}
-            network = replace(network, params=params)
-            setting = changed(CASE_112, learn=learn, penalty=None)
-            task, own = task_of(network, images(network).astype(dtype), setting, 1, steps=3)
-            moved = descend(task, own, lambda: None, lambda *seen: None)
-            for key in learnt_keys(task, own):
-                assert isinstance(moved[key], np.ndarray) and moved[key].dtype == dtype
-                assert moved[key] != own[key]
+        network = residual()
+        params = {key: value.astype(dtype) for key, value in network.params.items()}
+        network = replace(network, params=params)
+        task, own = task_of(network, images(network).astype(dtype), setting, 1, steps=3)
+        moved = descend(task, own, lambda: None, lambda *seen: None)
+        keys = learnt_keys(task, own)
+        assert {name for _, name in keys} == {"s_x", "xi"}
+        for key in keys:
+            assert isinstance(moved[key], np.ndarray) and moved[key].dtype == dtype
+            assert moved[key].shape == () and moved[key] != own[key]

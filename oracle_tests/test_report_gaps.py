@@ -10,6 +10,7 @@ from oracle_tests.reconstruct_cases import changed, classes, dense, images, norm
 from refquant.deploy import run_fake
 from refquant.methods import METHODS, Learn
 from refquant.methods.adaqtransform import ADAQTRANSFORM
+from refquant.methods.lsq import FLOOR
 from refquant.methods.paradigm import BN_UNFOLDED, CASE_12, CASE_22
 from refquant.network import forward, replace_params
 from refquant.optimal.moments import input_moments
@@ -56,7 +57,7 @@ def errors_of_every_rounding(result, layer, x):
 
 
 # s_w_out goes far enough that floor(w / s_w_out) is another level than floor(w / s_w).
-APART = (("alpha", Learn(lr=1e-3)), ("s_w_out", Learn(lr=0.1, keep_travel=False)))
+APART = (("alpha", Learn(lr=1e-3)), ("s_w_out", Learn(lr=0.1, keep_travel=False, project=FLOOR)))
 CASES = {
     "nearest": "nearest",
     "adaround": "adaround",

@@ -13,6 +13,7 @@ A *weight component* turns a layer's weight into its quantized form:
     enter(w, params, learnt) -> parameters at the start of a phase that learns some; optional
     bounds                   -> {parameter: (low, high)} kept while learning; optional
     tied                     -> (parameter, the one it follows, the fix) each; optional
+    positive                 -> those that are steps, learnt with a positive `project`; optional
 
 An *activation component* does the same for the value on an edge:
 
@@ -25,7 +26,7 @@ An *activation component* does the same for the value on an edge:
     elementwise              -> whether each value is rounded by itself
     parameter_gradients(d_x_hat, cache) -> those alone, where there is a shorter way; optional
     offset(params)           -> real value of the level 0, where it is not 0; optional
-    bounds                   -> {parameter: (low, high)} kept while learning; optional
+    bounds, positive         -> as of a weight component; optional
     placements               -> where its quantizers may stand, if not anywhere; optional
     uniform                  -> False: levels no integer times a step, hence no integer products,
                                 and neither step nor zero point; optional
@@ -36,8 +37,7 @@ and shift `eta`, which the network's nodes read by these names.
 
 The first two have `bits` and `grid`, a kind of `refquant.quantizers.grid`; a setting holds the
 component for the inner layers, and the front door replaces `bits` per layer. `learnable` names the
-parameters that may be learnt. Steps are learnt with a positive `project` in their `Learn`: a step
-of 0 or below is an error.
+parameters that may be learnt.
 """
 
 from refquant.components.a_rounding_activations import ARoundingActivations

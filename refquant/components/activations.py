@@ -51,6 +51,7 @@ class NearestActivations:
     rounding: str = "rint"
     mask: str = "rounded"
     choices: ClassVar[Choices] = NEAREST
+    positive: ClassVar[tuple[str, ...]] = ("s_x",)
 
     def __post_init__(self) -> None:
         check_choices(self)

@@ -9,6 +9,7 @@ Reference: AdaQTransform, AT eq. 5 to 7 (methods.md 15.1). The arithmetic is in
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from refquant._checks import check_in
 from refquant._types import Array
@@ -34,6 +35,7 @@ class DecoupledWeights(AdaRoundWeights):
     """
 
     case: str = "2.2"
+    positive: ClassVar[tuple[str, ...]] = ("s_w", "s_w_out")
 
     def __post_init__(self) -> None:
         super().__post_init__()

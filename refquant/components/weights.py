@@ -52,6 +52,7 @@ class NearestWeights:
     rounding: str = "rint"
     mask: str = "rounded"
     choices: ClassVar[Choices] = NEAREST
+    positive: ClassVar[tuple[str, ...]] = ("s_w",)
 
     def __post_init__(self) -> None:
         check_choices(self)

@@ -90,6 +90,7 @@ class Setting:
         self._check_finish()
         self._check_probabilities()
         self._check_allocate()
+        self._check_floors()
         units = {(phase.unit, phase.merge) for phase in self.phases}
         if self.order == "unit-first" and len(units) > 1:
             got = "phases over different units in unit-first order"
@@ -170,6 +171,18 @@ class Setting:
                 got = f"{name!r}, of real activations"
                 fix = f"Add 'activations' to quantize, or do not learn {name!r}."
                 raise ValueError(complaint(where, what, got, "a parameter in use", fix))
+
+    def _check_floors(self) -> None:
+        """Refuse to learn a step that nothing keeps above 0."""
+        parts = (self.weights, self.activations)
+        steps = {name for part in parts for name in getattr(part, "positive", ())}
+        for name, how in (entry for phase in self.phases for entry in phase.learn):
+            low = 0.0 if how.project is None else how.project[0]
+            if name in steps and how.lr > 0.0 and low <= 0.0:
+                got = f"{name!r}, a step, with project={how.project}"
+                fix, expected = "Use project=(1.19e-7, 1e5), as QDrop does.", "a step kept above 0"
+                where = f"Setting {self.name!r}"
+                raise ValueError(complaint(where, "a learnt parameter", got, expected, fix))
 
     def _check_solver(self, phase: Phase) -> None:
         learnt = [name for name, _ in phase.learn]
