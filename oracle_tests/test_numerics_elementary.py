@@ -182,6 +182,9 @@ def test_power_special_values_follow_ieee(p: float) -> None:
             np.testing.assert_allclose(got, expected, rtol=3e-16, atol=0.0)
             zero = np.equal(expected, 0.0)
             np.testing.assert_array_equal(np.signbit(got[zero]), np.signbit(expected)[zero])
+        for some in ([0], [1], [0, 2, 4], [1, 2, 4], [0, 2, 8], [0, 4, 10]):  # as in a short block
+            alone, whole = nx.power(x[some], p), nx.power(x, p)[some]
+            np.testing.assert_array_equal(alone.view(np.int64), whole.view(np.int64))
 
 
 def test_power_refuses_infinite_exponents() -> None:

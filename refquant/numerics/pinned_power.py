@@ -21,6 +21,7 @@ from refquant._types import Array
 from refquant.numerics.pinned_elementwise import elementwise, head
 from refquant.numerics.pinned_exp import LN2_HI, LN2_LO, expm1_reduced, scale
 from refquant.numerics.pinned_log import log2_parts
+from refquant.numerics.select import masked
 
 LN2 = LN2_HI + LN2_LO
 BY_MULTIPLICATION = 4
@@ -50,12 +51,15 @@ def _multiplied(x: Array, n: int) -> Array:
 
 def _general(x: Array, p: Array) -> Array:
     """Kernel of x ** p by logarithm and exponential."""
-    if x.min() > 0.0 and x.max() < np.inf and p.all():
-        return _exp2(*_times(p, *log2_parts(x)))
+    least, most = x.min(), x.max()
+    if least > 0.0 and most < np.inf and p.all():
+        return _of_positive(x, p)
+    if least == 0.0 and most < np.inf and p.min() > 0.0 and not np.signbit(x).any():
+        zero = x == 0.0
+        return masked(_of_positive(x + zero, p), ~zero)
     size = np.abs(x)
     usable = (size > 0.0) & (size < np.inf)
-    high, low = log2_parts(np.where(usable, size, 1.0))
-    result = _exp2(*_times(p, high, low))
+    result = _of_positive(np.where(usable, size, 1.0), p)
     limit = np.where((size > 0.0) == (p > 0.0), np.inf, 0.0)
     result = np.where(usable | np.isnan(x), result, limit)
     whole = np.rint(p) == p
@@ -64,6 +68,10 @@ def _general(x: Array, p: Array) -> Array:
     invalid = np.isnan(x) | ((x < 0.0) & (size < np.inf) & ~whole)
     result = np.where(invalid, np.nan, result)
     return np.where(p == 0.0, 1.0, result)
+
+
+def _of_positive(x: Array, p: Array) -> Array:
+    return _exp2(*_times(p, *log2_parts(x)))
 
 
 def _times(p: Array, high: Array, low: Array) -> tuple[Array, Array]:

@@ -20,7 +20,7 @@ def sum(x: Array, axis: tuple[int, ...]) -> Array:
     total = x.astype(np.float64, copy=False)
     with np.errstate(all="ignore"):
         for i in axis:
-            total = np.moveaxis(_halve(np.moveaxis(total, i, 0)), 0, i)
+            total = _halve(total.swapaxes(0, i)).swapaxes(0, i)
         total = total + 0.0
         bad = np.isnan(total)
         if bad.any():
