@@ -81,7 +81,19 @@ def test_a_dialect_is_said_how_to_declare() -> None:
     meant = 'If that is meant, declare it: profile = {"round.mode": "half_away"}.'
     assert meant in found.lines
     read.profile = "any"
-    assert not diagnosis(read, "round").dialect  # it floors and ceils as it is asked to
+    assert not diagnosis(read, "round").declare  # it floors and ceils as it is asked to
+
+
+def test_single_precision_is_said_how_to_declare() -> None:
+    """Where doubles tell, and the bug is that alone."""
+
+    class Narrow(Backend):
+        def run(self, op: str, inputs: Any, attrs: Any) -> Any:
+            return super().run(op, {k: v.astype(np.float32) for k, v in inputs.items()}, attrs)
+
+    found = diagnosis(Narrow(), "border_round")
+    assert found.variants == ("border_round.single_precision",)
+    assert 'If that is meant, declare it: dtype = "float32".' in found.lines
 
 
 def test_shapes_and_changed_inputs_are_said_first() -> None:

@@ -20,6 +20,7 @@ from refquant._types import Array
 from refquant.oracle.build import Built
 from refquant.oracle.compare import Mismatch, compare
 from refquant.oracle.gallery import Candidate, Gallery
+from refquant.oracle.general import SINGLE_PRECISION
 from refquant.oracle.op import Op
 from refquant.oracle.pairs import best_pair
 from refquant.oracle.tiers import FORMATS, Format
@@ -74,9 +75,9 @@ class Diagnosis:
         Of the specification, those that the failing cases test.
     common : tuple of str
         What holds in all failing cases together, see `common`.
-    dialect : str
-        The fields of a profile under which this would be right, where it is a reading of attributes
-        on which published implementations differ.
+    declare : str
+        What the backend may say of itself for this to be right: an arithmetic, or fields of a
+        profile, where published implementations differ in the attributes.
     """
 
     variants: tuple[str, ...]
@@ -85,7 +86,7 @@ class Diagnosis:
     share: float
     clauses: tuple[str, ...]
     common: tuple[str, ...] = ()
-    dialect: str = ""
+    declare: str = ""
 
     @property
     def known(self) -> bool:
@@ -105,8 +106,8 @@ class Diagnosis:
         found = tuple(f"In common: {text}." for text in self.common)
         if not self.known:
             return (*found, self.text)
-        meant = f"If that is meant, declare it: profile = {{{self.dialect}}}."
-        return (self.text, *([meant] if self.dialect else []), *found)
+        meant = f"If that is meant, declare it: {self.declare}."
+        return (self.text, *([meant] if self.declare else []), *found)
 
 
 def diagnose(op: Op, seen: list[Seen], form: Format, gallery: Gallery | None = None) -> Diagnosis:
@@ -165,10 +166,10 @@ def _single(gallery: Gallery, seen: list[Seen]) -> Diagnosis:
     shares = gallery.shares([(item.built, item.outputs) for item in seen])
     best = int(np.argmax(shares))
     found = _named(gallery.op, gallery.candidates[best], float(shares[best]))
-    if found.known and not found.dialect:  # another name for it, perhaps, that can be declared
+    if found.known and not found.declare:  # another name for it, perhaps, that can be declared
         same = (gallery.candidates[i] for i in np.flatnonzero(shares == 1.0))
-        names = filter(None, (_dialect(gallery.op, candidate) for candidate in same))
-        return replace(found, dialect=next(names, ""))
+        names = filter(None, (_declare(gallery.op, candidate) for candidate in same))
+        return replace(found, declare=next(names, ""))
     return found
 
 
@@ -180,12 +181,14 @@ def _double(gallery: Gallery, seen: list[Seen], failing: list[Seen]) -> Diagnosi
 
 
 def _named(op: Op, found: Candidate, share: float) -> Diagnosis:
-    return Diagnosis(found.ids, found.says, found.source, share, (), dialect=_dialect(op, found))
+    return Diagnosis(found.ids, found.says, found.source, share, (), declare=_declare(op, found))
 
 
-def _dialect(op: Op, found: Candidate) -> str:
-    """Return what a candidate does as fields of a profile, "" if it is not that alone."""
+def _declare(op: Op, found: Candidate) -> str:
+    """Return what a backend that does this, and nothing else, may say of itself; "" if nothing."""
+    if found.ids == (f"{op.name}.{SINGLE_PRECISION}",):
+        return 'dtype = "float32"'
     if found.parts or not set(found.attrs) <= set(op.dialect):
         return ""
     fields = (f'"{op.name}.{key}": {value!r}' for key, value in found.attrs.items())
-    return ", ".join(fields).replace("'", '"')
+    return f"profile = {{{', '.join(fields)}}}".replace("'", '"')

@@ -9,6 +9,8 @@ import numpy as np
 
 from refquant.oracle.op import Arrays, Inputs, Op, Variant
 
+SINGLE_PRECISION = "single_precision"
+
 
 def in_single(inputs: Inputs) -> Arrays:
     """The inputs in float32, so that all is computed in it."""
@@ -20,7 +22,7 @@ def general(ops: Iterable[Op]) -> Iterator[Variant]:
     for op in ops:
         if any(tensor.kind == "float" for tensor in op.inputs):
             yield Variant(
-                op.name, "single_precision",
+                op.name, SINGLE_PRECISION,
                 "It is computed in float32, though the backend declares float64.",
                 "a cast at the door; frameworks whose default is float32", {"given": in_single},
             )  # fmt: skip
