@@ -49,6 +49,18 @@ def test_bits_follow_the_recipe(key: tuple[int | str, ...], n: int) -> None:
     assert counter.bits(key, (2, n))[0].tolist() == got.tolist()
 
 
+def test_long_draws_are_made_in_pieces_and_tell_nothing_of_it() -> None:
+    """Number i is the recipe's wherever a piece begins or ends; so are decisions."""
+    n, key = 2 * counter.BLOCK + 3, (4, "long")
+    begin, drawn = counter.state(key), counter.bits(key, n)
+    for i in (0, counter.BLOCK - 1, counter.BLOCK, 2 * counter.BLOCK - 1, 2 * counter.BLOCK, n - 1):
+        assert drawn[i] == mix(begin + (i + 1) * GOLDEN & MASK)
+    for keep in (0.0, 0.3, 0.5, 1.0):
+        found = counter.bernoulli(key, keep, (1, n))
+        assert found.shape == (1, n) and found.dtype == bool
+        assert np.array_equal(found[0], counter.uniform(key, n) < keep)
+
+
 def test_published_values() -> None:
     """SplitMix64 from state 0 and FNV-1a of "a" and "foobar" give their published values."""
     assert [counter._mix_int(i * GOLDEN & MASK) for i in (1, 2, 3)] == [

@@ -156,6 +156,8 @@ def check_in(function: str, argument: str, value: Any, allowed: Iterable[Any]) -
     the JSON that settings are hashed by.
     """
     options = list(allowed)
+    if isinstance(value, str) and value in options:
+        return value
     if _kind(value) in [_kind(option) for option in options if value == option]:
         return value
     near = difflib.get_close_matches(str(value), [str(o) for o in options], n=1, cutoff=0.5)

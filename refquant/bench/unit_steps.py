@@ -32,7 +32,7 @@ ROUNDED = 0.7  # share of the rounding schedule
 # AdaRound and steps together, nothing dropped; the method without its draws.
 JOINT = replace(QDROP, name="joint", phases=(replace(QDROP.phases[0], mix=()),))
 BORDER_LIMIT = (
-    "three matrix products at the speed of BLAS are a sixth (16:32) to a half (128:8) of a step; "
+    "three matrix products at the speed of BLAS are a fifth (16:32) to a half (128:8) of a step; "
     "most of the rest are passes over the patches, some 30 of them."
 )
 JOINT_LIMIT = (

@@ -83,7 +83,7 @@ def levels_forward(u: Array, rule: BorderRule) -> tuple[Array, BorderCache] | No
     inside = told >= rule.low
     inside &= told <= rule.high
     np.clip(levels, rule.low, rule.high, out=levels)
-    return _as_map(levels, u.shape), BorderCache(rows, levels, inside, shape)
+    return as_map(levels, u.shape), BorderCache(rows, levels, inside, shape)
 
 
 def _half_polynomial(u: Array, rule: BorderRule) -> Array:
@@ -150,7 +150,7 @@ def levels_backward(
             flow += _through(pull / scale, slope, cache.u, rule)
         params = _border_gradients(pull, slope, cache, rule)
         moment += _dot_through(rule, params) / scale if attached else 0.0
-    return LevelGrads(_as_map(flow, d_t.shape) if wanted else None, moment, params)
+    return LevelGrads(as_map(flow, d_t.shape) if wanted else None, moment, params)
 
 
 def _pull(flow: Array, cache: BorderCache, rule: BorderRule, scale: float) -> Array:
@@ -225,7 +225,7 @@ def as_rows(x: Array) -> Array:
     return np.ascontiguousarray(x.swapaxes(0, 1)).reshape(x.shape[1], -1)
 
 
-def _as_map(rows: Array, shape: tuple[int, ...]) -> Array:
+def as_map(rows: Array, shape: tuple[int, ...]) -> Array:
     """Return (f, t) as (n, f, ...), channel-major in memory."""
     n, f, *rest = shape
     return rows.reshape(f, n, *rest).swapaxes(0, 1)

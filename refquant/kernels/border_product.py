@@ -26,27 +26,27 @@ import numpy as np
 
 from refquant._types import Array
 from refquant.kernels.border import BorderGrads
-from refquant.kernels.border_levels import BorderCache, levels_backward, levels_forward
+from refquant.kernels.border_levels import (
+    BorderCache,
+    as_map,
+    as_rows,
+    levels_backward,
+    levels_forward,
+)
 from refquant.kernels.border_rule import BorderRule
 from refquant.kernels.unfold import unfold
 from refquant.layers.geometry import Geometry
 from refquant.layers.im2col import col2im
-from refquant.layers.product import (
-    ProductCache,
-    product_forward,
-    product_pull_cols,
-    product_pull_w,
-)
 
 
 class RoundedProductCache(NamedTuple):
-    """What `convolve` leaves for `pull`."""
+    """What `convolve` leaves for `pull`; `filters` are s W, (g, c_out / g, rows of a group)."""
 
     x_shape: tuple[int, ...]
     geometry: Geometry
     rule: BorderRule
+    filters: Array
     levels: BorderCache
-    product: ProductCache
 
 
 def convolve(
@@ -60,21 +60,28 @@ def convolve(
         found = levels_forward(unfold(np.divide(x, rule.step), geometry), rule)
     if found is None:
         return None
-    levels, cache = found
-    filters = np.multiply(w, rule.step)
-    y, product = product_forward(levels, filters, geometry.groups)
-    size = geometry.output_size(*x.shape[2:])
-    return y.reshape(*y.shape[:2], *size), RoundedProductCache(
-        x.shape, geometry, rule, cache, product
-    )
+    cache, groups, size = found[1], geometry.groups, geometry.output_size(*x.shape[2:])
+    filters = np.multiply(w, rule.step).reshape(groups, len(w) // groups, -1)
+    y = np.matmul(filters, _by_group(cache.levels, groups))
+    shape = (len(x), len(w), *size)
+    return as_map(y, shape), RoundedProductCache(x.shape, geometry, rule, filters, cache)
 
 
 def pull(d_y: Array, cache: RoundedProductCache, wanted: bool) -> tuple[BorderGrads, Array]:
     """Return the gradients of x (if it is wanted), step and border, and dL/dw."""
-    rule, flat = cache.rule, d_y.reshape(*d_y.shape[:2], -1)
-    d_filters = product_pull_w(flat, cache.product)
-    d_t = product_pull_cols(flat, cache.product)
-    d_u, moment, params = levels_backward(d_t, cache.levels, rule, wanted)
-    d_s = (float(np.vdot(cache.product.w, d_filters)) - moment) / rule.step
-    d_x = None if d_u is None else col2im(d_u, cache.x_shape, cache.geometry) / rule.step
-    return BorderGrads(d_x, d_s, params), np.multiply(d_filters, rule.step)
+    x_shape, geometry, rule, filters, levels = cache
+    by_group = _by_group(as_rows(d_y), geometry.groups)
+    d_filters = np.matmul(by_group, _by_group(levels.levels, geometry.groups).mT)
+    d_t = np.matmul(filters.mT, by_group).reshape(levels.levels.shape)
+    columns = (x_shape[0], len(d_t), d_t.shape[1] // x_shape[0])
+    d_u, moment, params = levels_backward(as_map(d_t, columns), levels, rule, wanted)
+    d_s = (float(np.vdot(filters, d_filters)) - moment) / rule.step
+    d_x = None if d_u is None else col2im(d_u, x_shape, geometry) / rule.step
+    channels = x_shape[1] // geometry.groups
+    d_w = np.multiply(d_filters, rule.step).reshape(-1, channels, *geometry.kernel)
+    return BorderGrads(d_x, d_s, params), d_w
+
+
+def _by_group(rows: Array, groups: int) -> Array:
+    """Return (c, t) as (g, c / g, t)."""
+    return rows.reshape(groups, -1, rows.shape[1])

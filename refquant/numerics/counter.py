@@ -33,7 +33,8 @@ Shape = int | tuple[int, ...]
 
 GOLDEN = 0x9E3779B97F4A7C15
 MASK = 0xFFFFFFFFFFFFFFFF
-BLOCK = 2**13  # words mixed together
+BLOCK = 2**14  # words mixed together
+STEPS = np.arange(1, BLOCK + 1, dtype=np.uint64) * np.uint64(GOLDEN)
 FNV_OFFSET, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 
 
@@ -57,15 +58,9 @@ def bits(key: Key, shape: Shape) -> Array:
         If the key is not a tuple of integers in [0, 2^64) and ASCII strings.
     """
     dims = (shape,) if isinstance(shape, int) else tuple(shape)
-    size, begin = prod(dims), np.uint64(state(key))
-    stream = np.empty(size, np.uint64)
-    steps = np.arange(1, min(size, BLOCK) + 1, dtype=np.uint64) * np.uint64(GOLDEN)
-    for start in range(0, size, BLOCK):  # in pieces that stay in the cache
-        part = stream[start : start + BLOCK]
-        offset = np.uint64((start * GOLDEN) & MASK)
-        np.add(steps[: len(part)], offset, out=part)
-        part += begin
-        _mix(part)
+    stream, begin = np.empty(prod(dims), np.uint64), state(key)
+    for start in range(0, len(stream), BLOCK):  # in pieces that stay in the cache
+        _fill(stream[start : start + BLOCK], begin, start)
     return stream.reshape(dims)
 
 
@@ -88,10 +83,14 @@ def bernoulli(key: Key, keep: float, shape: Shape) -> Array:
     """Return booleans, True where `uniform` lies below `keep` (so never at 0, always at 1)."""
     if not 0.0 <= keep <= 1.0:
         raise ValueError(complaint("bernoulli", "keep", keep, "a probability in [0, 1]"))
+    dims = (shape,) if isinstance(shape, int) else tuple(shape)
+    found, begin = np.ones(prod(dims), bool), state(key)
     # uniform < keep, without making it: the upper 53 bits lie below ceil(2^53 keep).
-    drawn = bits(key, shape)
-    bound = ceil(float(keep) * 2.0**53) << 11
-    return drawn < np.uint64(bound) if bound < 2**64 else np.ones_like(drawn, bool)
+    bound, drawn = ceil(float(keep) * 2.0**53) << 11, np.empty(min(found.size, BLOCK), np.uint64)
+    for start in range(0, found.size if bound < 2**64 else 0, BLOCK):
+        part = found[start : start + BLOCK]
+        np.less(_fill(drawn[: part.size], begin, start), np.uint64(bound), out=part)
+    return found.reshape(dims)
 
 
 def permutation(key: Key, n: int) -> Array:
@@ -137,6 +136,13 @@ def _mix_int(z: int) -> int:
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
     return z ^ (z >> 31)
+
+
+def _fill(part: Array, begin: int, start: int) -> Array:
+    """Put the numbers of a stream from number `start` on, at most `BLOCK`, into `part`."""
+    np.add(STEPS[: part.size], np.uint64((begin + start * GOLDEN) & MASK), out=part)
+    _mix(part)
+    return part
 
 
 def _mix(z: Array) -> None:
