@@ -126,6 +126,7 @@ def test_results_are_called_by_their_name_and_asked_for_by_their_place(tmp_path:
     (place / "backend.json").write_text(json.dumps({"name": "the old kernel"}))
     report = oracle.verify(f"dir:{place}", cases=CASES)
     assert report.backend == "the old kernel"
+    assert {failure.layout for failure in report.failures} == {"C"}  # of files
     typed = shlex.split(report.failures[0].reproduce(report.spec))
     assert typed[:3] == ["refquant", "verify", f"dir:{place}"]
     for name in (7, "", "\x1b[2J", "long" * 40):

@@ -9,7 +9,7 @@ from typing import Any
 from refquant._checks import complaint
 from refquant.oracle import corpus
 from refquant.oracle.ask import ask
-from refquant.oracle.backend import Unsupported, format_of, open_backend
+from refquant.oracle.backend import Recorded, Unsupported, format_of, open_backend
 from refquant.oracle.build import Built
 from refquant.oracle.common import common
 from refquant.oracle.compare import Mismatch
@@ -152,7 +152,7 @@ class _Judge:
         if not speaks(self.fields, self.op, attrs):
             self.coverage.skip(item.case.id, "other_dialect", "of another dialect")
             return
-        for layout in LAYOUTS if self.every else (turn(item.case.id),):
+        for layout in self._layouts(item):
             try:
                 outputs, mismatches = ask(self.backend, self.op, item, self.form, layout)
             except Unsupported as reason:
@@ -166,6 +166,12 @@ class _Judge:
         self.seen.append(Seen(item, outputs, known, tuple(mismatches)))
         if mismatches:
             self.wrong.append((item, layout, mismatches))
+
+    def _layouts(self, item: Built) -> Iterable[str]:
+        """Return the layouts in which a case is asked; files are in C order."""
+        if isinstance(self.backend, Recorded):
+            return ("C",)
+        return LAYOUTS if self.every else (turn(item.case.id),)
 
     def failures(self) -> list[Failure]:
         """Return the failures of the op, each with the diagnosis of all of them together."""
