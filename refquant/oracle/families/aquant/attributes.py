@@ -19,9 +19,10 @@ from refquant.quantizers.border_options import (
 )
 from refquant.quantizers.grid import Grid, QParams, make_qparams
 
+SCALE = "outer: E = clip(1/2 + kappa (sigma(P) - 1/2), 0, 1); inner: E = sigma(kappa P)"
 BOUND = (
     Attr("bound", "sigmoid", "from P to [0, 1]; clip: E = clip(1/2 + P, 0, 1)", BOUNDS, True),
-    Attr("scale", "outer", "where kappa multiplies; inner: E = sigma(kappa P)", SCALES, True),
+    Attr("scale", "outer", SCALE, SCALES, True),
     Attr("kappa", 2.5, "scale of the sigmoid"),
 )
 MASK = Attr(
