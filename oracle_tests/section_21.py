@@ -74,5 +74,5 @@ ROWS = {
     70: "bit_alloc_exact",
 }
 # Steps of whole runs, recorded one by one (section 22).
-STEPS = ("adaround_step", "aquant_step", "adaqt_step")
+STEPS = ("adaround_step", "aquant_step", "adaqt_step", "qdrop_step")
 OPS = (*(name for row in ROWS.values() for name in row.split()), *STEPS)

@@ -22,7 +22,7 @@ def golden(op, inputs, attrs=None):
 
 def test_the_ops_are_those_of_the_specification():
     names = {"qdrop_mix", "amixup", "asoftmax"}
-    assert names | {f"{name}_backward" for name in names} == set(OP)
+    assert names | {f"{name}_backward" for name in names} | {"qdrop_step"} == set(OP)
     assert {case.op for case in cases()} == set(OP)
 
 
@@ -51,3 +51,25 @@ def test_two_candidates(logits):
     slope = 4 * sigma * (1 - sigma)
     d_logits = golden("asoftmax_backward", {**given, "d_w_hat": [[8.0]]}, {"bits": 2})["d_logits"]
     assert d_logits == [[[pytest.approx(-slope, rel=1e-14), pytest.approx(slope, rel=1e-14)]]]
+
+
+def test_a_step_of_qdrop():
+    """A sample drawn twice: once 3/4, quantized to 1; once 1, not quantized.
+
+    h(0) = 1/2, so w_hat = 5/2 s = 5/4 and both errors are 1/4: loss 1/16, d_y = 1/4 each.
+    d_alpha = (1/4 + 1/4) s 1.2/4;  x / s_x = 3/2 goes to 2: d_s_x = 1/4 5/4 (2 - 3/2).
+    """
+    one, zero = [[0.0]], 0.0
+    given = {"w": [[1.0]], "s": [0.5], "zero_point": [0], "x": [[1.0]], "x_q": [[0.75]],
+             "target": [[1.0]], "indices": [0, 0], "mask_input": [[True], [False]],
+             "mask_element": [[True], [False]], "alpha": one, "s_x": 0.5, "z_x": 0, "t": 1,
+             "m_alpha": one, "v_alpha": one, "m_s_x": zero, "v_s_x": zero}  # fmt: skip
+    found = golden("qdrop_step", given, {"bits": 3, "act_bits": 2})
+    assert found["penalty"] == 0.0  # in the warm-up
+    assert found["loss"] == pytest.approx(0.0625, rel=1e-14)  # 1.2 and 0.1 are floats
+    assert found["d_s_x"] == pytest.approx(0.15625, rel=1e-14)
+    assert found["d_alpha"] == [[pytest.approx(0.075, rel=1e-14)]]
+    assert found["alpha_next"] == [[pytest.approx(-0.001, rel=1e-6)]]  # Adam's first step: the rate
+    assert found["s_x_next"] == pytest.approx(0.5 - 4e-5, rel=1e-9)
+    kept = {**given, "mask_element": [[False], [False]]}
+    assert golden("qdrop_step", kept, {"bits": 3, "act_bits": 2})["d_s_x"] == 0.0  # P30

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from refquant.oracle.exact import real
 from refquant.oracle.exact.traced import Log, Traced
-from refquant.oracle.exact.tracked import Ledger, lift
+from refquant.oracle.exact.tracked import Ledger, Tracked, lift
 
 mpmath.mp.prec = 400
 CASES: list[tuple[Callable[[Any], Any], Callable[[Any], Any], float, float]] = [
@@ -90,3 +90,29 @@ def test_traced_numbers_keep_the_function_as_a_step() -> None:
     assert (y.operation, y.operands) == ("exp", (x,))
     assert y.near == math.exp(0.5)
     assert real.power(x, 1.5).operation == "power"
+
+
+@pytest.mark.parametrize("count", [1001, 65543])
+def test_a_long_product_is_exact_and_its_error_covers_every_order(count: int) -> None:
+    """(1 - 2^-14)^n: the exact power, and float32 products from left to right and by halves."""
+    base = 1.0 - 2.0**-14
+    found = real.repeated(lift(base, Ledger()), count)
+    assert near(found.value, mpmath.mpf(base) ** count)
+    forwards, halves, rest, n = np.float32(1), np.float32(1), np.float32(base), count
+    for _ in range(count):
+        forwards = forwards * np.float32(base)
+    while n:
+        halves, rest, n = halves * rest if n % 2 else halves, rest * rest, n // 2
+    limit = float(found.error) * 2.0**-24
+    for product in (forwards, halves):
+        assert 0 < abs(float(product) - float(found.value)) <= limit
+    assert limit < 1.01 * count * 2.0**-24 * float(found.value)  # and is not much larger
+    assert real.repeated(base, 3) == base * base * base
+
+
+def test_a_long_product_inherits_the_error_of_its_base() -> None:
+    """0.9 is rounded once: n more roundings of the product."""
+    rounded = Tracked(Ledger(), Fraction(9, 10), own=1)
+    exact = Tracked(Ledger(), Fraction(9, 10))
+    errors = [float(real.repeated(b, 2000).error / b.value**2000) for b in (rounded, exact)]
+    assert errors == [pytest.approx(3999, rel=1e-3), pytest.approx(1999, rel=1e-3)]

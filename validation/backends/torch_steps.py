@@ -14,6 +14,7 @@ from validation.backends.torch_adaround import (
     round_reg,
 )
 from validation.backends.torch_borders import aquant_quant, round_schedule
+from validation.backends.torch_quantizers import fake_quant
 from validation.backends.torch_tools import Given, Tensor
 
 
@@ -44,6 +45,19 @@ def adaqt_loss(x: Given, a: Given) -> Given:
     return {"loss": ((y - x["target"][batch].T) ** 2).sum(0).mean()}
 
 
+def qdrop_loss(x: Given, a: Given) -> Given:
+    """AdaRound behind inputs of which some are quantized, as torch.where takes them."""
+    batch = x["indices"].to(torch.int64)
+    x_in = torch.where(x["mask_input"].bool(), x["x_q"][batch], x["x"][batch])
+    how = {"bits": a["act_bits"], "grid": a["act_grid"], "axis": None, "rounding": "rint"}
+    given = {"x": x_in, "s": x["s_x"], "zero_point": x["z_x"]}
+    quantized = fake_quant(given, {**how, "mask": a["mask"]})["y"]
+    x_hat = torch.where(x["mask_element"].bool(), quantized, x_in)
+    rows = {**x, "x": x_hat, "target": x["target"][batch], "indices": torch.arange(len(batch))}
+    fixed = {"reduction": "channels", "curve": "linear", "first_step": 1, "arrive": "total"}
+    return adaround_loss(rows, {**a, **fixed})
+
+
 def falling(x: Given, a: Given, lr: float) -> float:
     """A rate along half a cosine, whole at step 1."""
     return float(cosine_lr({"t": x["t"] - 1}, {"lr": lr, "total": a["total"]})["rate"])
@@ -55,6 +69,8 @@ def rate(op: str, name: str, x: Given, a: Given) -> float:
         return a["lr"]
     if op == "aquant_step":
         return falling(x, a, a["lr_s"]) if name == "s" else a["lr_border"]
+    if op == "qdrop_step":
+        return falling(x, a, a["lr_s"]) if name == "s_x" else a["lr_alpha"]
     return a["lr_alpha"] if name == "alpha" else falling(x, a, a["lr"])
 
 
@@ -62,6 +78,7 @@ LOSSES: dict[str, Callable[[Given, Given], Given]] = {
     "adaround_step": adaround_loss,
     "aquant_step": aquant_loss,
     "adaqt_step": adaqt_loss,
+    "qdrop_step": qdrop_loss,
 }
 
 
@@ -77,6 +94,7 @@ def step(loss: Callable[..., Given], op: str, x: dict[str, Tensor], a: Given) ->
     )
     for (name, tail), g in zip(leaves.items(), found, strict=True):
         grad = torch.zeros_like(x[name]) if g is None else g
+        grad = grad * a.get("grad_scale", 1.0) if name == "s_x" else grad
         state = x[f"m{tail}"], x[f"v{tail}"], x["t"] - first + 1
         after = adam(x[name], grad.clone(), state, rate(op, name, x, a), a)
         names = f"{name}_next", f"m{tail}_next", f"v{tail}_next"

@@ -1,16 +1,21 @@
 """Scalar twin of Adam: one step on one list of numbers.
 
 Written from methods.md 5.7. Numbers are floats, Fractions or tracked numbers; everything is exact
-but the square root, and that too where it is rational. beta^t is a repeated multiplication.
+but the square root, and that too where it is rational. beta^t is a repeated multiplication, of
+exact numbers only while it is short.
 """
 
 from typing import Any
 
-from refquant.oracle.exact.real import sqrt
+from refquant.oracle.exact.real import repeated, sqrt
+
+SHORT = 1000  # factors: beyond it an exact product has more digits than its bound needs
 
 
 def running_product(beta: Any, steps: int) -> Any:
     """Return beta * beta * ... , `steps` factors, from left to right."""
+    if steps > SHORT:
+        return repeated(beta, steps)
     product: Any = 1
     for _ in range(steps):
         product = product * beta

@@ -99,6 +99,24 @@ def _power_of_noise(base: Tracked, exponent: Fraction) -> Tracked:
     return Tracked(base.ledger, Fraction(0), Fraction(share))
 
 
+def repeated(base: Any, count: int) -> Any:
+    """base * base * ..., `count` factors, base > 0, without multiplying exact numbers out.
+
+    Floats are multiplied one by one. Whatever way a float product of n factors goes, it rounds at
+    most n - 1 times, and inherits n errors of the base: (1 + u)^n - 1 <= n u / (1 - n u).
+    """
+    if isinstance(base, Traced):
+        return base.apply("product", lambda b, n: repeated(b, int(n)), count)
+    if isinstance(base, float | int):
+        return math.prod([base] * count)
+    log_base = _decimal(_value(base)).ln(CONTEXT)
+    value = _cut(Fraction(CONTEXT.multiply(log_base, Decimal(count)).exp(CONTEXT)))
+    if not isinstance(base, Tracked):
+        return value
+    steps = count * base.error / base.value + (count - 1)
+    return Tracked(base.ledger, value, value * steps / (1 - steps / 2**base.ledger.precision))
+
+
 def tanh(x: Any) -> Any:
     """Hyperbolic tangent."""
     if isinstance(x, Traced):

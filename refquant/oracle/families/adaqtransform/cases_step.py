@@ -13,7 +13,7 @@ from refquant.oracle.families import adam_state
 from refquant.oracle.families.adaqtransform.cases_layer import SMALL, at_edge, few_bits, real
 from refquant.oracle.families.adaqtransform.ops_step import LEARNT, STEP
 
-STEPS = 12
+STEPS = 20
 EVERYTHING = ("15.1", "15.2", "15.5", "5.1", "5.7", "D11", "P41")
 
 

@@ -71,6 +71,12 @@ def _adam() -> Iterator[Case]:
     )
     yield Case("adam_step", "T8", "step 150", {**given, "t": np.asarray(150)},
                {"beta2": 0.9999, "lr": 0.5}, ("5.7",))  # fmt: skip
+    for t, attrs, words in (
+        (65543, {"beta2": 1.0 - 2.0**-14, "lr": 0.5},
+         "step 65543: a counter of 16 bits is at 7, where beta2^t is still near 1"),
+        (65600, {}, "step 65600 with the constants of the paper: nothing is left to correct"),
+    ):  # fmt: skip
+        yield Case("adam_step", "T24", words, {**given, "t": np.asarray(t)}, attrs, ("5.7",))
     tiny = {"x": x, "d_x": g * 2.0**-20, "m": m * 2.0**-20, "v": v * 2.0**-40, "t": np.asarray(7)}
     yield Case("adam_step", "T8", "gradients a million times smaller", tiny,
                {**DYADIC, "eps": 2.0**-26}, ("P59", "5.7"))  # fmt: skip

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from refquant._types import Array
 from refquant.layers.linear import linear_backward, linear_forward
 from refquant.losses.reconstruction import REDUCTIONS, reconstruction_loss
 from refquant.optim.adam import adam_resume, adam_step
@@ -56,10 +57,8 @@ def _step(inputs: Inputs, attrs: Attrs) -> Arrays:
     y, layer = linear_forward(x, w_hat, None)
     loss, d_y = reconstruction_loss(y, target, reduction=attrs["reduction"])
     d_alpha = adaround_backward(linear_backward(d_y, layer).w, rounded)
-    penalty, (beta, on) = 0.0, beta_schedule(t, attrs["total"], schedule_of(attrs))
-    if on:
-        penalty, cache = rounding_regularizer_forward(alpha, beta, attrs["lam"], attrs["edge"])
-        d_alpha = d_alpha + rounding_regularizer_backward(1.0, cache)
+    penalty, push = regularized(alpha, t, attrs)
+    d_alpha = d_alpha + push
     hyper, taken = hyper_of(attrs), t - attrs["first_step"]
     state = adam_resume(taken, {0: inputs["m"]}, {0: inputs["v"]}, hyper)
     moved, after = adam_step({0: alpha}, {0: d_alpha}, state, attrs["lr"], hyper)
@@ -73,28 +72,48 @@ def _step(inputs: Inputs, attrs: Attrs) -> Arrays:
     }
 
 
+def regularized(alpha: Array, t: int, attrs: Attrs) -> tuple[float, Array | float]:
+    """Return (lam R, its gradient) at step t, by the library; zeros in the warm-up."""
+    beta, on = beta_schedule(t, attrs["total"], schedule_of(attrs))
+    if not on:
+        return 0.0, 0.0
+    penalty, cache = rounding_regularizer_forward(alpha, beta, attrs["lam"], attrs["edge"])
+    return penalty, rounding_regularizer_backward(1.0, cache)
+
+
 def _step_twin(numbers: Numbers, attrs: Numbers) -> Numbers:
     x, target = ([numbers[name][i] for i in numbers["indices"]] for name in ("x", "target"))
+    places = len(x) * (len(target[0]) if attrs["reduction"] == "mean" else 1)
+    loss, d_w_hat = reconstruction(soft_weights(numbers, attrs), x, target, places)
+    penalty, d_alpha = alpha_gradient(numbers, d_w_hat, attrs)
+    lists = numbers["alpha"], d_alpha, numbers["m"], numbers["v"]
+    alpha, m, v = exact_adam(lists, numbers["t"] - attrs["first_step"] + 1, attrs)
+    state = {"alpha_next": alpha, "m_next": m, "v_next": v}
+    return {"loss": loss, "penalty": penalty, "d_alpha": d_alpha, **state}
+
+
+def soft_weights(numbers: Numbers, attrs: Numbers) -> Any:
+    """Return w_hat of the twin."""
 
     def soft(w: Any, alpha: Any, s: Any, zero: int) -> Any:
         ends = limits(attrs["grid"], attrs["bits"], zero)
         return s * twin.soft_level(w, s, twin.rectified_sigmoid(alpha), *ends)
+
+    return by_channel(numbers, ("w", "alpha"), soft)
+
+
+def alpha_gradient(numbers: Numbers, d_w_hat: Any, attrs: Numbers) -> tuple[Any, Any]:
+    """Return (penalty, d_alpha) of the twin: through the soft weights, and of the regulariser."""
 
     def slope(w: Any, alpha: Any, s: Any, zero: int) -> Any:
         ends = limits(attrs["grid"], attrs["bits"], zero)
         level = twin.soft_slope(w, s, twin.rectified_sigmoid(alpha), *ends)
         return level * twin.rectified_slope(alpha, attrs["edge"])
 
-    places = len(x) * (len(target[0]) if attrs["reduction"] == "mean" else 1)
-    loss, d_w_hat = reconstruction(by_channel(numbers, ("w", "alpha"), soft), x, target, places)
     slopes = by_channel(numbers, ("w", "alpha"), slope)
     d_alpha = pairs(d_w_hat, slopes, lambda d, h: d * h)
-    penalty, d_penalty = _penalty(numbers, attrs)
-    d_alpha = pairs(d_alpha, d_penalty, lambda a, b: a + b) if d_penalty else d_alpha
-    lists = numbers["alpha"], d_alpha, numbers["m"], numbers["v"]
-    alpha, m, v = exact_adam(lists, numbers["t"] - attrs["first_step"] + 1, attrs)
-    state = {"alpha_next": alpha, "m_next": m, "v_next": v}
-    return {"loss": loss, "penalty": penalty, "d_alpha": d_alpha, **state}
+    penalty, push = _penalty(numbers, attrs)
+    return penalty, pairs(d_alpha, push, lambda a, b: a + b) if push else d_alpha
 
 
 def _penalty(numbers: Numbers, attrs: Numbers) -> tuple[Any, Any]:

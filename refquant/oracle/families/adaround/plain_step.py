@@ -16,7 +16,7 @@ def divisor(batch: int, outputs: int, reduction: str) -> int:
     return batch * outputs if reduction == "mean" else batch
 
 
-def _weights(inputs: Inputs, attrs: Attrs, part: Any) -> tuple[Array, Array]:
+def weights(inputs: Inputs, attrs: Attrs, part: Any) -> tuple[Array, Array]:
     """The soft weight and its derivative in h."""
     w = inputs["w"]
     s, zero = (per_channel(inputs[name], w) for name in ("s", "zero_point"))
@@ -26,21 +26,26 @@ def _weights(inputs: Inputs, attrs: Attrs, part: Any) -> tuple[Array, Array]:
     return s * part.clip(level, n, p), part.factor(s) * part.inside(level, n, p)
 
 
+def priced(d_alpha: Array, alpha: Array, t: int, attrs: Attrs, part: Any) -> tuple[Array, Array]:
+    """The regulariser at step t, and the gradient with its own joined to it."""
+    beta, on = exponent(np.asarray(float(part.schedule_step(t))), attrs, part)
+    if not on:
+        return np.zeros((), alpha.dtype), d_alpha
+    h = part.h(alpha)
+    penalty = attrs["lam"] * part.gather(part.openness(h, float(beta)))
+    pull = attrs["lam"] * part.push(h, float(beta)) * slope(alpha, attrs, part)
+    return penalty, part.join(d_alpha, pull)
+
+
 def _step(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
     alpha, t, first = inputs["alpha"], int(inputs["t"]), attrs["first_step"]
     x, target = (part.pick(inputs[name], inputs["indices"]) for name in ("x", "target"))
-    w_hat, d_h = _weights(inputs, attrs, part)
+    w_hat, d_h = weights(inputs, attrs, part)
     error = x @ w_hat.T - target
     places = part.places(*error.shape, attrs["reduction"])
     d_w_hat = part.two * error.T @ x / places
     d_alpha = d_w_hat * d_h * slope(alpha, attrs, part)
-    beta, on = exponent(np.asarray(float(part.schedule_step(t))), attrs, part)
-    penalty = np.zeros((), alpha.dtype)
-    if on:
-        h = part.h(alpha)
-        penalty = attrs["lam"] * part.gather(part.openness(h, float(beta)))
-        pull = attrs["lam"] * part.push(h, float(beta)) * slope(alpha, attrs, part)
-        d_alpha = part.join(d_alpha, pull)
+    penalty, d_alpha = priced(d_alpha, alpha, t, attrs, part)
     given = {"x": alpha, "d_x": d_alpha, "m": inputs["m"], "v": inputs["v"]}
     moved, m, v = adam(given, part.adam_step(t, first), attrs, part)
     return {

@@ -69,6 +69,17 @@ def one_early(value: Array, decay: float, t: int) -> Array:
     return plain.unbiased(value, decay, t + 1)
 
 
+def wrapped(value: Array, decay: float, t: int) -> Array:
+    """Corrected by a counter of 16 bits."""
+    return plain.unbiased(value, decay, t % 2**16)
+
+
+def power_of_float32(value: Array, decay: float, t: int) -> Array:
+    """beta^t in single precision, whatever the rest is in."""
+    left = 1.0 - np.float32(decay) ** np.float32(t)
+    return np.asarray(value / value.dtype.type(left))
+
+
 ADAM = (
     Variant("adam_step", "no_bias_correction", "Neither mean is corrected for its start at 0.",
             "the correction left out", {"unbiased1": no_correction, "unbiased2": no_correction}),
@@ -79,6 +90,11 @@ ADAM = (
     Variant("adam_step", "step_counted_twice", "The correction is that of step t + 1.",
             "a counter that starts at 1 and is raised before use",
             {"unbiased1": one_early, "unbiased2": one_early}),
+    Variant("adam_step", "counter_of_16_bits", "The step counter wraps at 65536.",
+            "uint16 in a fused optimiser", {"unbiased1": wrapped, "unbiased2": wrapped}),
+    Variant("adam_step", "power_of_float32", "beta^t is a float32, though the rest is float64.",
+            "a scalar argument of a kernel",
+            {"unbiased1": power_of_float32, "unbiased2": power_of_float32}),
     Variant("adam_step", "eps_inside", "eps stands inside the square root.",
             "a constant on the other side of the bracket",
             {"divisor": lambda v, eps: np.sqrt(v + eps)}),

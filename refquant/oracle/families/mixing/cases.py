@@ -7,6 +7,7 @@ import numpy as np
 from refquant._types import Array
 from refquant.oracle.case import Case
 from refquant.oracle.draw import codes, double, dyadic
+from refquant.oracle.families.mixing.cases_step import step_cases
 
 Arrays = dict[str, Array]
 
@@ -22,6 +23,7 @@ def cases() -> Iterator[Case]:
     yield from amixup_cases()
     yield from asoftmax_cases()
     yield from asoftmax_sizes()
+    yield from step_cases()
 
 
 def values() -> Arrays:

@@ -16,6 +16,7 @@ from refquant.oracle.families.adaround.shared import (
     qparams_of,
 )
 from refquant.oracle.families.mixing import plain
+from refquant.oracle.families.mixing.ops_step import OPS as STEP
 from refquant.oracle.nested import pairs
 from refquant.oracle.op import Arrays, Attr, Attrs, Inputs, Op, Tensor
 from refquant.quantizers.asoftmax import asoftmax_backward, asoftmax_codes, asoftmax_forward
@@ -221,4 +222,5 @@ OPS = (
         plain=plain.ASOFTMAX_BACKWARD,
         doubtful=True,
     ),
+    *STEP,
 )

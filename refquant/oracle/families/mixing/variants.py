@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from refquant._types import Array
+from refquant.oracle.families.mixing.variants_step import VARIANTS as STEP
 from refquant.oracle.op import Variant
 
 
@@ -129,4 +130,5 @@ VARIANTS = (
     *back("ends_excluded", "Weights in the outer half step pass no gradient.",
           "a mask on the rounded level",
           inside=lambda level, n, p: (np.rint(level) > n) & (np.rint(level) < p)),
+    *STEP,
 )  # fmt: skip
