@@ -21,4 +21,7 @@ CONVENTIONS = """\
 - Floats come as float64, or as float32 if the backend declares something narrower; integers as
   int32 if they fit, else int64. Floats and integers of any width are taken back, and 0 and 1 for
   booleans. -0.0 equals 0.0, NaN equals NaN.
+- In the purpose of a case: any numbers fill 24 bits, so that results are rounded; both ends, or
+  kinks, are n and p, with numbers at, beside and beyond them; a hair is less than an arithmetic
+  one format narrower can tell; equal sizes are there since axes can be exchanged unseen.
 """

@@ -34,3 +34,10 @@ def codes(key: tuple[int | str, ...], shape: int | tuple[int, ...], low: int, hi
 def single(values: Any) -> Array:
     """Return numbers rounded to the 24 bits of float32: steps that are no powers of two."""
     return np.asarray(np.asarray(values, dtype=np.float32).astype(np.float64))
+
+
+def subject(purpose: str) -> str:
+    """Return a purpose without the reason in parentheses: a key for draws, so that a better reason
+    changes no number.
+    """
+    return purpose.partition(" (")[0]

@@ -46,7 +46,8 @@ def ols_cases() -> Iterator[Case]:
     for kind in ("channel", "layer"):
         attrs = {} if kind == "channel" else {"granularity": kind}
         clauses = ("15.3", "P44", "C5") if attrs else ("15.3", "P44", "C5", "C20")
-        yield Case("adaqt_ols", "T8", f"a fit per {kind}", few, attrs, (*clauses, "15.6"))
+        yield Case("adaqt_ols", "T8", f"a fit per {kind}; one channel does not vary", few, attrs,
+                   (*clauses, "15.6"))  # fmt: skip
     four = {name: np.concatenate([v, v[::-1] * 0.5]) for name, v in few.items() if v.ndim == 3}
     yield Case("adaqt_ols", "T8", "a fit per pixel, no bias", four, {"granularity": "pixel"},
                ("15.6", "C20"))  # fmt: skip
@@ -67,7 +68,7 @@ def ols_cases() -> Iterator[Case]:
     tiny = {name: v * 2.0**-20 for name, v in few.items()}
     yield Case("adaqt_ols", "T24", "products of a millionth", tiny, {}, ("15.3", "C20"))
     one = {"y": np.array([[[1.5], [0.25]]]), "y0": np.array([[[0.5], [3.0]]])}
-    yield Case("adaqt_ols", "T8", "one element a channel", one, {}, ("C20",))
+    yield Case("adaqt_ols", "T8", "one element a channel: no variance", one, {}, ("C20",))
     drawn = {name: real(("ols", name), (3, 2, 5), 22) for name in ("y", "y0")}
     for kind in ("channel", "layer"):
         yield Case("adaqt_ols", "REAL", f"any numbers, per {kind}",
@@ -108,11 +109,12 @@ def bias_cases() -> Iterator[Case]:
            "bias": np.array([0.5, -1.25, 0.0])}  # fmt: skip
     yield Case("bias_correct", "T8", "eight errors a channel", few, {}, ("8", "15.3", "P50"))
     cube = {"y": y[:, :2, :2], "y_hat": few["y_hat"][:, :2, 1:3], "bias": few["bias"][:2]}
-    yield Case("bias_correct", "T8", "two of everything", cube, {}, ("8",))
+    yield Case("bias_correct", "T8", "two of everything (any two axes can be exchanged)", cube, {},
+               ("8",))  # fmt: skip
     long = {"y": np.concatenate([y] * 5, axis=2)[:, :2, :18], "bias": few["bias"][:2]}
     error = codes(("bias", "long"), (2, 2, 18), -3, 5) / 8.0
-    yield Case("bias_correct", "T8", "36 errors a channel", long | {"y_hat": long["y"] + error}, {},
-               ("8", "P50"))  # fmt: skip
+    yield Case("bias_correct", "T8", "36 errors a channel (more than a warp)",
+               long | {"y_hat": long["y"] + error}, {}, ("8", "P50"))  # fmt: skip
     drawn = {name: real(("bias", name), (3, 2, 5)) for name in ("y", "y_hat")}
     yield Case("bias_correct", "REAL", "fifteen errors a channel",
                drawn | {"bias": real(("bias",), 2)}, {}, ("8", "15.3", "P50"))  # fmt: skip

@@ -54,6 +54,13 @@ def any_bits(case: str) -> Arrays:
     return {k: v.astype(np.float32) for k, v in given.items()}
 
 
+SHARED = {
+    "pixel": "xi and eta per pixel",
+    "layer": "one xi and eta for the layer",
+    "mixed": "one xi for the layer, eta per pixel",
+}
+
+
 def shared(given: Arrays, kind: str) -> Arrays:
     """Another granularity of xi and eta, not the same one for both where `kind` is mixed."""
     pixel = {"xi": codes(("adaqt", "pixel"), (3, 5), -6, 6) / 4.0,
@@ -89,36 +96,38 @@ def forward_cases() -> Iterator[Case]:
     for case in CASES:
         clauses = ("15.1", "D20", "D33", *CLAUSES.get(case, ()))
         attrs = {"case": case, **SMALL}
-        yield Case(op, "T8", f"{case}, decided", few_bits(case, False), attrs, clauses)
+        yield Case(op, "T8", f"case {case}, alpha decided: exact", few_bits(case, False), attrs,
+                   clauses)  # fmt: skip
     live = few_bits("1.1", True)
-    yield Case(op, "T8", "1.1, live alpha", live, SMALL, ("15.1",))
+    yield Case(op, "T8", "case 1.1, alpha undecided", live, SMALL, ("15.1",))
     zero = live | {"alpha": np.where(live["alpha"] < -0.5, 0.0, live["alpha"])}
     for case in ("1.1", "2.3"):
         hard = few_bits(case, True) | {"alpha": zero["alpha"]}
-        yield Case(op, "T8", f"{case}, hard, undecided alpha up", hard,
+        yield Case(op, "T8", f"case {case}, hard: alpha of 0 goes up", hard,
                    {"case": case, "hard": True, **SMALL}, ("15.4", "D20", "P40"))  # fmt: skip
-    for kind in ("pixel", "layer", "mixed"):
-        yield Case(op, "T8", f"granularity: {kind}", shared(few_bits("1.1", False), kind), SMALL,
-                   ("15.6", "D33"))  # fmt: skip
+    for kind, words in SHARED.items():
+        yield Case(op, "T8", words, shared(few_bits("1.1", False), kind), SMALL, ("15.6", "D33"))
     neutral = few_bits("1.1", False) | {"xi": np.ones(3), "eta": np.zeros(3)}
-    yield Case(op, "T8", "neutral transform", neutral, SMALL, ("P47",))
+    yield Case(op, "T8", "neutral transform: y is y0 and the bias", neutral, SMALL, ("P47",))
     yield Case(op, "T8", "neutral transform, no bias", without_bias(neutral), SMALL, ("P47",))
     grids = {"n_w": -3, "p_w": 3, "n_x": -4, "p_x": 3}
     yield Case(op, "T8", "narrow weights, signed inputs", few_bits("1.2", False),
                {"case": "1.2", **grids}, ("15.1", "D32"))  # fmt: skip
     for case in ("1.2", "2.3"):
-        yield Case(op, "T8", f"{case}, three of everything", equal(case), {"case": case, **SMALL},
-                   ("15.1",))  # fmt: skip
+        yield Case(op, "T8", f"case {case}, three of everything", equal(case),
+                   {"case": case, **SMALL}, ("15.1",))  # fmt: skip
         wide = {"case": case, "n_w": -4, "p_w": 3, "n_x": -2, "p_x": 1}
-        yield Case(op, "T8", f"{case}, other levels", few_bits(case, False), wide,
-                   ("15.1",))  # fmt: skip
-    yield Case(op, "T8", "1.2, 36 inputs", many(), {"case": "1.2", **SMALL}, ("15.1",))
-    yield Case(op, "T24", "1.1, a hair from whole numbers and ties", beside(), SMALL, ("15.1",))
+        yield Case(op, "T8", f"case {case}, wider weights, signed inputs", few_bits(case, False),
+                   wide, ("15.1",))  # fmt: skip
+    yield Case(op, "T8", "case 1.2, 36 inputs (more than a warp)", many(), {"case": "1.2", **SMALL},
+               ("15.1",))  # fmt: skip
+    yield Case(op, "T24", "case 1.1, a hair from whole numbers and ties", beside(), SMALL,
+               ("15.1",))  # fmt: skip
     for case in ("1.1", "1.2"):
-        yield Case(op, "T8", f"{case}, NaN and infinities", wild(case), {"case": case, **SMALL},
-                   ("1.4",))  # fmt: skip
+        yield Case(op, "T8", f"case {case}, NaN and infinities", wild(case),
+                   {"case": case, **SMALL}, ("1.4",))  # fmt: skip
     for case in ("1.1", "1.2", "2.3"):
-        yield Case(op, "REAL", f"{case}, any numbers", any_bits(case), {"case": case, **SMALL},
+        yield Case(op, "REAL", f"case {case}, any numbers", any_bits(case), {"case": case, **SMALL},
                    ("15.1", "15.4"))  # fmt: skip
 
 
@@ -159,33 +168,36 @@ def backward_cases() -> Iterator[Case]:
     for case in CASES:
         clauses = ("15.2", *CLAUSES.get(case, ()))
         attrs = {"case": case, **SMALL}
-        yield Case(op, "T8", f"{case}, few bits", few_bits(case, True) | d_y, attrs, clauses)
+        yield Case(op, "T8",
+                   f"case {case}, alpha undecided: levels beyond, at and between the ends",
+                   few_bits(case, True) | d_y, attrs, clauses)  # fmt: skip
         if case in ("1.2", "1.1"):
-            yield Case(op, "T8", f"{case}, unrounded mask", few_bits(case, False) | d_y,
+            yield Case(op, "T8", f"case {case}, mask of the unrounded", few_bits(case, False) | d_y,
                        {"mask": "unrounded", **attrs}, ("15.2", "D2"))  # fmt: skip
         if case in ("tied", "2.1", "2.3"):
-            yield Case(op, "T8", f"{case}, decided alpha", few_bits(case, False) | d_y, attrs,
-                       ("15.2",))  # fmt: skip
-    for kind in ("pixel", "layer", "mixed"):
-        yield Case(op, "T8", f"granularity: {kind}",
-                   shared(few_bits("1.1", False), kind) | d_y, SMALL, ("15.6",))  # fmt: skip
+            yield Case(op, "T8", f"case {case}, alpha decided: its gradient is 0",
+                       few_bits(case, False) | d_y, attrs, ("15.2",))  # fmt: skip
+    for kind, words in SHARED.items():
+        yield Case(op, "T8", words, shared(few_bits("1.1", False), kind) | d_y, SMALL, ("15.6",))
     yield Case(op, "T8", "no bias", without_bias(few_bits("1.1", True)) | d_y, SMALL, ("15.2",))
     for case in ("1.2", "2.3"):
-        yield Case(op, "T8", f"{case}, NaN and infinities", wild(case) | d_y,
+        yield Case(op, "T8", f"case {case}, NaN and infinities", wild(case) | d_y,
                    {"case": case, **SMALL}, ("1.4",))  # fmt: skip
-    yield Case(op, "T8", "1.2, 36 inputs", many() | {"d_y": gradient()[:2, :3]},
-               {"case": "1.2", **SMALL}, ("15.2",))  # fmt: skip
+    yield Case(op, "T8", "case 1.2, 36 inputs (more than a warp)",
+               many() | {"d_y": gradient()[:2, :3]}, {"case": "1.2", **SMALL},
+               ("15.2",))  # fmt: skip
     yield from edge_cases(d_y)
     for case in ("1.2", "2.3"):
-        yield Case(op, "T8", f"{case}, three of everything",
+        yield Case(op, "T8", f"case {case}, three of everything",
                    equal(case) | {"d_y": gradient()[:, :3]}, {"case": case, **SMALL},
                    ("15.2",))  # fmt: skip
         wide = {"case": case, "n_w": -4, "p_w": 3, "n_x": -2, "p_x": 1}
-        yield Case(op, "T8", f"{case}, other levels", few_bits(case, True) | d_y, wide,
-                   ("15.2",))  # fmt: skip
+        yield Case(op, "T8", f"case {case}, wider weights, signed inputs",
+                   few_bits(case, True) | d_y, wide, ("15.2",))  # fmt: skip
     for case in ("1.1", "1.2", "tied", "2.1", "2.3"):
         given = any_bits(case) | {"d_y": real(("d_y",), (3, 5))}
-        yield Case(op, "REAL", f"{case}, any numbers", given, {"case": case, **SMALL}, ("15.2",))
+        yield Case(op, "REAL", f"case {case}, any numbers", given, {"case": case, **SMALL},
+                   ("15.2",))  # fmt: skip
 
 
 def at_edge(case: str) -> Arrays:

@@ -36,7 +36,7 @@ def step_cases() -> Iterator[Case]:
             here = {**given, **state, "indices": np.array(batch), "t": np.asarray(t)}
             yield Case("adaqt_step", "T8", f"{case}: {words}", here, attrs, EVERYTHING)
         for words, option in (
-            ("other levels", {"n_w": -4, "p_w": 3, "n_x": -2, "p_x": 1}),
+            ("wider weights, signed inputs", {"n_w": -4, "p_w": 3, "n_x": -2, "p_x": 1}),
             ("unrounded mask, other constants of Adam",
              {"mask": "unrounded", "beta1": 0.75, "beta2": 0.9375, "eps": 0.0625}),
         ):  # fmt: skip

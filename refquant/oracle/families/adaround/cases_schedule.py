@@ -61,16 +61,10 @@ def _adam() -> Iterator[Case]:
     given = {"x": x, "d_x": g, "m": m, "v": v}
     yield Case("adam_step", "T8", "a later step, all constants dyadic",
                {**given, "t": np.asarray(3)}, DYADIC, ("5.7",))  # fmt: skip
-    yield Case(
-        "adam_step",
-        "T8",
-        "the constants of the paper",
-        {**given, "t": np.asarray(20)},
-        {},
-        ("5.7",),
-    )
-    yield Case("adam_step", "T8", "step 150", {**given, "t": np.asarray(150)},
-               {"beta2": 0.9999, "lr": 0.5}, ("5.7",))  # fmt: skip
+    yield Case("adam_step", "T8", "step 20 with the constants of the paper",
+               {**given, "t": np.asarray(20)}, {}, ("5.7",))  # fmt: skip
+    yield Case("adam_step", "T8", "step 150: beta2^t leaves much to correct",
+               {**given, "t": np.asarray(150)}, {"beta2": 0.9999, "lr": 0.5}, ("5.7",))  # fmt: skip
     for t, attrs, words in (
         (65543, {"beta2": 1.0 - 2.0**-14, "lr": 0.5},
          "step 65543: a counter of 16 bits is at 7, where beta2^t is still near 1"),

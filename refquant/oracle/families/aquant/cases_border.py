@@ -94,8 +94,8 @@ def closed_cases() -> Iterator[Case]:
                {"w": w, "w_hat": hat}, {"taps": 3}, ("13.2", "C1"))  # fmt: skip
     hat = codes(("closed", "many"), (36, 2), -2, 2) / 2.0
     w = hat + dyadic(("closed", "many w"), (36, 2), 2, 4)
-    yield Case("border_shared_closed", "T8", "36 outputs", {"w": w, "w_hat": hat}, {"taps": 1},
-               ("13.2", "C1"))  # fmt: skip
+    yield Case("border_shared_closed", "T8", "36 outputs (sums longer than a warp)",
+               {"w": w, "w_hat": hat}, {"taps": 1}, ("13.2", "C1"))  # fmt: skip
     step = 0.3125
     w = real(("closed", "real"), (6, 6), 1.0)
     hat = np.float32(step) * np.rint(w / step)
@@ -110,9 +110,10 @@ def poly_cases() -> Iterator[Case]:
     u = dyadic(("poly", "u"), (2, 2, 3, 4), 4, 1)
     b = {f"b{i}": dyadic(("poly", "b", i), (2, 3), 3, 3) for i in range(3)}
     small = {"u": u[:1, :, :, :2], **b}
-    yield Case("border_poly", "T8", "quadratic", small, {}, ("13.3", "C1"))
+    yield Case("border_poly", "T8", "quadratic, every axis of another length", small, {},
+               ("13.3", "C1"))  # fmt: skip
     linear = {"u": u, "b0": b["b0"], "b1": b["b1"]}
-    yield Case("border_poly", "T8", "linear", linear, {}, ("13.3", "C1"))
+    yield Case("border_poly", "T8", "linear: b2 left out", linear, {}, ("13.3", "C1"))
     square = {f"b{i}": dyadic(("poly", "square b", i), (2, 2), 3, 3) for i in range(3)}
     yield Case("border_poly", "T8", "as many channels as taps", {"u": u[:1, :, :2, :1], **square},
                {}, ("13.3", "C1"))  # fmt: skip
@@ -133,19 +134,21 @@ def bound_cases() -> Iterator[Case]:
     d_real = real(("bound", "d_e real"), drawn.size, 1.0)
     for kind in BOUNDS:
         name = kind.get("scale", kind.get("bound", "outer"))
+        shown = name if "bound" in kind else f"{name} sigmoid"
         clauses = ("D23",) if "bound" in kind else ("D16", "P68")
         for kappa in (2.5, 0.75, 4.0):
             attrs = kind if kappa == 2.5 else {**kind, "kappa": kappa}
             if kappa != 2.5 and "bound" in kind:
                 continue
-            says = f"{name}, kappa {kappa}"
+            says = f"{shown}, kappa {kappa}: at both saturations, inside and beyond"
             yield Case("border_bound", "T8", says, {"p": p}, attrs, ("13.3", *clauses))
             for mask in ("closed", "open") if name != "inner" else ("closed",):
                 own = attrs if mask == "closed" else {**attrs, "border_mask": mask}
-                yield Case("border_bound_backward", "T8", f"{says}, {mask}", {"p": p, "d_e": d_e},
-                           own, ("13.4", *clauses))  # fmt: skip
-        yield Case("border_bound", "REAL", f"{name}, any P", {"p": drawn}, kind, ("13.3", *clauses))
-        yield Case("border_bound_backward", "REAL", f"{name}, any P", {"p": drawn, "d_e": d_real},
+                yield Case("border_bound_backward", "T8", f"{says}, {mask} mask",
+                           {"p": p, "d_e": d_e}, own, ("13.4", *clauses))  # fmt: skip
+        yield Case("border_bound", "REAL", f"{shown}, any P", {"p": drawn}, kind,
+                   ("13.3", *clauses))  # fmt: skip
+        yield Case("border_bound_backward", "REAL", f"{shown}, any P", {"p": drawn, "d_e": d_real},
                    kind, ("13.4", *clauses))  # fmt: skip
 
 
@@ -166,20 +169,22 @@ def fuse_cases() -> Iterator[Case]:
         attrs = {"fuse": order, "bound": "clip"}
         given = {"p": p} if order == "none" else {"p": p, "fusion": weights}
         clauses = ("13.3", "D16") if order == "none" else ("13.3", "D16", "P71")
-        yield Case("border_fuse", "T8", f"{order}, four taps", given, attrs, clauses)
-        yield Case("border_fuse", "T8", f"{order}, one tap", one, attrs, ("P67",))
+        yield Case("border_fuse", "T8", f"fuse {order}, four taps: borders at both ends and beyond",
+                   given, attrs, clauses)  # fmt: skip
+        yield Case("border_fuse", "T8", f"fuse {order}, one tap (nothing to fuse)", one, attrs,
+                   ("P67",))  # fmt: skip
         real_given = {"p": drawn["p"]} if order == "none" else drawn
         for kind in ({}, {"scale": "inner"}):
-            yield Case("border_fuse", "REAL", f"{order}, {kind.get('scale', 'outer')}, three taps",
+            yield Case("border_fuse", "REAL", f"fuse {order}, {kind.get('scale', 'outer')} sigmoid",
                        real_given, {"fuse": order, **kind}, clauses)  # fmt: skip
     yield Case("border_fuse", "T8", "no weights: all are 1", {"p": p}, {"bound": "clip"}, ("13.3",))
     given = square("fuse")
     for order in FUSES[1:]:
-        yield Case("border_fuse", "T8", f"{order}, all sizes equal, far beyond both ends", given,
+        yield Case("border_fuse", "T8", f"fuse {order}, all sizes equal, far beyond both ends",
+                   given, {"fuse": order, "bound": "clip"}, ("13.3", "P71"))  # fmt: skip
+        yield Case("border_fuse", "T8", f"fuse {order}, 36 taps (more than a warp)", many("fuse"),
                    {"fuse": order, "bound": "clip"}, ("13.3", "P71"))  # fmt: skip
-        yield Case("border_fuse", "T8", f"{order}, 36 taps", many("fuse"),
-                   {"fuse": order, "bound": "clip"}, ("13.3", "P71"))  # fmt: skip
-        yield Case("border_fuse", "REAL", f"{order}, kappa 1.25", drawn,
+        yield Case("border_fuse", "REAL", f"fuse {order}, kappa 1.25", drawn,
                    {"fuse": order, "kappa": 1.25}, ("13.3", "D16"))  # fmt: skip
 
 
@@ -207,28 +212,29 @@ def fuse_backward_cases() -> Iterator[Case]:
         given |= {} if order == "none" else {"fusion": weights}
         attrs = {"fuse": order, "bound": "clip", "border_mask": mask}
         clauses = ("13.4", "D16") if order == "none" else ("13.4", "D16", "P71")
-        yield Case("border_fuse_backward", "T8", f"{order}, {mask}", given, attrs, clauses)
+        yield Case("border_fuse_backward", "T8", f"fuse {order}, {mask} mask, clip", given, attrs,
+                   clauses)  # fmt: skip
         d_border = real(("fuse", "real d"), (2, 2, 3 if order == "none" else 1, 4), 1.0)
         given = {"p": drawn["p"], "d_border": d_border}
         given |= {} if order == "none" else {"fusion": drawn["fusion"]}
         attrs = {"fuse": order, "border_mask": mask}
-        yield Case("border_fuse_backward", "REAL", f"{order}, {mask}, sigmoid", given, attrs,
-                   ("13.4", "D16"))  # fmt: skip
+        yield Case("border_fuse_backward", "REAL", f"fuse {order}, {mask} mask, sigmoid", given,
+                   attrs, ("13.4", "D16"))  # fmt: skip
     for order in ("bound_fuse", "fuse_bound"):
         given = {"p": p[:, :, :1], "d_border": dyadic(("fuse", "one"), (2, 2, 1, 2), 3, 1)}
-        yield Case("border_fuse_backward", "T8", f"{order}, one tap", given,
+        yield Case("border_fuse_backward", "T8", f"fuse {order}, one tap (nothing to fuse)", given,
                    {"fuse": order, "bound": "clip"}, ("P67",))  # fmt: skip
     given = square("fuse") | {"d_border": dyadic(("fuse", "square"), (2, 2, 1, 2), 3, 1) + 0.25}
     for order, mask in itertools.product(FUSES[1:], ("closed", "open")):
         attrs = {"fuse": order, "bound": "clip", "border_mask": mask}
-        yield Case("border_fuse_backward", "T8", f"{order}, {mask}, all sizes equal", given, attrs,
-                   ("13.4", "P71"))  # fmt: skip
+        yield Case("border_fuse_backward", "T8", f"fuse {order}, {mask} mask, all sizes equal",
+                   given, attrs, ("13.4", "P71"))  # fmt: skip
     for order in FUSES[1:]:
         given = many("fuse") | {"d_border": np.array([1.5, -2.25]).reshape(1, 2, 1, 1)}
-        yield Case("border_fuse_backward", "T8", f"{order}, 36 taps", given,
+        yield Case("border_fuse_backward", "T8", f"fuse {order}, 36 taps (more than a warp)", given,
                    {"fuse": order, "bound": "clip"}, ("13.4", "P71"))  # fmt: skip
         d_border = real(("fuse", "kappa d"), (2, 2, 1, 4), 1.0)
-        yield Case("border_fuse_backward", "REAL", f"{order}, kappa 1.25",
+        yield Case("border_fuse_backward", "REAL", f"fuse {order}, kappa 1.25",
                    drawn | {"d_border": d_border}, {"fuse": order, "kappa": 1.25},
                    ("13.4", "D16"))  # fmt: skip
     given = {"p": drawn["p"], "d_border": real(("fuse", "real d"), (2, 2, 1, 4), 1.0)}

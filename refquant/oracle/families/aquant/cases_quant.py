@@ -59,12 +59,12 @@ def quant_cases() -> Iterator[Case]:
 def order_cases(fuse: str) -> Iterator[Case]:
     """One order of bound and fusion, on few bits."""
     shared = {} if fuse == "none" else weights(2, 4)
-    yield Case("aquant_quant", "T8", f"{fuse}, clip, four taps", few_bits((1, 2, 4, 3)) | shared,
-               {"fuse": fuse, **EXACT}, ("13.3", "D16", "D23", "P70"))  # fmt: skip
+    yield Case("aquant_quant", "T8", f"fuse {fuse}, four taps: quarters from below n to above p",
+               few_bits((1, 2, 4, 3)) | shared, {"fuse": fuse, **EXACT},
+               ("13.3", "D16", "D23", "P70"))  # fmt: skip
     if fuse != "none":
-        yield Case("aquant_quant", "T8", f"{fuse}, no weights, two taps",
-                   few_bits((2, 3, 2, 2), 1), {"fuse": fuse, **EXACT},
-                   ("13.3", "D38"))  # fmt: skip
+        yield Case("aquant_quant", "T8", f"fuse {fuse}, no weights: all are 1, two taps",
+                   few_bits((2, 3, 2, 2), 1), {"fuse": fuse, **EXACT}, ("13.3", "D38"))  # fmt: skip
 
 
 def constant(border: float, u: Array, s: float = 0.5) -> Arrays:
@@ -89,7 +89,7 @@ def edge_cases() -> Iterator[Case]:
                    [-0.25, np.nan, 100.0, -np.inf]]])  # fmt: skip
     b = {"b0": np.array([[0.0, 0.25, -0.25]]), "b1": np.array([[0.125, 0.25, 0.0625]])}
     for fuse in ("none", "bound_fuse"):
-        yield Case("aquant_quant", "T8", f"NaN, infinities and -0.0, {fuse}",
+        yield Case("aquant_quant", "T8", f"NaN, infinities and -0.0, fuse {fuse}",
                    {"x": x, "s": np.array(0.5), **b}, {"fuse": fuse, "n": -2, "p": 1, **EXACT},
                    ("1.4", "P08"))  # fmt: skip
     near = np.array([-0.5 + 2.0**-25, -0.5 - 2.0**-24, 0.5 + 2.0**-24, -(2.0**-30)])
@@ -110,9 +110,9 @@ def grid_cases() -> Iterator[Case]:
                ("13.3", "D16"))  # fmt: skip
     equal = few_bits((2, 2, 2, 2)) | weights(2, 2)
     for fuse in ("bound_fuse", "fuse_bound"):
-        yield Case("aquant_quant", "T8", f"{fuse}, all sizes equal", equal,
+        yield Case("aquant_quant", "T8", f"fuse {fuse}, all sizes equal", equal,
                    {"fuse": fuse, **EXACT}, ("13.3", "D16"))  # fmt: skip
-    yield Case("aquant_quant", "T8", "36 taps", few_bits((1, 1, 36, 1)), EXACT,
+    yield Case("aquant_quant", "T8", "36 taps (more than a warp)", few_bits((1, 1, 36, 1)), EXACT,
                ("13.3", "D16"))  # fmt: skip
     for exponent in (-100, 60):
         scaled = {"x": np.ldexp(given["x"], exponent), "s": np.ldexp(given["s"], exponent)}
@@ -137,7 +137,7 @@ def real_cases() -> Iterator[Case]:
         yield Case("aquant_quant", "REAL", f"{name}, three taps", given, kind,
                    ("13.3", "D16", "D38"))  # fmt: skip
     for fuse in ("none", "fuse_bound", "centred"):
-        yield Case("aquant_quant", "REAL", f"{fuse}, outer sigmoid, a = 0.6",
+        yield Case("aquant_quant", "REAL", f"fuse {fuse}, outer sigmoid, a = 0.6: mixed, no code",
                    any_bits((1, 2, 2, 3), fuse), {"fuse": fuse, "a": 0.6},
                    ("D16", "P69"))  # fmt: skip
 
@@ -162,9 +162,9 @@ def backward_cases() -> Iterator[Case]:
         for i, option in enumerate(options):
             if i in (2, 6) and fuse in ("fuse_bound", "centred"):
                 continue
-            name = ", ".join(f"{key} {value}" for key, value in option.items()) or "as it stands"
+            name = ", ".join(f"{key} {value}" for key, value in option.items()) or "all defaults"
             own = tuple(clauses[key] for key in option if key in clauses)
-            yield Case("aquant_quant_backward", "T8", f"{fuse}: {name}", given,
+            yield Case("aquant_quant_backward", "T8", f"fuse {fuse}: {name}", given,
                        {"fuse": fuse, **EXACT, **option}, ("13.4", "D23", "P08", *own))  # fmt: skip
     yield from special_backward_cases()
 
@@ -181,7 +181,7 @@ def special_backward_cases() -> Iterator[Case]:
     b = {"b0": np.array([[0.0, 0.25]]), "b1": np.array([[0.125, 0.25]])}
     for fuse in ("none", "bound_fuse"):
         given = {"x": x, "s": np.array(0.5), **b, "d_x_hat": gradient((1, 2, 4))}
-        yield Case("aquant_quant_backward", "T8", f"NaN, infinities and -0.0, {fuse}", given,
+        yield Case("aquant_quant_backward", "T8", f"NaN, infinities and -0.0, fuse {fuse}", given,
                    {"fuse": fuse, "n": -2, "p": 1, **EXACT}, ("13.4", "C21"))  # fmt: skip
     half = np.array([[0.5, 0.5], [-0.5, -0.5]])
     ends = {"x": dyadic(("ends",), (2, 4, 2), 4, 3), "s": np.array(0.5), "b0": half, "b1": 0 * half}
@@ -194,7 +194,7 @@ def special_backward_cases() -> Iterator[Case]:
                    given, EXACT | option, ("13.4", "C21", "D39"))  # fmt: skip
     equal = few_bits((2, 2, 2, 2)) | weights(2, 2) | {"d_x_hat": gradient((2, 4, 2))}
     for fuse in ("bound_fuse", "fuse_bound", "centred"):
-        yield Case("aquant_quant_backward", "T8", f"{fuse}, all sizes equal", equal,
+        yield Case("aquant_quant_backward", "T8", f"fuse {fuse}, all sizes equal", equal,
                    {"fuse": fuse, **EXACT}, ("13.4", "D23"))  # fmt: skip
     kinds: tuple[dict[str, Any], ...] = (
         {},

@@ -31,20 +31,20 @@ def schedule_cases() -> Iterator[Case]:
                    ("13.3", "D10"))  # fmt: skip
     for total, hold in ((10, 0.2), (20000, 0.2), (7, 0.3)):
         steps = np.unique(np.linspace(1, total, 15).astype(int))
-        yield Case("round_schedule", "REAL", f"{total} steps, hold {hold}", {"t": steps},
-                   {"total": total, "hold": hold}, ("D10",))  # fmt: skip
+        yield Case("round_schedule", "REAL", f"{total} steps, hold {hold}, which no float holds",
+                   {"t": steps}, {"total": total, "hold": hold}, ("D10",))  # fmt: skip
 
 
 def vector_cases() -> Iterator[Case]:
     """Sums at ties, equal residuals, nothing to flip, one tap, clipping, special values."""
     for name, shape, ends, key in (
-        ("eighths", (3, 3, 4), (-8, 7), 163),
-        ("eighths, one tap", (3, 7, 1), (-8, 7), 6),
+        ("eighths, vectors of 4: many equal residuals", (3, 3, 4), (-8, 7), 163),
+        ("eighths, one tap: channels alone", (3, 7, 1), (-8, 7), 6),
         ("eighths beyond both ends", (3, 3, 4), (0, 1), 68),
-        ("eighths, wide kernels", (2, 2, 9), (-8, 7), 0),
-        ("eighths on one bit", (2, 4, 2), (0, 1), 133),
-        ("eighths on one bit, exact sums", (2, 4, 2), (0, 1), 63),
-        ("eighths on one bit, a channel whose errors cancel", (2, 4, 2), (0, 1), 273),
+        ("eighths, vectors of 9 taps", (2, 2, 9), (-8, 7), 0),
+        ("eighths on one bit: the clip refuses offers", (2, 4, 2), (0, 1), 133),
+        ("eighths on one bit: sums that are whole", (2, 4, 2), (0, 1), 63),
+        ("eighths on one bit: a channel whose errors cancel", (2, 4, 2), (0, 1), 273),
     ):
         u = codes(("vectors", key), shape, -16, 24) / 8.0
         attrs = {} if ends == (-8, 7) else {"n": ends[0], "p": ends[1]}
@@ -66,7 +66,7 @@ def vector_cases() -> Iterator[Case]:
     yield Case("a_rounding", "T8", "a vector that takes several offers",
                {"u": np.stack([SEVERAL, -SEVERAL])}, {}, ("14", "P38", "P39"))  # fmt: skip
     for name, shape in (("channels of 36", (1, 2, 36)), ("36 channels", (1, 36, 2))):
-        yield Case("a_rounding", "T8", f"eighths, {name}",
+        yield Case("a_rounding", "T8", f"eighths, {name} (more than a warp)",
                    {"u": codes(("vectors", name), shape, -16, 24) / 8.0}, {},
                    ("14", "P37", "P38"))  # fmt: skip
     special = np.array([[[np.nan, 0.375, 0.375, np.inf], [-np.inf, 0.625, -0.0, 0.625]]])
@@ -90,11 +90,13 @@ def filters(key: int, shape: tuple[int, int, int]) -> Array:
 
 def squant_cases() -> Iterator[Case]:
     """All four pairs of stages, steps that are and are not powers of two, filters of zeros."""
-    for kernel, channel in itertools.product((True, False), repeat=2):
+    names = "both stages", "kernels alone", "channels alone", "no stage: nearest levels"
+    pairs = itertools.product((True, False), repeat=2)
+    for words, (kernel, channel) in zip(names, pairs, strict=True):
         attrs = {name: False for name, on in (("kernel", kernel), ("channel", channel)) if not on}
         w = filters(7, (2, 3, 4)) if kernel and not channel else filters(176, (3, 3, 3))
-        yield Case("squant_weight", "T8", f"kernel {kernel}, channel {channel}", {"w": w},
-                   {"bits": 3, **attrs}, ("14", "P36", "P38"))  # fmt: skip
+        yield Case("squant_weight", "T8", words, {"w": w}, {"bits": 3, **attrs},
+                   ("14", "P36", "P38"))  # fmt: skip
     flat = np.zeros((3, 2, 3))
     flat[1] = [[0.25, 0.5, 0.75], [0.25, 0.25, 0.25]]
     flat[2] = -flat[1]

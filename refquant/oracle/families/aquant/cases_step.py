@@ -15,6 +15,8 @@ from refquant.oracle.families.aquant.cases_quant import few_bits, weights
 from refquant.oracle.families.aquant.ops_step import STATE, STEP
 
 STEPS = 20
+DETACHED = {"detach_border_input": True, "border_mask": "open"}
+CENTRED = {"fuse": "centred", "mask": "unrounded"}
 EVERYTHING = ("13.3", "13.4", "13.5", "5.1", "5.7", "D10")
 
 
@@ -42,12 +44,12 @@ def step_cases() -> Iterator[Case]:
     first = given | adam_state.zero_means({name: given[name] for name in STATE})
     for t, start, words, option in (
         (1, first, "the first step: nothing is rounded", {}),
-        (12, given, "a = 2/3", {}),
+        (12, given, "step 12 of 16: a = 2/3, between nothing and rounding", {}),
         (16, given, "the last step, a = 1", {}),
-        (12, given, "support gate", {"gate": "support"}),
-        (12, given, "detached, open", {"detach_border_input": True, "border_mask": "open"}),
-        (10, given, "bound after the mean", {"fuse": "fuse_bound"}),
-        (16, given, "centred, unrounded mask", {"fuse": "centred", "mask": "unrounded"}),
+        (12, given, "gradients gated by the support", {"gate": "support"}),
+        (12, given, "border input detached, open mask", DETACHED),
+        (10, given, "borders bounded after their mean", {"fuse": "fuse_bound"}),
+        (16, given, "centred fusion, mask of the unrounded", CENTRED),
         (12, given, "signed levels", {"n": -2, "p": 1}),
         (12, given, "other constants of Adam", {"beta1": 0.75, "beta2": 0.9375, "eps": 0.0625}),
     ):

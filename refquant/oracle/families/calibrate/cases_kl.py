@@ -45,9 +45,12 @@ def amct_cases() -> Iterator[Case]:
     op, base = "kl_scale_amct", ("3.3", "D5")
     last, first, other = (peaked(("kl", 40, key), 40) for key in (9, 4, 58))
     second = peaked(("klb", 60, 0), 60)
-    yield Case(op, "T8", "the last window", {"w": last}, {}, (*base, "C3", "P81"))
-    yield Case(op, "T8", "the first window, turned round", {"w": -first}, {}, (*base, "P81"))
-    yield Case(op, "T8", "the second window", {"w": second}, {}, (*base, "C3"))
+    yield Case(op, "T8", "the last window, i = 19, is the best", {"w": last}, {},
+               (*base, "C3", "P81"))  # fmt: skip
+    yield Case(op, "T8", "window i = 1 is the best, all values turned round", {"w": -first}, {},
+               (*base, "P81"))  # fmt: skip
+    yield Case(op, "T8", "window i = 1 is the best, by little mass outside", {"w": second}, {},
+               (*base, "C3"))  # fmt: skip
     rows = np.stack([last, np.zeros(40), other]) * np.array([[1.0], [1.0], [0.25]])
     yield Case(op, "T8", "rows, one of zeros", {"w": rows}, {"axis": 0}, (*base, "P81"))
     inside = np.where(last == 1.0, 1.0, last + 2.0**-10)  # off the edges, in the same bins
@@ -60,8 +63,11 @@ def amct_cases() -> Iterator[Case]:
     yield from window_cases()
     even = np.append(ODD[:-1], 1.0)
     few = {"bins": 8, "searches": 2}
-    for exponent, says in ((0, "both windows equal"), (-16, "the smallest step that is kept"),
-                           (-17, "a step that is too small")):  # fmt: skip
+    for exponent, says in (
+        (0, "two windows that diverge equally: the first"),
+        (-16, "the smallest step that is kept"),
+        (-17, "a step below the smallest: 1"),
+    ):
         given = {"w": np.ldexp(even, exponent)}
         yield Case(op, "T8", says, given, few, (*base, "C2"))
     yield Case(op, "T8", "all values 0", {"w": np.zeros((2, 3))}, {}, (*base, "P81"))
@@ -80,11 +86,13 @@ def window_cases() -> Iterator[Case]:
         x = peaked(("kl new", bits, bins, n, number), n)
         x[: n if number % 2 else 0 : 2] *= -1  # of an odd number every other one is turned round
         attrs = {"bits": bits, "bins": bins, "searches": searches}
-        yield Case("kl_scale_amct", tier, f"{bits} bits, {bins} bins, {searches} windows",
+        yield Case("kl_scale_amct", tier,
+                   f"{bits} bits, {bins} bins: smoothing and clamped mass decide among {searches}",
                    {"w": x}, attrs, ("3.3", "D5", "P81"))  # fmt: skip
         if bits == 3 and tier == "T8":
             columns = np.stack([x, -0.5 * x], axis=1)
-            yield Case("kl_scale_amct", tier, f"{bits} bits, two columns, one turned round",
+            yield Case("kl_scale_amct", tier,
+                       f"{bits} bits, two columns: half the size and turned round, half the step",
                        {"w": columns}, {**attrs, "axis": 1}, ("3.3", "D5", "P81"))  # fmt: skip
 
 
@@ -93,15 +101,18 @@ def trt_cases() -> Iterator[Case]:
     op, base = "kl_scale_trt", ("3.3", "D5")
     low = codes(("trt", "low"), 72, -127, 127) / 512
     dense = np.concatenate([low, [127 / 512] * 4, [-1.0]])
-    yield Case(op, "T8", "8 bits, the range is clipped", {"x": dense}, {"bins": 512},
+    yield Case(op, "T8", "8 bits, a dense half: the range is clipped", {"x": dense}, {"bins": 512},
                (*base, "C3"))  # fmt: skip
     spread = peaked(("trt", 30, "8 bits"), 30)
-    yield Case(op, "T8", "8 bits, all bins", {"x": spread}, {}, (*base, "C3"))
+    yield Case(op, "T8", "8 bits, spread values: all bins win", {"x": spread}, {}, (*base, "C3"))
     yield Case(op, "T8", "4 bits, the first range is empty", {"x": spread}, {"bits": 4},
                (*base, "C3"))  # fmt: skip
-    for number in (2, 3):
+    for number, says in (
+        (2, "all win, though many are empty"),
+        (3, "88 win, by little"),
+    ):
         few = {"x": coarse(number)}
-        where = f"4 bits, 128 bins, draw {number}"
+        where = f"4 bits, 128 bins: {says}"
         yield Case(op, "T8", where, few, {"bits": 4, "bins": 128}, (*base, "C3"))
     small, rest = (codes((f"kl {name}", 3, 256, 2), n, *ends) for name, n, ends in (
         ("first", 20, (1, 15)), ("rest", 6, (16, 127))))  # fmt: skip

@@ -22,7 +22,7 @@ def observer_cases() -> Iterator[Case]:
         op, clauses = f"{name}_observer", ("3.1", "C13")
         for axis in (None, 0, 1):
             own = {**attrs, "axis": axis}
-            says = f"four batches, axis {axis}"
+            says = f"four batches whose extremes lie apart, axis {axis}"
             yield Case(op, "T8", says, {"batches": eight}, own, clauses)
         positive = np.abs(dyadic(("observer", "positive"), (3, 5), 10, 6)) + 1.0
         says = "three batches of positive values: lo is above 0"
@@ -33,11 +33,11 @@ def observer_cases() -> Iterator[Case]:
         falling = falling[: 2 if name == "minmax" else 3]
         for sign, says in ((1.0, "falling values, 0 the first lower end"),
                            (-1.0, "rising values, 0 the first upper end")):  # fmt: skip
+            says += " (0 does not mean unset)"
             yield Case(op, "T8", says, {"batches": sign * falling}, attrs, clauses)
     real = dyadic(("observer", "real"), (5, 2, 2), 24, 20)
-    yield Case(
-        "ema_observer", "REAL", "the default momentum", {"batches": real}, {"axis": 0}, ("3.1",)
-    )
+    yield Case("ema_observer", "REAL", "the default momentum 0.9, which no float holds",
+               {"batches": real}, {"axis": 0}, ("3.1",))  # fmt: skip
     yield Case(
         "avg_observer", "REAL", "a mean that is rounded", {"batches": real}, {"axis": 0}, ("3.1",)
     )
@@ -50,19 +50,25 @@ def observer_cases() -> Iterator[Case]:
 
 def percentile_cases() -> Iterator[Case]:
     """Yield the cases of `percentile_range`: products on both sides of whole numbers."""
-    for n, q in ((10, 0.9), (20, 0.95), (7, 0.75), (8, 0.75), (10, 0.5)):
+    for n, q, says in (
+        (10, 0.9, "n q is whole but for the rounding of q"),
+        (20, 0.95, "n q is whole but for the rounding of q"),
+        (7, 0.75, "n q is cut to 5"),
+        (8, 0.75, "n q is 6 exactly"),
+        (10, 0.5, "n q is 5 exactly"),
+    ):
         x = dyadic(("percentile", n), (n,), 11, 6)
-        yield Case(
-            "percentile_range", "T11", f"{n} values, q = {q}, by order", {"x": x},
-            {"q": q}, ("3.1",),
-        )  # fmt: skip
-    for n, q in ((8, 0.75), (9, 0.75), (6, 0.9375)):
+        yield Case("percentile_range", "T11", f"{n} values, q = {q}, by order: {says}", {"x": x},
+                   {"q": q}, ("3.1",))  # fmt: skip
+    for n, q, says in (
+        (8, 0.75, "a quarter behind a value"),
+        (9, 0.75, "on a value"),
+        (6, 0.9375, "between the last two values"),
+    ):
         x = dyadic(("percentile", "line", n), (n,), 11, 6)
         attrs = {"q": q, "rule": "interpolated"}
-        yield Case(
-            "percentile_range", "T11", f"{n} values, q = {q}, on a line", {"x": x}, attrs,
-            ("3.1",),
-        )  # fmt: skip
+        yield Case("percentile_range", "T11", f"{n} values, q = {q}, on a line: {says}", {"x": x},
+                   attrs, ("3.1",))  # fmt: skip
     rows = dyadic(("percentile", "rows"), (3, 2, 4), 24, 20)
     for axis, rule in ((0, "interpolated"), (2, "interpolated"), (1, "ppq")):
         attrs = {"q": 0.9, "rule": rule, "axis": axis}

@@ -40,17 +40,19 @@ def search_cases() -> Iterator[Case]:
         x[1] = np.abs(x[1]) + 0.5 if search in ("mq80", "shrink80") else x[1] * 0.375 - 0.125
         x = single(np.abs(x) if grid == "unsigned" else x)
         attrs = {"id": search, "grid": grid, "bits": bits, "axis": 0}
-        where = f"{search}, {bits} bits, {grid}, two rows"
+        where = f"{search}, {bits} bits, {grid}: two rows, a step for each"
         yield Case("mse_search", "REAL", where, {"x": x}, attrs, clauses)
     yield from list_cases()
     x = dyadic(("search", "one"), (7,), 24, 20)
-    for divisor in ("p", "amct"):
+    for divisor, says in (("p", "3, not 7/2"), ("amct", "each side has its own")):
         attrs = {"id": "fro", "bits": 3, "divisor": divisor}
-        yield Case("mse_search", "REAL", f"divisor {divisor}", {"x": x}, attrs, ("3.2", "D3"))
+        yield Case("mse_search", "REAL", f"divisor {divisor} ({says})", {"x": x}, attrs,
+                   ("3.2", "D3"))  # fmt: skip
         yield Case("mse_search", "REAL", f"divisor {divisor}, the lower end larger",
                    {"x": -np.abs(x)}, attrs, ("3.2", "D3"))  # fmt: skip
     attrs = {"id": "grid100_1d", "bits": 3, "p": 2.0}
-    yield Case("mse_search", "REAL", "the exponent is given", {"x": x}, attrs, ("3.2", "D3"))
+    yield Case("mse_search", "REAL", "the exponent is given: 2 in place of 2.4", {"x": x}, attrs,
+               ("3.2", "D3"))  # fmt: skip
     x = single([[-1.5, -0.5, 0.01], [1.5, 0.5, -0.01]])
     attrs = {"id": "grid100_2d", "grid": "affine", "bits": 2, "axis": 0}
     yield Case("mse_search", "REAL", "the last zero point, and the first one", {"x": x}, attrs,
@@ -60,7 +62,7 @@ def search_cases() -> Iterator[Case]:
                {"x": np.array([2.0**-30, -(2.0**-30)])}, attrs, ("3.2", "C22"))  # fmt: skip
     zero = {"x": np.zeros((2, 3))}
     attrs = {"id": "mq80", "bits": 4}
-    yield Case("mse_search", "T8", "all values 0", zero, attrs, ("3.2", "C22"))
+    yield Case("mse_search", "T8", "all values 0: the smallest step", zero, attrs, ("3.2", "C22"))
 
 
 def list_cases() -> Iterator[Case]:
@@ -79,8 +81,9 @@ def list_cases() -> Iterator[Case]:
         steps = np.array([inside, beyond]) / (1.5 if signed else 3)
         x = single(np.column_stack([[1.0, 1.0], steps[:, None] * levels]))
         attrs = {"id": search, "grid": grid, "bits": 2, "axis": 0, "p": 0.5}
-        yield Case("mse_search", "REAL", f"{search}, {grid}: the ends of the list", {"x": x}, attrs,
-                   ("3.2", "P82"))  # fmt: skip
+        yield Case("mse_search", "REAL",
+                   f"{search}, {grid}: levels of the last candidate, and of the one beyond",
+                   {"x": x}, attrs, ("3.2", "P82"))  # fmt: skip
     x = dyadic(("search", "sides"), (3, 3), 24, 23)
     x = np.stack([np.abs(x[0]) + 0.25, -np.abs(x[1]) - 0.25, x[2] * [1, -1, 1]], axis=1)
     for search, grid, own in (  # without what would be a tie, or the same for all candidates
@@ -105,9 +108,9 @@ def fit_cases() -> Iterator[Case]:
     for purpose, s0, attrs in (
         ("two updates", 0.40625, {"bits": 3, "iters": 2}),
         ("a fixed point before the last update", 0.40625, {"bits": 2, "iters": 9}),
-        ("no update", 0.40625, {"bits": 3, "iters": 0}),
-        ("all codes 0", 100.0, {"bits": 3, "iters": 3}),
-        ("rows", [0.40625, 0.8125], {"bits": 3, "iters": 4, "axis": 0}),
+        ("no update: the error of the first step", 0.40625, {"bits": 3, "iters": 0}),
+        ("all codes 0: the step stays", 100.0, {"bits": 3, "iters": 3}),
+        ("rows, a step for each", [0.40625, 0.8125], {"bits": 3, "iters": 4, "axis": 0}),
         ("a narrow grid, rows along the last axis", [0.40625, 0.8125],
          {"bits": 2, "iters": 1, "axis": 2, "grid": "narrow"}),
         ("an unsigned grid: negative weights have the code 0", 0.40625,
@@ -145,23 +148,26 @@ def moment_cases() -> Iterator[Case]:
     skew = np.array([1.0, 3.0])  # mean 2, deviation 1: reach 5; turned round, on the other side
     for divisor in ("paper", "mqbench"):
         attrs = {"divisor": divisor, "bits": 3}
-        yield Case("lsqplus_init", "T8", f"{divisor}, an exact deviation", {"x": skew}, attrs,
-                   ("3.4", "D6", "C5"))  # fmt: skip
-        yield Case("lsqplus_init", "T8", f"{divisor}, the other side", {"x": -skew}, attrs,
-                   ("3.4", "D6", "C5"))  # fmt: skip
+        yield Case("lsqplus_init", "T8", f"{divisor}: mean 2, deviation 1, both exact", {"x": skew},
+                   attrs, ("3.4", "D6", "C5"))  # fmt: skip
+        yield Case("lsqplus_init", "T8", f"{divisor}: mean -2, the lower end is the farther one",
+                   {"x": -skew}, attrs, ("3.4", "D6", "C5"))  # fmt: skip
         own = {**attrs, "axis": 0}
-        yield Case("lsqplus_init", "REAL", f"{divisor}, rows", {"x": x}, own, ("3.4", "D6", "C5"))
+        yield Case("lsqplus_init", "REAL", f"{divisor}: rows, each with its moments", {"x": x}, own,
+                   ("3.4", "D6", "C5"))  # fmt: skip
     yield Case("lsqplus_init", "REAL", "weights, rows along the last axis", {"x": square},
                {"axis": 1, "bits": 4}, ("3.4",))  # fmt: skip
-    yield Case("lsqplus_init", "REAL", "activations, magnitudes of errors", {"x": square[0]},
-               {"of": "activations", "bits": 3, "steps": 12, "p": 1.0}, ("3.4",))  # fmt: skip
+    yield Case("lsqplus_init", "REAL", "activations, p = 1: magnitudes of errors, not squares",
+               {"x": square[0]}, {"of": "activations", "bits": 3, "steps": 12, "p": 1.0},
+               ("3.4",))  # fmt: skip
     activations = dyadic(("moments", "activations"), (2, 6), 24, 22)
-    for steps in (1, 80):
+    for steps, says in ((1, "one candidate: the whole range"), (80, "80 candidates")):
         attrs = {"of": "activations", "bits": 2, "steps": steps, "axis": 0}
-        yield Case("lsqplus_init", "REAL", f"activations, {steps} candidates", {"x": activations},
-                   attrs, ("3.4",))  # fmt: skip
+        yield Case("lsqplus_init", "REAL", f"activations, {says}", {"x": activations}, attrs,
+                   ("3.4",))  # fmt: skip
     levels = single(np.array([0.0, 1.0, 0.95 / 3, 0.95 / 3, 1.9 / 3, 1.9 / 3, 0.95, 0.95]))
     attrs = {"of": "activations", "bits": 2, "steps": 6, "p": 1.0, "divisor": "mqbench"}
     yield Case("lsqplus_init", "REAL", "activations: the last candidate is the best",
                {"x": levels}, attrs, ("3.4", "D6"))  # fmt: skip
-    yield Case("lsq_init", "T8", "a deviation of both signs", {"x": exact}, {"bits": 2}, ("2.1",))
+    yield Case("lsq_init", "T8", "values of both signs, whose mean is 0", {"x": exact}, {"bits": 2},
+               ("2.1",))  # fmt: skip

@@ -7,11 +7,20 @@ import numpy as np
 
 from refquant._types import Array
 from refquant.oracle.case import Case
-from refquant.oracle.draw import codes, dyadic, single
+from refquant.oracle.draw import codes, dyadic, single, subject
 from refquant.oracle.families.fake_quant.cases_uniform import ends
 
-# Lower ends in units of the step, on 3 bits: zero points odd, even and at ties; outside the codes.
-MINIMA = (-3.0, -2.5, -3.5, -3.3125, 1.5, -8.25, 0.0, -7.0)
+# Lower ends in units of the step, on 3 bits, and the zero points that they give.
+MINIMA = {
+    -3.0: "zero point 3",
+    -2.5: "a tie, zero point 2",
+    -3.5: "a tie, zero point 4",
+    -3.3125: "zero point 3, levels off the range",
+    1.5: "above 0, zero point held at 0",
+    -8.25: "below 0, zero point held at 7",
+    0.0: "zero point 0, the first code",
+    -7.0: "zero point 7, the last code",
+}
 
 
 def cases() -> Iterator[Case]:
@@ -32,9 +41,10 @@ def cases() -> Iterator[Case]:
 def gradient(case: Case) -> Case:
     """The same inputs and a d_y."""
     shape = case.inputs["x"].shape
-    d_y = codes((case.op, case.purpose), shape, -15, 15) / 4 + 0.125
+    key = case.op, subject(case.purpose)
+    d_y = codes(key, shape, -15, 15) / 4 + 0.125
     if case.tier == "REAL":
-        d_y = dyadic((case.op, case.purpose), shape, 24, 23)
+        d_y = dyadic(key, shape, 24, 23)
     return Case(
         "adaquant_quant_backward", case.tier, case.purpose, {**case.inputs, "d_y": d_y},
         case.attrs, ("2.3", "1.3", "C12", "P55"),
@@ -50,10 +60,10 @@ def forward_cases() -> Iterator[Case]:
         inputs = {"x": x, "span": place[0], "minimum": place[1]}
         return Case("adaquant_quant", tier, purpose, inputs, attrs, ("2.3", "1.1"))
 
-    for low in MINIMA:
+    for low, says in MINIMA.items():
         zero = np.clip(np.rint(-low), 0, 7)
         u = np.concatenate([ends("unsigned", 3, 0) - zero, [1.5, 2.5]])
-        purpose = f"range from {low} steps of 1/4 on: its ends and ties"
+        purpose = f"range from {low} steps of 1/4 on: its ends and ties ({says})"
         yield case("T8", purpose, u / 4, (7 / 4, low / 4), {"bits": 3})
     u = np.array([-8.0, -6.5, -0.25, 0.0, 0.75, 1.5, 7.25, 8.0])
     lows = np.array([0.25, 0.5, -7.25, -7.5])
@@ -68,7 +78,7 @@ def forward_cases() -> Iterator[Case]:
     yield case("T8", "a range above 0, with NaN", special, (15 / 4, 1.0), {"bits": 4})
     for span, side in ((2.0**-20, "below 1e-6"), (100002.0, "above 1e5")):
         x = single([0.3, -0.2, 1.7, -1.1, 0.7]) * min(span, 2.0**16)
-        yield case("REAL", f"a width {side}", x, (span, -span / 4), {"bits": 4})
+        yield case("REAL", f"a width {side} (clamped to it)", x, (span, -span / 4), {"bits": 4})
     yield case("REAL", "a width of 1e5 is inside", single([3.3e4, -9e3, 99999.0, 2.0e5]),
                (1.0e5, -1.1e4), {})  # fmt: skip
     yield case("T53", "a width of 1e-6 is inside", np.array([3.3e-7, -0.9e-7, 2e-6]),

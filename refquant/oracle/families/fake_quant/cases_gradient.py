@@ -36,10 +36,9 @@ def cases() -> Iterator[Case]:
             {"bits": bits, "grid": kind}, ("1.3", "D2", "P55"),
         )  # fmt: skip
     u = np.array([-201.0, -200.5, -200.0, -3.25, 0.0, 54.75, 55.5, 56.0])
-    yield gradient(
-        "T11", "a zero point above 127", (u / 4, 0.25, 200, np.arange(1.0, 9)),
-        {"grid": "affine"}, ("1.3", "2.1"),
-    )  # fmt: skip
+    yield gradient("T11", "a zero point above 127, which int8 would turn negative",
+                   (u / 4, 0.25, 200, np.arange(1.0, 9)), {"grid": "affine"},
+                   ("1.3", "2.1"))  # fmt: skip
     for rounding in ("half_up", "half_down", "half_away", "floor", "ceil"):
         u = np.append(np.arange(-4.5, 4), [0.25, -0.25, 1.75, -3.25])
         yield gradient(
@@ -52,10 +51,9 @@ def cases() -> Iterator[Case]:
         {"bits": 3, "grid": "affine"}, ("2.1",),
     )  # fmt: skip
     u = np.array([np.inf, -np.inf, 1.25])
-    yield gradient(
-        "T8", "infinities alone", (u / 4, 0.25, 3, np.array([1.0, 2.0, 4.0])),
-        {"bits": 3, "grid": "affine"}, ("2.1",),
-    )  # fmt: skip
+    yield gradient("T8", "infinities alone (no NaN hides what they give)",
+                   (u / 4, 0.25, 3, np.array([1.0, 2.0, 4.0])), {"bits": 3, "grid": "affine"},
+                   ("2.1",))  # fmt: skip
     yield from shared_step_cases()
 
 

@@ -31,7 +31,8 @@ def cases() -> Iterator[Case]:
                    bits)  # fmt: skip
     yield case("T24", "a scale that is no power of two", np.append(LEVELS * 0.75, [0.8125, 0.0]),
                0.75, 4)  # fmt: skip
-    yield case("T24", "special values", special, 0.5, 4)
+    yield case("T24", "zeros of both signs, NaN, infinity, values beyond the scale", special, 0.5,
+               4)  # fmt: skip
     tiny = np.array([2.0**-30, 2.0**-60, 2.0**-126, 2.0**-127, 2.0**-140, 2.0**-149])
     yield case("T24", "tiny and subnormal values, many bits", tiny, 1.0, 9)
     yield case("REAL", "the float nearest to a border of two codes: both are right",

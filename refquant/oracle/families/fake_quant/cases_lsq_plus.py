@@ -7,12 +7,19 @@ import numpy as np
 
 from refquant._types import Array
 from refquant.oracle.case import Case
-from refquant.oracle.draw import codes, dyadic, single
+from refquant.oracle.draw import codes, dyadic, single, subject
 from refquant.oracle.families.fake_quant.cases_uniform import ends
 
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 2.0**40, -(2.0**40), 0.0])
-# Learned zero points of 3 bits: ties, between whole numbers, outside the codes on both sides.
-ZERO_POINTS = (2.5, 3.5, 3.3125, 0.75, -1.25, 8.5)
+# Learned zero points of 3 bits, and what they are in either form.
+ZERO_POINTS = {
+    2.5: ("a tie, to the even 2", "between levels"),
+    3.5: ("a tie, to the even 4", "between levels, on the other side of even"),
+    3.3125: ("rounded down to 3", "off every half"),
+    0.75: ("rounded up to 1", "near the lowest level"),
+    -1.25: ("every level above 0", "every level above 0"),
+    8.5: ("a tie, to the even 8; every level below 0", "every level below 0"),
+}
 
 
 def cases() -> Iterator[Case]:
@@ -26,10 +33,11 @@ def cases() -> Iterator[Case]:
 def gradient(case: Case) -> Case:
     """The same inputs and a d_y, with a factor on the gradients where there are channels."""
     x = case.inputs["x"]
-    d_y = codes((case.op, case.purpose), x.shape, -15, 15) / 4 + 0.125
+    key = case.op, subject(case.purpose)
+    d_y = codes(key, x.shape, -15, 15) / 4 + 0.125
     factor = 1.0 if case.attrs.get("axis") is None else 0.25
     if case.tier == "REAL":
-        d_y, factor = dyadic((case.op, case.purpose), x.shape, 24, 23), 0.15430334996209191
+        d_y, factor = dyadic(key, x.shape, 24, 23), 0.15430334996209191
     return Case(
         f"{case.op}_backward", case.tier, case.purpose, {**case.inputs, "d_y": d_y},
         {**case.attrs, "grad_scale": factor}, ("2.2", "D2", "C21", "P55"),
@@ -47,18 +55,20 @@ def forward_cases(name: str) -> Iterator[Case]:
         inputs = {"x": x, "s": place[0], second: place[1]}
         return Case(name, tier, purpose, inputs, unsigned | attrs, ("2.2", "1.1"))
 
-    for zero in ZERO_POINTS:
+    for zero, says in ZERO_POINTS.items():
         shift = np.rint(zero) if second == "zero_point" else zero
         u = ends("unsigned", 3, 0) - shift
-        yield case("T8", f"both kinks, zero point {zero}", u / 4, (0.25, zero * unit),
-                   {"bits": 3})  # fmt: skip
+        purpose = f"both kinks, zero point {zero} ({says[0]})"
+        if second == "offset":
+            purpose = f"both kinks, offset of {-zero} steps ({says[1]})"
+        yield case("T8", purpose, u / 4, (0.25, zero * unit), {"bits": 3})
     yield case("T8", "NaN, infinities and huge values", SPECIAL, (0.25, 2.75 * unit),
                {"bits": 3})  # fmt: skip
     yield case("T8", "NaN, infinities, and 0 outside the range", SPECIAL, (0.25, -2.0 * unit),
                {"bits": 3})  # fmt: skip
     beside = np.array([2.5 + 2.0**-18, 3.5 - 2.0**-18, 0.5 + 2.0**-20])
     u = np.array([-3.0, -1.25, 0.0, 0.5, 1.75, 4.0, 6.5])
-    yield case("T24", "zero points a hair from a tie", np.tile(u / 4, (3, 1)),
+    yield case("T24", f"{second}s a hair from a tie".replace("_", " "), np.tile(u / 4, (3, 1)),
                (np.full(3, 0.25), beside * unit), {"bits": 3, "axis": 0})  # fmt: skip
     key = (name, "square")
     steps, zeros = np.array([0.125, 0.5, 0.25]), np.array([2.75, 8.0, 5.5])

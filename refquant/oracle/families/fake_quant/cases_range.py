@@ -44,7 +44,8 @@ def cases() -> Iterator[Case]:
     yield case("T8", "steps at the floor of 1e-8: zeros and ranges that are tiny",
                (np.array([0.0, -(2.0**-40), 2.0**-40]), np.array([0.0, 2.0**-42, 2.0**-40])),
                {"bits": 4})  # fmt: skip
-    yield case("T8", "symmetric ranges: the zero point of half a step is either",
+    yield case("T8",
+               "symmetric ranges: -lo / s is a tie but for the rounding of s, both codes are right",
                (np.array([-1.0, -3.0, -0.75]), np.array([1.0, 3.0, 0.78125])), {})  # fmt: skip
     a, b = dyadic(("range_to_qparams", "a"), (4, 1), 24, 22), dyadic(
         ("range_to_qparams", "b"), (4, 1), 24, 22)  # fmt: skip
@@ -52,5 +53,6 @@ def cases() -> Iterator[Case]:
     yield case("REAL", "any ranges, affine", ends, {})
     yield case("REAL", "any ranges, signed", ends, {"grid": "signed", "bits": 5})
     yield case("REAL", "one range, no axes", (single(-0.71), single(1.9)), {"bits": 3})
-    yield case("T24", "16 bits", (np.array([-1.0, -65535.0, 0.0]), np.array([65534.0, 0.0, 3.0])),
+    yield case("T24", "16 bits: a zero point of 65535",
+               (np.array([-1.0, -65535.0, 0.0]), np.array([65534.0, 0.0, 3.0])),
                {"bits": 16})  # fmt: skip

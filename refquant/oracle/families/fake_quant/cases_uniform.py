@@ -144,10 +144,11 @@ def axis_cases() -> Iterator[Case]:
         np.array([0.25, 0.5, 0.125]), np.array([131, 0, 255]), affine | {"axis": 0}, ("1.2", "2.1"),
     )  # fmt: skip
     yield uniform("T8", "one number, no axes", np.array(0.625), 0.25, 3, affine, ("2.1",))
-    yield uniform("T8", "one channel of one number", np.array([[1.125]]), np.array([0.25]),
-                  np.array([3]), affine | {"axis": 0}, ("2.1",))  # fmt: skip
+    yield uniform("T8", "one channel of one number (its axes must stay)", np.array([[1.125]]),
+                  np.array([0.25]), np.array([3]), affine | {"axis": 0}, ("2.1",))  # fmt: skip
     yield uniform("T8", "no numbers at all", np.zeros((2, 0)), 0.25, 3, affine, ("2.1",))
-    yield uniform("T8", "all zero", np.zeros((2, 3)), 0.25, 9, affine, ("2.1", "P07"))
+    yield uniform("T8", "all zero (every code is the zero point)", np.zeros((2, 3)), 0.25, 9,
+                  affine, ("2.1", "P07"))  # fmt: skip
 
 
 def magnitude_cases() -> Iterator[Case]:
@@ -155,7 +156,8 @@ def magnitude_cases() -> Iterator[Case]:
     tiny, large = 2.0**-126, 2.0**120
     u = np.array([0.5, 1.5, -0.5, -2.5, 126.5, 140.0, -128.5, 3.25, 0.0])
     yield uniform("T11", "the smallest normal step", u * tiny, tiny, 0, {}, ("1.4",))
-    yield uniform("T11", "a huge step", u * large, large, 0, {}, ("1.4",))
+    yield uniform("T11", "the step 2^120, whose levels reach the end of float32", u * large, large,
+                  0, {}, ("1.4",))  # fmt: skip
     yield uniform(
         "T24", "quotients beyond int32, int64 and float32",
         np.array([2.0**30, 2.0**31, 2.0**32, 2.0**62, 2.0**63, 2.0**64, 2.0**127, -(2.0**31),
@@ -175,14 +177,12 @@ def real_cases() -> Iterator[Case]:
     yield uniform(
         "REAL", "any values, any step", x, single(0.0237), 131, {"grid": "affine"}, ("2.1",)
     )
-    yield uniform(
-        "REAL", "few values, a step that is no power of two", single([0.7, -0.31, 0.093, 1.1]),
-        single(0.0237), 101, {"grid": "affine"}, ("2.1",),
-    )  # fmt: skip
-    yield uniform(
-        "T53", "a step of 53 bits", np.array([0.7, -0.31, 0.093, 1.1, -1.7]), 0.0237, 101,
-        {"grid": "affine"}, ("2.1", "1.4"),
-    )  # fmt: skip
+    yield uniform("REAL", "four values far from ties, a step that is no power of two",
+                  single([0.7, -0.31, 0.093, 1.1]), single(0.0237), 101, {"grid": "affine"},
+                  ("2.1",))  # fmt: skip
+    yield uniform("T53", "a step of 53 bits, which single precision rounds",
+                  np.array([0.7, -0.31, 0.093, 1.1, -1.7]), 0.0237, 101, {"grid": "affine"},
+                  ("2.1", "1.4"))  # fmt: skip
     steps = single([0.3, 0.0127, 0.77, 0.041, 0.19])
     x = dyadic(("fake_quant", "real rows"), (3, 5, 4), 24, 22)
     yield uniform(
@@ -196,7 +196,5 @@ def real_cases() -> Iterator[Case]:
         single(0.1), 0, {"bits": 4}, ("1.4",),
     )  # fmt: skip
     x = np.append(np.array([3.0]), codes(("fake_quant", "whole"), 12, -60, 60))
-    yield uniform(
-        "REAL", "whole numbers over 0.24", single(x), single(0.24), 101,
-        {"grid": "affine"}, ("1.4",),
-    )  # fmt: skip
+    yield uniform("REAL", "whole numbers over 0.24 (3 / 0.24 lies beside the tie 12.5)", single(x),
+                  single(0.24), 101, {"grid": "affine"}, ("1.4",))  # fmt: skip

@@ -7,7 +7,7 @@ import numpy as np
 
 from refquant._types import Array
 from refquant.oracle.case import Case
-from refquant.oracle.draw import codes
+from refquant.oracle.draw import codes, subject
 from refquant.oracle.families.layers.cases_conv import AFTER, BEFORE, FRAME, LINE, LOOSE, ODD
 
 Shape = tuple[int, ...]
@@ -22,14 +22,14 @@ GEOMETRIES: tuple[tuple[str, Shape, Shape, dict[str, Any]], ...] = (
     ("a 1x1 kernel: a linear layer", (2, 3, 1, 1), (4, 3, 1, 1), {}),
     ("padding behind alone: SAME with strides", (1, 2, 4, 4), (3, 2, 3, 3), AFTER),
     ("padding before alone; all sizes equal", (2, 2, 2, 2), (2, 2, 2, 2), BEFORE),
-    ("18 channels, 5 filters, 18 taps", (1, 18, 3, 6), (5, 18, 3, 6), {}),
+    ("18 channels, 5 filters, 18 taps (no multiple of 4 or 16)", (1, 18, 3, 6), (5, 18, 3, 6), {}),
 )  # fmt: skip
 
 
 def cases() -> Iterator[Case]:
     """Yield the cases of the op."""
     for number, (purpose, x, w, attrs) in enumerate(GEOMETRIES):
-        key = ("int_conv_acc", purpose)
+        key = ("int_conv_acc", subject(purpose))
         zero = (131, 0, 255, 7, 128, 3, 64, 200, 1, 77)[number]
         inputs = {"x_codes": codes((*key, "x"), x, 0, 255), "w": codes((*key, "w"), w, -8, 7)}
         yield _case(purpose, inputs, zero, {**attrs, "groups": x[1] // w[1]})
@@ -41,7 +41,8 @@ def narrow_cases() -> Iterator[Case]:
     pairs = np.array([[127, 127, 127, -128], [-128, -128, 1, 127], [64, 65, -64, -65]])
     x = np.array([255, 255, 254, 128])
     yield _case("uint8 times int8: pairs beyond int16", _points(x, pairs), 0, {})
-    yield _case("the same with a zero point", _points(x, pairs), 128, {})
+    yield _case("uint8 times int8: pairs beyond int16 until the zero point is taken off",
+                _points(x, pairs), 128, {})  # fmt: skip
     sums = np.array([[32767, 1, 0], [-32767, -3, 5], [20001, -12001, 101]])
     yield _case("sums of odd numbers beyond 24 bits", _points([65535, 1, 3], sums), 0, {})
     far = np.array([[30001, 30001, 30001], [-30001, -30001, -30001], [15001, 15001, -30001]])

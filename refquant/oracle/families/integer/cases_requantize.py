@@ -47,7 +47,8 @@ def float_cases() -> Iterator[Case]:
                {"relu": True})  # fmt: skip
     yield case("T8", "signed codes with a fused ReLU", acc, (0.25, 0.125, 0.5, -3),
                SIGNED | {"relu": True})  # fmt: skip
-    yield case("T8", "narrow codes", acc, (0.5, 0.0, 0.25, 0), {"grid": "narrow"})
+    yield case("T8", "narrow codes: the lowest is not used", acc, (0.5, 0.0, 0.25, 0),
+               {"grid": "narrow"})  # fmt: skip
     yield case("T8", "a dead channel: the offset alone", acc, (0.0, 0.75, 0.5, 3), {})
     acc = codes(("requant_float", "maps"), (2, 3, 2, 2), -400, 400)
     per_channel = np.array([0.25, -0.125, 0.0625]), np.array([0.5, -1.0, 0.375])
@@ -102,7 +103,7 @@ def fixed_products() -> Iterator[Fixed]:
     yield "M = 1/2 and its ties", SMALL, (HALF, 0, 0), SIGNED
     yield "M = 1/4: two roundings differ from one", SMALL, (HALF, 1, 0), SIGNED
     yield "M = 1/4: ties of either sign, affine", np.arange(-14, 15), (HALF, 1, 131), {}
-    yield "M = -3/8", SMALL, (-3 * 2**29, 0, 0), SIGNED
+    yield "M = -3/8, a negative scale", SMALL, (-3 * 2**29, 0, 0), SIGNED
     acc = np.concatenate([SMALL * 256 + d for d in (127, 128, 129)])
     yield "M = 2^-9: ties of a long shift", acc, (HALF, 8, 0), SIGNED
     beside = np.array([16777729, -16777729, 16778753, -16778753, 16777727])
@@ -141,7 +142,7 @@ def fixed_codes() -> Iterator[Fixed]:
     yield "a fused ReLU", SMALL, (HALF, 0, 5), {"relu": True}
     yield "a fused ReLU, M = -3/8", SMALL * 8, (-3 * 2**29, 0, 5), {"relu": True}
     yield "signed codes with a fused ReLU", SMALL, (HALF, 0, -3), SIGNED | {"relu": True}
-    yield "narrow codes", SMALL * 64, (HALF, 0, 0), {"grid": "narrow"}
+    yield "narrow codes (the lowest is not used)", SMALL * 64, (HALF, 0, 0), {"grid": "narrow"}
     parameters = np.array([HALF, -3 * 2**29, 2**31 - 1]), np.array([0, 1, -1]), 7
     acc = codes(("requant_fixed", "maps"), (2, 3, 2, 2), -40, 40)
     yield "channels on axis 1", acc, parameters, SIGNED | {"axis": 1}

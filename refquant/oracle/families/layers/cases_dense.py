@@ -6,7 +6,7 @@ import numpy as np
 
 from refquant._types import Array
 from refquant.oracle.case import Case
-from refquant.oracle.draw import codes, double, dyadic
+from refquant.oracle.draw import codes, double, dyadic, subject
 from refquant.oracle.families.layers.cases_conv import COARSE, uneven
 from refquant.oracle.op import Arrays
 
@@ -29,17 +29,17 @@ def linear_cases() -> Iterator[Case]:
     """Yield the cases of `linear` and `linear_backward`."""
     for purpose, tier, sizes in (
         ("batch, features and outputs unequal", "T8", (3, 5, 4)),
-        ("one sample", "T11", (1, 2, 3)),
-        ("a square weight", "T11", (2, 3, 3)),
-        ("all sizes equal", "T11", (3, 3, 3)),
+        ("one sample (its axis must stay)", "T11", (1, 2, 3)),
+        ("a square weight (transposed it has the same shape)", "T11", (2, 3, 3)),
+        ("all sizes equal (any two axes can be exchanged)", "T11", (3, 3, 3)),
         ("sums that are rounded", "REAL", (4, 7, 3)),
     ):
-        n, features, c_out = sizes
+        (n, features, c_out), key = sizes, subject(purpose)
         bits = {"T8": (8, 8), "T11": (11, 9), "REAL": (24, 24)}[tier]
-        x = dyadic(("linear", "x", purpose), (n, features), bits[0], bits[0] - 3)
-        w = dyadic(("linear", "w", purpose), (c_out, features), bits[1], bits[1] - 1)
-        d_y = dyadic(("linear", "d_y", purpose), (n, c_out), bits[1], bits[1] - 2)
-        bias = dyadic(("linear", "bias", purpose), c_out, bits[1], bits[1] - 4)
+        x = dyadic(("linear", "x", key), (n, features), bits[0], bits[0] - 3)
+        w = dyadic(("linear", "w", key), (c_out, features), bits[1], bits[1] - 1)
+        d_y = dyadic(("linear", "d_y", key), (n, c_out), bits[1], bits[1] - 2)
+        bias = dyadic(("linear", "bias", key), c_out, bits[1], bits[1] - 4)
         yield Case("linear", tier, purpose, {"x": x, "w": w, "bias": bias}, {}, ("4.1", "P03"))
         yield Case("linear_backward", tier, purpose, {"d_y": d_y, "x": x, "w": w}, {}, ("4.1",))
     x = np.array([[1.0, 2.0, 3.0], [0.0, 1.0, 2.0], [-1.0, 4.0, 0.5]])
@@ -124,26 +124,17 @@ def clip_cases() -> Iterator[Case]:
     d_y[d_y == 0] = 1.0
     wide = dyadic(("relu", "x"), (3, 5), 24, 20)
     for name in ("relu", "relu6"):
-        yield Case(
-            name,
-            "T8",
-            "both ends, beside them, special values",
-            {"x": x},
-            {},
-            ("4.3", "C23"),
-        )
+        ends = "0" if name == "relu" else "0 and 6"
+        words = f"at {ends} and beside, zeros of both signs, NaN, infinities"
+        yield Case(name, "T8", words, {"x": x}, {}, ("4.3", "C23"))
         yield Case(name, "T24", "any values", {"x": wide}, {}, ("4.3", "C23"))
         fine = double(("relu",), (2, 4), 51)
         yield Case(name, "T53", "values that single precision rounds", {"x": fine}, {}, ("4.3",))
         backward = f"{name}_backward"
         beside = np.array([2.0**-200, -(2.0**-200), 6 - 2.0**-40, 6 + 2.0**-40])
-        yield Case(backward, "T53", "on either side of the ends, by less than single precision",
-                   {"d_y": double(("relu", "d_y"), 4, 51), "x": beside}, {},
-                   ("4.3",))  # fmt: skip
-        yield Case(
-            backward, "T8", "both ends, beside them, special values", {"d_y": d_y, "x": x}, {},
-            ("4.3",),
-        )  # fmt: skip
+        yield Case(backward, "T53", f"on either side of {ends}, by less than single precision",
+                   {"d_y": double(("relu", "d_y"), 4, 51), "x": beside}, {}, ("4.3",))  # fmt: skip
+        yield Case(backward, "T8", words, {"d_y": d_y, "x": x}, {}, ("4.3",))
         yield Case(
             backward, "T8", "infinite and NaN gradients outside the clip",
             {"d_y": SPECIAL, "x": np.array([-1.0, -2.0, 0.0])}, {}, ("4.3",),

@@ -7,7 +7,7 @@ import numpy as np
 
 from refquant._types import Array
 from refquant.oracle.case import Case
-from refquant.oracle.draw import codes, double, dyadic
+from refquant.oracle.draw import codes, double, dyadic, subject
 from refquant.oracle.families.layers.cases_conv import output_size
 from refquant.oracle.op import Arrays
 
@@ -60,14 +60,15 @@ def max_cases() -> Iterator[Case]:
          ((2, 2), BEHIND), BOTH),
         ("values that single precision rounds", "T53", double(("pool",), (1, 1, 3, 3), 52),
          ((2, 2), {}), BOTH),
-        ("18 taps, the maximum among the last", "T8", np.arange(28.0).reshape(1, 1, 4, 7) / 4 - 3,
+        ("18 taps, the maximum among the last (beyond an index of 4 bits)", "T8",
+         np.arange(28.0).reshape(1, 1, 4, 7) / 4 - 3,
          (LONG, {}), PLACE),
         ("zeros of both signs are equal", "T8", SIGNED_ZEROS, ((2, 2), {}), PLACE),
         ("windows apart: pixels that none reaches", "T8", tied("apart", (1, 2, 4, 5)) + 1,
          ((1, 2), APART), BOTH),
     ):  # fmt: skip
         given = {"kernel": list(kernel), **attrs}
-        d_y = gradient(purpose, x.shape, kernel, attrs)
+        d_y = gradient(subject(purpose), x.shape, kernel, attrs)
         d_y = double(("pool", "d_y"), d_y.shape, 52) if tier == "T53" else d_y
         for op in ops:
             inputs = {"x": x} if op == "max_pool" else {"d_y": d_y, "x": x}
@@ -83,14 +84,14 @@ def average_cases() -> Iterator[Case]:
         ("padding behind alone", "T8", (1, 2, 3, 3), ((2, 2), BEHIND)),
         ("padding before alone", "T8", (2, 2, 2, 2), ((2, 2), BEFORE)),
         ("windows apart: pixels that none reaches", "T8", (1, 2, 4, 5), ((1, 2), APART)),
-        ("18 taps", "T8", (1, 1, 4, 7), (LONG, {})),
+        ("18 taps (more than a vector of 16)", "T8", (1, 1, 4, 7), (LONG, {})),
         ("infinities stay in their windows", "T8", (1, 1, 3, 7), ((2, 2), {})),
     ):
         bits = {"T8": 8, "T11": 11, "REAL": 24}[tier]
-        x = dyadic(("pool", "average", purpose), shape, bits, bits - 3)
+        x = dyadic(("pool", "average", subject(purpose)), shape, bits, bits - 3)
         if "infinities" in purpose:
             x[0, 0, 0, 1], x[0, 0, 2, 4] = np.inf, -np.inf
-        d_y = gradient(purpose, shape, kernel, attrs)
+        d_y = gradient(subject(purpose), shape, kernel, attrs)
         d_y = dyadic(("pool", "real"), d_y.shape, 24, 20) if tier == "REAL" else d_y
         for counts in (False, True) if "padding" in attrs else (False,):
             counted = "padding counted" if counts else "padding not counted"
@@ -105,13 +106,14 @@ def average_cases() -> Iterator[Case]:
 def global_cases() -> Iterator[Case]:
     """Yield the cases of `global_average_pool` and its gradient."""
     for purpose, tier, shape, bits in (
-        ("eight positions", "T8", (2, 3, 2, 4), 8),
-        ("fifteen positions", "T11", (1, 2, 5, 3), 11),
+        ("eight positions (the mean is exact)", "T8", (2, 3, 2, 4), 8),
+        ("fifteen positions (the mean is rounded)", "T11", (1, 2, 5, 3), 11),
         ("sums that are rounded", "REAL", (2, 1, 3, 2), 24),
-        ("35 positions", "T11", (1, 2, 5, 7), 11),
+        ("35 positions (three more than a warp has threads)", "T11", (1, 2, 5, 7), 11),
     ):
-        x = dyadic(("pool", "global", purpose), shape, bits, bits - 7)
-        d_y = dyadic(("pool", "global d_y", purpose), (*shape[:2], 1, 1), min(bits, 8), 4)
+        key = subject(purpose)
+        x = dyadic(("pool", "global", key), shape, bits, bits - 7)
+        d_y = dyadic(("pool", "global d_y", key), (*shape[:2], 1, 1), min(bits, 8), 4)
         yield Case("global_average_pool", tier, purpose, {"x": x}, {}, ("4.3",))
         inputs = {"d_y": d_y, "x": x}
         yield Case("global_average_pool_backward", tier, purpose, inputs, {}, ("4.3",))

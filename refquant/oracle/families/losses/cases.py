@@ -40,8 +40,10 @@ def _lp() -> Iterator[Case]:
                    {"reduction": reduction}, ("5.1", "P52"))  # fmt: skip
     yield Case("lp_rec_loss", "T8", "p = 1: the sign, 0 where the error is 0", small, {"p": 1.0},
                ("5.1",))  # fmt: skip
-    yield Case("lp_rec_loss", "T8", "p = 3", small, {"p": 3.0}, ("5.1",))
-    yield Case("lp_rec_loss", "T8", "maps", without_g(drawn("maps", MAPS)), {}, ("5.1", "P52"))
+    yield Case("lp_rec_loss", "T8", "p = 3: an odd power of the magnitude", small, {"p": 3.0},
+               ("5.1",))  # fmt: skip
+    yield Case("lp_rec_loss", "T8", "maps: summed over channels, averaged over all else",
+               without_g(drawn("maps", MAPS)), {}, ("5.1", "P52"))  # fmt: skip
     yield Case("lp_rec_loss", "T11", "tokens, channels last", without_g(drawn("tokens", TOKENS, 6)),
                {"channel_axis": -1}, ("5.1",))  # fmt: skip
     yield Case("lp_rec_loss", "T8", "one element",
@@ -71,10 +73,13 @@ def _fisher() -> Iterator[Case]:
                    ("5.2", "C14"))  # fmt: skip
         agreeing = drawn("agreeing", (3, 2, 3), 3, 1)
         yield Case(op, "T8", "as many positions as samples", agreeing, {}, ("5.2",))
-        yield Case(op, "T8", "maps", drawn("fisher maps", MAPS, 3, 1), {}, ("5.2",))
+        maps = "averaged over all but channels" if own else "one sum for each sample"
+        yield Case(op, "T8", f"maps: {maps}", drawn("fisher maps", MAPS, 3, 1), {}, ("5.2",))
+        plain = ": the plain squared error" if own else ""
         ones = {**drawn("ones", SMALL), "g": np.ones(SMALL)}
-        yield Case(op, "T8", "all weights 1", ones, {}, ("5.2", "C14", *own))
-        yield Case(op, "T8", "tokens, all weights 2",
+        yield Case(op, "T8", f"all weights 1{plain}", ones, {}, ("5.2", "C14", *own))
+        shape = "tokens, channels last" if own else "rows of three"
+        yield Case(op, "T8", f"{shape}, all weights 2 (g is not g^2)",
                    {**drawn("two", TOKENS), "g": np.full(TOKENS, 2.0)},
                    {"channel_axis": -1} if own else {}, ("5.2", "C14", *own))  # fmt: skip
         yield Case(op, "REAL", "any numbers", drawn("fisher real", SMALL, 24, 22, 0), {}, ("5.2",))
@@ -96,8 +101,8 @@ def _kl() -> Iterator[Case]:
     far = {"z": np.array([[0.0, 1.0, -800.0], [2.0, -1000.0, 0.5], [-900.0, 0.0, 1.0]]),
            "t": np.array([[1.0, 0.0, -900.0], [0.0, 1.0, -1.0], [0.5, -750.0, 0.0]])}  # fmt: skip
     yield Case("kl_logits", "T11", "classes whose probability underflows", far, {}, ("5.3", "P86"))
-    yield Case("kl_logits", "T8", "35 classes", without_g(drawn("classes", (2, 35), 4, 2, 0)), {},
-               ("5.3",))  # fmt: skip
+    yield Case("kl_logits", "T8", "35 classes (three more than a warp has threads)",
+               without_g(drawn("classes", (2, 35), 4, 2, 0)), {}, ("5.3",))  # fmt: skip
     yield Case("kl_logits", "REAL", "any logits, five classes",
                without_g(drawn("real logits", (3, 5), 24, 22, 0)), {"temperature": 4.0},
                ("5.3", "P86"))  # fmt: skip

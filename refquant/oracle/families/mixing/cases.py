@@ -112,7 +112,7 @@ def asoftmax_cases() -> Iterator[Case]:
     for name, offsets, attrs, zero in (
         ("two candidates", [0, 1], {}, 0),
         ("four candidates", [-1, 0, 1, 2], {"temperature": 0.5}, 0),
-        ("two candidates, cold", [0, 1], {"temperature": 0.0625, "bits": 3}, 0),
+        ("two candidates, cold: nearly all on one", [0, 1], {"temperature": 0.0625, "bits": 3}, 0),
         ("three candidates out of order, affine", [2, 0, 1], {"grid": "affine"}, 2),
         ("two candidates, unsigned", [0, 1], {"grid": "unsigned"}, 0),
         ("two candidates, narrow", [0, 1], {"grid": "narrow", "temperature": 2.0}, 0),

@@ -61,7 +61,7 @@ def _build() -> Iterator[Case]:
 def _solve() -> Iterator[Case]:
     q = symmetric("q", 5)
     h = codes(("optimum", "h"), (6, 5), 0, 1)
-    yield Case("qubo_energy", "T8", "six choices", {"q": q, "h": h}, {}, ("7",))
+    yield Case("qubo_energy", "T8", "six choices of five variables", {"q": q, "h": h}, {}, ("7",))
     real = symmetric("real", 4, 24, 22)
     few = np.zeros((35, 35))
     few[::8, ::8] = symmetric("many", 5)
@@ -72,7 +72,8 @@ def _solve() -> Iterator[Case]:
     yield Case("qubo_energy", "T8", "as many choices as variables",
                {"q": q, "h": h[:5]}, {}, ("7",))  # fmt: skip
     yield Case("qubo_energy", "REAL", "any numbers", {"q": real, "h": h[:3, :4]}, {}, ("7",))
-    yield Case("qubo_exact", "T8", "five variables", {"q": q}, {}, ("7",))
+    yield Case("qubo_exact", "T8", "five variables: one of 32 choices is the best", {"q": q}, {},
+               ("7",))  # fmt: skip
     yield Case("qubo_exact", "T8", "equal optima: the smallest choice", {"q": EITHER}, {},
                ("C7",))  # fmt: skip
     yield Case("qubo_exact", "T8", "all energies are 0", {"q": np.zeros((3, 3))}, {}, ("C7", "7"))
@@ -81,9 +82,8 @@ def _solve() -> Iterator[Case]:
                    {"q": matrix, "h0": np.full(5, i)},
                    {}, ("7", "P74"))  # fmt: skip
     hard = symmetric("hard", 7)
-    yield Case("qubo_1flip", "T8", "seven variables",
-               {"q": hard, "h0": np.array([0, 1, 0, 1, 0, 1, 0])},
-               {}, ("7", "P74"))  # fmt: skip
+    yield Case("qubo_1flip", "T8", "seven variables from a mixed start",
+               {"q": hard, "h0": np.array([0, 1, 0, 1, 0, 1, 0])}, {}, ("7", "P74"))  # fmt: skip
     equal = np.array([[-2.0, 2.0, 2.0], [2.0, -2.0, 2.0], [2.0, 2.0, -2.0]])
     yield Case("qubo_1flip", "T8", "equal gains: the lowest index",
                {"q": equal, "h0": np.zeros(3, int)},
@@ -108,9 +108,12 @@ def _solve() -> Iterator[Case]:
 def _gram() -> Iterator[Case]:
     g = symmetric("gram", 4)
     w, w_hat = (dyadic(("optimum", f"gram {n}"), (3, 4), 4, 2) for n in ("w", "w_hat"))
-    yield Case("gram_loss", "T8", "three rows", {"w": w, "w_hat": w_hat, "gram": g}, {},
-               ("7", "P25"))  # fmt: skip
-    for rows, d, words in ((3, 3, "as many rows as columns"), (2, 7, "seven columns")):
+    yield Case("gram_loss", "T8", "three rows of four columns", {"w": w, "w_hat": w_hat, "gram": g},
+               {}, ("7", "P25"))  # fmt: skip
+    for rows, d, words in (
+        (3, 3, "as many rows as columns"),
+        (2, 7, "seven columns (no multiple of 2 or 4)"),
+    ):
         given = {n: dyadic(("optimum", f"gram {d} {n}"), (rows, d), 3, 2) for n in ("w", "w_hat")}
         yield Case("gram_loss", "T8", words, {**given, "gram": symmetric(f"gram {d}", d, 4)}, {},
                    ("7", "P25"))  # fmt: skip
@@ -122,7 +125,10 @@ def _gram() -> Iterator[Case]:
 def _allocate() -> Iterator[Case]:
     loss = np.array([[0.0, 1.0, 4.0], [0.0, 0.5, 6.0], [0.0, 2.0, 2.5], [0.0, 0.25, 8.0]])
     size = np.array([[8.0, 4.0, 2.0], [16.0, 8.0, 4.0], [24.0, 12.0, 6.0], [8.0, 4.0, 2.0]])
-    for budget, words in ((32.0, "the budget is met exactly"), (26.0, "a tight budget")):
+    for budget, words in (
+        (32.0, "the budget is met exactly"),
+        (26.0, "a budget that forces few bits on most layers"),
+    ):
         yield Case("bit_alloc_exact", "T8", words,
                    {"loss": loss, "size": size, "budget": np.asarray(budget)}, {},
                    ("8", "P51"))  # fmt: skip

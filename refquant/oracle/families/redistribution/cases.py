@@ -43,7 +43,8 @@ def osplus_cases() -> Iterator[Case]:
            "high": np.array([4.0, 9.0, -2.0, 0.0, 0.25, 2.0, 1.0])}  # fmt: skip
     for threshold in (1.0, 2.0, 0.75):
         attrs = {} if threshold == 1.0 else {"threshold": threshold}
-        yield Case("osplus_shift_scale", "T8", f"threshold {threshold}", few, attrs,
+        yield Case("osplus_shift_scale", "T8",
+                   f"threshold {threshold}: inside, outside, of one sign, silent", few, attrs,
                    ("16", "C9", "P60"))  # fmt: skip
     low = -real(("low",), 6)
     drawn = {"low": low, "high": low + real(("span",), 6).astype(np.float32)}
@@ -55,10 +56,10 @@ def osplus_cases() -> Iterator[Case]:
 def repq_cases() -> Iterator[Case]:
     """Means of steps and zero points, ties of the latter, one channel."""
     for zeros, words in (
-        ([3, 5, 4, 0], "a whole mean"),
-        ([2, 3, 3, 2], "a tie, to the even 2"),
-        ([3, 4, 3, 4], "a tie, to the even 4"),
-        ([7, 7, 0, 1], "a mean of 15/4"),
+        ([3, 5, 4, 0], "zero points whose mean is whole"),
+        ([2, 3, 3, 2], "zero points of mean 5/2: to the even 2"),
+        ([3, 4, 3, 4], "zero points of mean 7/2: to the even 4"),
+        ([7, 7, 0, 1], "zero points of mean 15/4: to 4"),
     ):
         given = {"s": np.array([0.25, 0.5, 1.0, 0.25]), "zero_point": np.array(zeros)}
         yield Case("repq_reparam", "T8", words, given, {}, ("16", "D21", "P62", "P63"))
