@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from oracle_tests.elementwise import CHAINS, COMPOSED, ELEMENTWISE, Terms
 from refquant.oracle import corpus, freeze
 from refquant.oracle.build import DOUBLE, bound, same_class
 from refquant.oracle.compare import compare
@@ -119,66 +121,42 @@ def test_float32_holds_every_exact_golden_of_the_narrow_tiers() -> None:
                     assert same_class(single, golden.value).all(), (op, item.case.purpose)
 
 
-# Elementwise ops, and the magnitude of their terms where they cancel (as 1.2 sigma - 0.1 does).
-ELEMENTWISE = {
-    "round": 0.0,
-    "border_round": 0.0,
-    "fake_quant": 0.0,
-    "adaquant_quant": 0.0,
-    "logsqrt2_quant": 0.0,
-    "relu": 0.0,
-    "relu6": 0.0,
-    "rect_sigmoid": 1.2,
-    "border_bound": 4.0,  # kappa times a sigmoid
-    "cosine_lr": 1.0,
-    "round_schedule": 1.0,
-    "qdrop_mix": 0.0,
-}
-
-
-def _of_batch_norm(x: Any, attrs: Any) -> Any:
-    """|gamma / sd| (|x| + |mean|) + |beta|: x - mean cancels, and so does the sum with beta."""
-    gamma, beta, mean, var = (
-        x[name].reshape(-1, *[1] * (x["x"].ndim - 2)) for name in ("gamma", "beta", "mean", "var")
-    )
-    scale = np.abs(gamma) / np.sqrt(var + attrs["eps"])
-    return scale * (np.abs(x["x"]) + np.abs(mean)) + np.abs(beta)
-
-
-def _of_mix(x: Any, attrs: Any) -> Any:
-    """|share x| + |(1 - share) x_q|."""
-    return np.abs(x["share"] * x["x"]) + np.abs((1 - x["share"]) * x["x_q"])
-
-
-def _of_polynomial(x: Any, attrs: Any) -> Any:
-    """|b2 u^2| + |b1 u| + |b0|."""
-    b0, b1, b2 = (np.abs(x.get(n, 0 * x["b0"]))[None, :, :, None] for n in ("b0", "b1", "b2"))
-    return b2 * x["u"] ** 2 + b1 * np.abs(x["u"]) + b0
-
-
-# Elementwise ops that add and subtract products of their inputs, and the sum of the magnitudes.
-SUMS = {"bn_infer": _of_batch_norm, "amixup": _of_mix, "border_poly": _of_polynomial}
-FOUR_ULP = 8.0  # in units of the roundoff of float32, 2^-24, at the low end of a binade
-
-
-@pytest.mark.parametrize("op", SUMS)
-def test_sums_of_a_few_products_stay_within_four_ulp_of_their_terms(op: str) -> None:
-    """A chain of at most eight roundings, of each of two or three terms."""
+def errors(op: str, output: str, terms: Terms) -> Iterator[tuple[str, Any, Any]]:
+    """Yield (purpose, error, magnitude of the terms) of every stored bound of an output."""
     for item in corpus.load(op):
-        for golden in item.outputs.values():
-            if golden.error is not None:
-                terms = SUMS[op](item.case.inputs, ops()[op].resolve(item.case.attrs))
-                assert (golden.error <= FOUR_ULP * terms).all(), item.case.purpose
+        golden = item.outputs.get(output)
+        if golden is not None and golden.error is not None:
+            attrs, value = ops()[op].resolve(item.case.attrs), np.nan_to_num(golden.value)
+            size = np.maximum(np.abs(value), terms(item.case.inputs, attrs, value))
+            yield item.case.purpose, golden.error, size
 
 
 @pytest.mark.parametrize("op", ELEMENTWISE)
 def test_no_bound_of_an_elementwise_op_is_above_four_ulp(op: str) -> None:
-    """Of float32, at the magnitude of the terms; sums have bounds that grow with their length."""
-    for item in corpus.load(op):
-        for golden in item.outputs.values():
-            if golden.error is not None:
-                size = np.maximum(np.abs(np.nan_to_num(golden.value)), ELEMENTWISE[op])
-                assert (golden.error <= FOUR_ULP * size).all(), item.case.purpose
+    """Of float32, at the magnitude of the terms; an ulp is two units of the roundoff."""
+    for output, terms in ELEMENTWISE[op].items():
+        for purpose, error, size in errors(op, output, terms):
+            ulp = np.where(size > 0, np.ldexp(1.0, np.frexp(size)[1]), 0)
+            assert (error / 4 <= ulp).all(), (output, purpose)
+
+
+@pytest.mark.parametrize("op", CHAINS)
+def test_no_bound_of_a_short_chain_is_above_eight_roundings(op: str) -> None:
+    """Four ulp at the low end of a binade."""
+    for output, terms in CHAINS[op].items():
+        for purpose, error, size in errors(op, output, terms):
+            assert (error / 8 <= size).all(), (output, purpose)
+
+
+def test_every_float_output_is_of_one_kind() -> None:
+    """Elementwise, a short chain, or composed, and what with."""
+    short = {op: {*ELEMENTWISE.get(op, {}), *CHAINS.get(op, {})} for op in ops()}
+    named = [op for words in COMPOSED.values() for op in words.split()]
+    floats = {op.name: {t.name for t in op.outputs if t.kind == "float"} for op in ops().values()}
+    assert len(named) == len(set(named)) and set(named) <= set(ops())
+    left = {op for op, outputs in floats.items() if outputs - short[op]}
+    assert left == set(named)
+    assert all(short[op] <= outputs for op, outputs in floats.items())
 
 
 def test_the_floor_counts_every_case() -> None:

@@ -9,7 +9,6 @@ derive by hand nothing is known here.
 """
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -68,8 +67,7 @@ class Torch:
     def run(self, op: str, inputs: Given, attrs: Given) -> dict[str, Any]:
         """Run an op forwards, or forwards and backwards, or through a step of Adam."""
         x = {k: torch.from_numpy(v.copy()).to(self.device) for k, v in inputs.items()}
-        with made_on(self.device):
-            found = self.found(op, x, dict(attrs))
+        found = self.found(op, x, dict(attrs))
         return {k: v.detach().cpu().numpy() for k, v in found.items()}
 
     def found(self, op: str, x: dict[str, Tensor], attrs: Given) -> Mapping[str, Tensor]:
@@ -85,11 +83,6 @@ class Torch:
     def ready(self, forward: Forward) -> Forward:
         """The function itself, or compiled."""
         return compiled(forward) if self.compiled else forward
-
-
-def made_on(device: str) -> AbstractContextManager[Any]:
-    """Where tensors are made that an op does not place; dynamo traces less inside of it."""
-    return nullcontext() if device == "cpu" else torch.device(device)
 
 
 @cache

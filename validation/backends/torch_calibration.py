@@ -5,7 +5,7 @@ import math
 import torch
 
 from validation.backends.common import CODES
-from validation.backends.torch_tools import Given, Tensor, per_axis, rows
+from validation.backends.torch_tools import Given, Tensor, counted, per_axis, rows
 
 DEFAULT_P = {"shrink80": 2.4, "grid100_1d": 2.4, "grid100_2d": 2.4}
 EPS = 1e-8
@@ -72,7 +72,7 @@ def percentile_range(x: Given, a: Given) -> Given:
     """Order statistics, or torch.quantile."""
     values, q = rows(x["x"], a["axis"]), a["q"]
     if a["rule"] == "interpolated":
-        shares = torch.tensor([1 - q, q], dtype=values.dtype)
+        shares = values.new_tensor([1 - q, q])
         low, high = torch.quantile(values, shares, dim=-1)
     else:
         low, high = order_statistics(values, q)
@@ -87,8 +87,8 @@ def order_statistics(values: Tensor, q: float) -> tuple[Tensor, Tensor]:
 
 def hundredths(first: int, count: int, like: Tensor) -> Tensor:
     """A column of (first + i) / 100; downwards if the count is negative."""
-    steps = torch.arange(0, count, 1 if count > 0 else -1, dtype=like.dtype)
-    return ((first + steps) / 100)[:, None]
+    steps = counted(abs(count), like)
+    return ((first + (steps if count > 0 else -steps)) / 100)[:, None]
 
 
 def shrunk(values: Tensor, a: Given) -> tuple[Tensor, Tensor]:
@@ -114,7 +114,7 @@ def plane(values: Tensor, a: Given) -> tuple[Tensor, Tensor]:
     """Hundredths of the width, each with every zero point; thresholds for data of one sign."""
     low, high, top = values.amin(-1), values.amax(-1), 2 ** a["bits"] - 1
     s = torch.clamp((high - low) * hundredths(1, 100, values) / top, min=EPS)
-    zero = torch.arange(top + 1, dtype=values.dtype).repeat(100)[:, None]
+    zero = counted(top + 1, values).repeat(100)[:, None]
     s, (s1, zero1) = s.repeat_interleave(top + 1, 0), thresholds(values, a)
     late = len(s) - len(s1)
     padded = (torch.cat([t, t[-1:].expand(late, -1)]) for t in (s1, zero1))
@@ -190,7 +190,7 @@ def lsqplus_init(x: Given, a: Given) -> Given:
         reach = torch.maximum((mean - 3 * sd).abs(), (mean + 3 * sd).abs())
         return {"s": per_axis(reach / 2 ** (a["bits"] - (a["divisor"] == "paper")), axis)}
     low, top = values.amin(-1), 2 ** a["bits"] - 1
-    share = 1 - 0.01 * torch.arange(a["steps"], dtype=values.dtype)[:, None]
+    share = 1 - 0.01 * counted(a["steps"], values)[:, None]
     s, offset = (values.amax(-1) - low) * share / top, low * share
     q = torch.clamp(torch.round((values - offset[..., None]) / s[..., None]), 0, top)
     score = ((s[..., None] * q + offset[..., None] - values).abs() ** a["p"]).mean(-1)

@@ -7,16 +7,16 @@ from validation.backends.torch_tools import Given, Tensor, per_axis, rows
 
 def histogram(values: Tensor, low: float, high: float, bins: int) -> Tensor:
     """Counts of bins [a, b), the last one closed, in float64; torch.histc rounds its positions."""
-    edges = torch.linspace(low, high, bins + 1, dtype=torch.float64)[1:-1]
+    edges = torch.linspace(low, high, bins + 1, dtype=torch.float64, device=values.device)[1:-1]
     at = torch.bucketize(values.double(), edges, right=True)
     return torch.bincount(at, minlength=bins).double()
 
 
 def grouped(p: Tensor, groups: int) -> Tensor:
     """Group j holds the bins from ceil(j m / groups) on; its mass is shared by those not empty."""
-    group = torch.arange(len(p)) * groups // len(p)
-    mass = torch.zeros(groups, dtype=p.dtype).scatter_add(0, group, p)
-    filled = torch.zeros(groups, dtype=p.dtype).scatter_add(0, group, (p != 0).to(p.dtype))
+    group = torch.arange(len(p), device=p.device) * groups // len(p)
+    mass = p.new_zeros(groups).scatter_add(0, group, p)
+    filled = p.new_zeros(groups).scatter_add(0, group, (p != 0).to(p.dtype))
     return torch.where(p != 0, (mass / filled)[group], 0.0)
 
 
@@ -32,7 +32,7 @@ def amct_step(row: Tensor, a: Given) -> Tensor:
     """The window with the smallest divergence."""
     reach, bins = float(row.abs().max()), a["bins"]
     if reach == 0:
-        return torch.ones((), dtype=row.dtype)
+        return row.new_ones(())
     counts, found = histogram(row, -reach, reach, bins), []
     for i in range(a["searches"]):
         p = counts[i : bins - i].clone()
@@ -42,7 +42,7 @@ def amct_step(row: Tensor, a: Given) -> Tensor:
         found.append(torch.special.xlogy(of_p, of_p / of_q).sum())
     best = int(torch.stack(found).argmin())
     s = (reach - best * 2 * reach / bins) / 2 ** (a["bits"] - 1)
-    return torch.tensor(s if s >= 2**-23 else 1.0, dtype=row.dtype)
+    return row.new_tensor(s if s >= 2**-23 else 1.0)
 
 
 def kl_scale_amct(x: Given, a: Given) -> Given:
@@ -56,7 +56,7 @@ def kl_scale_trt(x: Given, a: Given) -> Given:
     values, bins, levels = x["x"].abs().flatten(), a["bins"], 2 ** (a["bits"] - 1)
     reach = float(values.max())
     if reach == 0:
-        return {"s": torch.ones((), dtype=values.dtype)}
+        return {"s": values.new_ones(())}
     h, first = histogram(values, 0.0, reach, bins), int(0.002 * bins)
     h[:first], h[first] = 0, 1
     found = []
@@ -68,7 +68,7 @@ def kl_scale_trt(x: Given, a: Given) -> Given:
         terms = of_p * (torch.log10(of_p + 1e-30) - torch.log10(of_q + 1e-30))
         found.append(torch.where(h[:kept].sum() > 0, terms.sum(), torch.inf))
     best = int(torch.stack(found).argmin()) + 1
-    return {"s": torch.tensor(best * reach / bins, dtype=values.dtype)}
+    return {"s": values.new_tensor(best * reach / bins)}
 
 
 FORWARD = {"kl_scale_amct": kl_scale_amct, "kl_scale_trt": kl_scale_trt}

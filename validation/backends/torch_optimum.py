@@ -3,7 +3,7 @@
 import torch
 
 from validation.backends.common import CODES
-from validation.backends.torch_tools import Given, Tensor
+from validation.backends.torch_tools import Given, Tensor, counted
 
 
 def qubo_build(x: Given, a: Given) -> Given:
@@ -29,14 +29,15 @@ def energy(q: Tensor, h: Tensor) -> Tensor:
     return torch.einsum("ci,ij,cj->c", h, q, h)
 
 
-def choices(options: int, places: int) -> Tensor:
-    """All words, in lexicographic order."""
-    return torch.cartesian_prod(*[torch.arange(options)] * places).reshape(-1, places)
+def choices(options: int, places: Tensor) -> Tensor:
+    """All words with a letter for each place, in lexicographic order."""
+    letters = counted(options, places)
+    return torch.cartesian_prod(*[letters] * len(places)).reshape(-1, len(places))
 
 
 def qubo_exact(x: Given, a: Given) -> Given:
     """torch.argmin gives the first of equals."""
-    every = choices(2, len(x["q"]))
+    every = choices(2, torch.zeros_like(x["q"][0], dtype=torch.int64))
     found = energy(x["q"], every.to(x["q"].dtype))
     best = int(torch.argmin(found))
     return {"h": every[best], "energy": found[best]}
@@ -51,7 +52,7 @@ def qubo_1flip(x: Given, a: Given) -> Given:
         best = int(torch.argmin(change))
         if change[best] >= 0:
             return {"h": h.to(torch.int64), "energy": energy(q, h[None])[0]}
-        h = torch.where(torch.arange(len(h)) == best, 1 - h, h)
+        h = torch.where(counted(len(h), h) == best, 1 - h, h)
 
 
 def gram_loss(x: Given, a: Given) -> Given:
@@ -62,8 +63,8 @@ def gram_loss(x: Given, a: Given) -> Given:
 
 def bit_alloc_exact(x: Given, a: Given) -> Given:
     """Every allocation within the budget."""
-    layers = torch.arange(len(x["loss"]))
-    every = choices(x["loss"].shape[1], len(layers))
+    layers = torch.arange(len(x["loss"]), device=x["loss"].device)
+    every = choices(x["loss"].shape[1], layers)
     loss, size = (x[k][layers, every].sum(1) for k in ("loss", "size"))
     best = int(torch.argmin(torch.where(size <= x["budget"], loss, torch.inf)))
     return {"choice": every[best], "total_loss": loss[best], "total_size": size[best]}

@@ -2,13 +2,13 @@
 
 import torch
 
-from validation.backends.torch_tools import Given, Tensor
+from validation.backends.torch_tools import Given, Tensor, counted
 
 
 def marked(order: Tensor, count: Tensor) -> Tensor:
     """Which elements are among the first `count` of an order along the last axis."""
     rank = torch.empty_like(order).scatter_(
-        -1, order, torch.arange(order.shape[-1]).expand_as(order)
+        -1, order, counted(order.shape[-1], order).expand_as(order)
     )
     return rank < count[..., None]
 

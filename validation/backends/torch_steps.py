@@ -15,7 +15,7 @@ from validation.backends.torch_adaround import (
 )
 from validation.backends.torch_borders import aquant_quant, round_schedule
 from validation.backends.torch_quantizers import fake_quant
-from validation.backends.torch_tools import Given, Tensor
+from validation.backends.torch_tools import Given, Tensor, counted
 
 
 def adaround_loss(x: Given, a: Given) -> Given:
@@ -53,7 +53,7 @@ def qdrop_loss(x: Given, a: Given) -> Given:
     given = {"x": x_in, "s": x["s_x"], "zero_point": x["z_x"]}
     quantized = fake_quant(given, {**how, "mask": a["mask"]})["y"]
     x_hat = torch.where(x["mask_element"].bool(), quantized, x_in)
-    rows = {**x, "x": x_hat, "target": x["target"][batch], "indices": torch.arange(len(batch))}
+    rows = {**x, "x": x_hat, "target": x["target"][batch], "indices": counted(len(batch), batch)}
     fixed = {"reduction": "channels", "curve": "linear", "first_step": 1, "arrive": "total"}
     return adaround_loss(rows, {**a, **fixed})
 

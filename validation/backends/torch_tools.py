@@ -32,6 +32,11 @@ def finite(x: Tensor) -> Tensor:
     return torch.nan_to_num(x, 0.0, LARGE, -LARGE)
 
 
+def counted(n: int, like: Tensor) -> Tensor:
+    """0 to n - 1 in the dtype and on the device of a tensor."""
+    return torch.arange(n, dtype=like.dtype, device=like.device)
+
+
 def rows(x: Tensor, axis: int | None) -> Tensor:
     """A row of values for each index of the axis; one row if there is none."""
     return x.reshape(1, -1) if axis is None else x.movedim(axis, 0).flatten(1)

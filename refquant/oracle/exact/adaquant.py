@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from refquant.oracle.exact.real import clip, constant, quotient
-from refquant.oracle.exact.tracked import rational, special
+from refquant.oracle.exact.tracked import rational, settled, special
 
 SPAN_MIN, SPAN_MAX = Fraction(1e-6), Fraction(1e5)  # the float64 nearest 1e-6
 
@@ -41,11 +41,11 @@ def backward(
     """(d_x, d_R, d_m) of numbers that share one range, through GZ and Gs as in the text."""
     step, zero, raw = place(span, minimum, bits)
     levels = 2**bits - 1
-    d_x, d_zero, d_step = [], Fraction(0), Fraction(0)
+    d_x, d_zero, d_step, same = [], Fraction(0), Fraction(0), settled(step)
     for x, d_y in zip(row, d_row, strict=True):
         t = x / step + zero
         inside = not special(t) and 0 <= t <= levels
-        d_x.append(step * d_y / step if inside else 0 * d_y)  # as autodiff rounds it
+        d_x.append(same * d_y / same if inside else 0 * d_y)  # as autodiff rounds it
         d_zero += (step * d_y if inside else 0) - step * d_y  # both, as autodiff adds them
         d_step += d_y * level(x, step, zero, bits) - (d_x[-1] * (x / step) if inside else 0)
     zero_inside = 0 <= raw <= levels

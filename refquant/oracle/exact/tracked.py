@@ -269,6 +269,13 @@ def rational(number: Any) -> Any:
     return number if getattr(number, "keeps_track", False) else Fraction(number)
 
 
+def settled(number: Any) -> Any:
+    """Return a number as if it were exact: where a formula multiplies and divides by it, its error
+    cancels, whatever it is, and only the two operations round.
+    """
+    return Tracked(number.ledger, number.value) if isinstance(number, Tracked) else number
+
+
 def split(number: Any) -> tuple[int, Any]:
     """Return (floor, fraction) of a finite number; taking the fraction rounds nothing.
 
