@@ -16,6 +16,7 @@ from validation.oracle_unknown import MEANING, VERDICTS, sample
 
 VALIDATION = Path(__file__).parent.parent / "validation"
 LISTS = sorted((VALIDATION / "backends").glob("*.toml"))
+ON_GPUS = sorted((VALIDATION / "cuda").glob("*.toml"))
 
 
 def page(name: str) -> str:
@@ -72,7 +73,9 @@ def test_bugs_that_nobody_listed_were_read() -> None:
         assert f"\n- {kind}, {list(told.values()).count(kind)} of {len(told)}:" in text
 
 
-@pytest.mark.parametrize("path", LISTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [*LISTS, *ON_GPUS], ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
 def test_known_differences_name_cases_that_exist(path: Path) -> None:
     """Each entry at least one; ids change with their cases, and a list must follow."""
     ids = [f"{op}/{item.case.id}" for op in ops() for item in corpus.load(op)]
@@ -110,8 +113,9 @@ def test_the_page_of_blind_bugs_counts_what_is_kept() -> None:
 
     first, second, third = sets.first(), sets.second(), sets.third()
     assert (len(first.right), len(first.wrong)) == (82, 490) and set(first.right) <= set(ops())
-    assert (set(second.right), len(second.wrong)) == (set(ops()), 666)
-    assert (set(third.right), len(third.wrong)) == (set(ops()), 305)
+    described = set(ops()) - {"qdrop_step"}  # which came later than the sets
+    assert (set(second.right), len(second.wrong)) == (described, 666)
+    assert (set(third.right), len(third.wrong)) == (described, 305)
     known = {mistake.id for mistake in (*first.wrong, *second.wrong, *third.wrong)}
     for classes, missed in ((SECOND, 659 - 588), (THIRD, 305 - 288)):
         ids = " ".join(classes.values()).split()

@@ -6,6 +6,7 @@ Each backend has a process of its own, since compilers take most of the time. Wh
 not known in a TOML file fails the run, as in `oracle_backends`.
 """
 
+import hashlib
 import multiprocessing
 import os
 import subprocess
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from refquant.oracle.corpus import manifest as frozen
+from refquant.oracle.freeze import text_of
 from refquant.oracle.report import Report
 from validation.oracle_backends import findings, row, verified
 
@@ -40,8 +43,9 @@ BACKENDS = (  # adapter, files of known differences, tier, ops
 )
 HEAD = """# Kernels on a GPU before the oracle
 
-By `python -m validation.oracle_cuda` on {device}; a tier is a share of the corpus.
-Cases that a backend has no kernel for are not counted; inductor was given the ops that are named.
+By `python -m validation.oracle_cuda` on {device}, on the corpus of
+{cases:,} cases whose manifest has the SHA-256 {sha}...; a tier is a share of it. Cases that
+a backend has no kernel for are not counted; inductor was given the ops that are named.
 CUDA C++ stands in [cuda/kernels.cu](cuda/kernels.cu), Triton in
 [cuda/triton_kernels.py](cuda/triton_kernels.py). Narrow formats of tensor cores are held to
 products of inputs in the tiers that they represent, not to ops that multiply what they computed.
@@ -87,6 +91,11 @@ def sizes() -> list[str]:
     return lines
 
 
+def digest() -> str:
+    """Twelve digits of the SHA-256 of the manifest: which corpus it was."""
+    return hashlib.sha256(text_of(frozen())).hexdigest()[:12]
+
+
 def named(report: Report, ops: str) -> str:
     """A line of the table, with the ops where they were chosen."""
     return row(report).replace(" |", f": {ops.replace('*', '')} |" if ops != "*" else " |", 1)
@@ -108,7 +117,8 @@ def main() -> int:
             failed = failed or bool(report.failures or report.stale)
             print(rows[-1], flush=True)
         small = [SIZES + "\n".join(measured.result()), ""]
-    page = HEAD.format(device=f"one {device}") + "\n".join([*rows, "", *parts, *small])
+    head = HEAD.format(device=f"one {device}", cases=frozen()["floor"]["full"], sha=digest())
+    page = head + "\n".join([*rows, "", *parts, *small])
     REPORT.write_text(page, encoding="utf-8")
     return int(failed)
 

@@ -5,7 +5,6 @@ on any machine; ``--check`` compares it with the file instead of writing (exit c
 differs).
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from refquant.network import count_parameters, predict
 from refquant.zoo.catalogue import entry, flatten
 from refquant.zoo.recipes import RECIPES
 from refquant.zoo.training import digest
+from validation.pages import command
 
 TABLE = Path(__file__).parent / "zoo.md"
 SETTINGS = ("epochs", "batch", "lr", "momentum", "decay", "shift", "statistics", "slices")
@@ -33,18 +33,9 @@ trained once on all 1,024. Nothing was changed after the test images had been re
 """
 
 
-def main() -> int:
-    """Write or check the table; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare with zoo.md, write nothing")
-    check = parser.parse_args().check
-    text = HEAD + networks() + "\n" + settings()
-    if not check:
-        TABLE.write_text(text, encoding="utf-8")
-        return 0
-    same = TABLE.read_text(encoding="utf-8") == text
-    print("zoo.md is up to date" if same else "zoo.md differs: run python -m validation.zoo_table")
-    return 0 if same else 1
+def page() -> str:
+    """Return the page."""
+    return HEAD + networks() + "\n" + settings()
 
 
 def networks() -> str:
@@ -87,4 +78,4 @@ def settings() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(TABLE, page, "validation.zoo_table", __doc__))
