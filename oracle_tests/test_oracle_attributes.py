@@ -17,6 +17,7 @@ NAMES = [f"{op.name}.{attr.name}" for op, attr in ALL]
 SAME: dict[str, set[frozenset[Any]]] = {
     # codes of both are 0 .. 2^bits - 1, and only the zero point says where 0 is
     "grid": {frozenset({"affine", "unsigned"})},
+    "act_grid": {frozenset({"affine", "unsigned"})},
     # refuse raises an error beyond the last step, and vectors hold no errors
     "after": {frozenset({"refuse", "hold"}), frozenset({"refuse", "continue"})},
     # the same number but for roundings

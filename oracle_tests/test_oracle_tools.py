@@ -103,24 +103,33 @@ def test_a_case_catches_the_variants_that_fail_it() -> None:
 
 
 def test_a_case_is_worth_what_it_adds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """1 for a new bug, 1/4 and 1/16 for one caught before; 1/4 for what no chosen case shows."""
+    """1 for a new bug, 64^-k for one known; 1/4 for what no case shows, 1/16 for a shape."""
     items = [item for item in goldens() if item.case.op == "round"][:3]
     first, second, third = (item.case.id for item in items)
     bugs = {first: {"a", "b"}, second: {"a"}, third: {"a", "c"}}
     seen = {first: {"T8"}, second: {"T8", "attribute"}, third: {"T8"}}
     monkeypatch.setattr(smoke, "catches", lambda op, item: frozenset(bugs[item.case.id]))
     monkeypatch.setattr(smoke, "shows", lambda op, item: frozenset(seen[item.case.id]))
+    shapes = {first: set(), second: {"square"}, third: {"square"}}
+    monkeypatch.setattr(smoke, "sizes", lambda item: frozenset(shapes[item.case.id]))
     shelf, chosen = smoke.Shelf(items), set[str]()
-    shelf.size, shelf.names = {first: 10, second: 10, third: 11}, 4
-    assert [shelf.value(case) for case in (first, second, third)] == [2.25, 1.5, 2.25]
+    shelf.size, shelf.names = {first: 10, second: 10, third: 12}, 4
+    assert [shelf.value(case) for case in (first, second, third)] == [
+        2 + 1 / 4,
+        1 + 2 / 4 + 1 / 16,
+        2 + 1 / 4 + 1 / 16,
+    ]
     assert shelf.best(100) == first and shelf.take(chosen) == 10 + 4  # the names, once
-    assert [shelf.value(case) for case in (second, third)] == [1 / 4 + 1 / 4, 1 / 4 + 1]
+    assert [shelf.value(case) for case in (second, third)] == [
+        1 / 64 + 1 / 4 + 1 / 16,
+        1 / 64 + 1 + 1 / 16,
+    ]
     assert shelf.best(10) == second and shelf.best(100) == second  # what fitted is kept
     shelf = smoke.Shelf(items)
-    shelf.size, shelf.names = {first: 10, second: 10, third: 11}, 0
+    shelf.size, shelf.names = {first: 10, second: 10, third: 12}, 0
     assert shelf.best(100) == first and shelf.take(chosen) == 10
-    assert shelf.best(100) == third and shelf.take(chosen) == 11
-    assert shelf.value(second) == 1 / 16 + 1 / 4 and shelf.best(9) is None
+    assert shelf.best(100) == third and shelf.take(chosen) == 12
+    assert shelf.value(second) == 1 / 64**2 + 1 / 4 and shelf.best(9) is None
     assert chosen == {first, third}
 
 

@@ -44,6 +44,14 @@ def gradient(case: Case) -> Case:
     )  # fmt: skip
 
 
+def kinks(zero: float, second: str) -> str:
+    """What the ends of a range with this zero point are for, in either form."""
+    learned, fixed = ZERO_POINTS[zero]
+    if second == "offset":
+        return f"both kinks, offset of {-zero} steps ({fixed})"
+    return f"both kinks, zero point {zero} ({learned})"
+
+
 def forward_cases(name: str) -> Iterator[Case]:
     """Cases of one form; its second parameter is in units of the step, or of x."""
     second, unit = ("zero_point", 1.0) if name == "lsqplus_int" else ("offset", -0.25)
@@ -55,13 +63,10 @@ def forward_cases(name: str) -> Iterator[Case]:
         inputs = {"x": x, "s": place[0], second: place[1]}
         return Case(name, tier, purpose, inputs, unsigned | attrs, ("2.2", "1.1"))
 
-    for zero, says in ZERO_POINTS.items():
+    for zero in ZERO_POINTS:
         shift = np.rint(zero) if second == "zero_point" else zero
         u = ends("unsigned", 3, 0) - shift
-        purpose = f"both kinks, zero point {zero} ({says[0]})"
-        if second == "offset":
-            purpose = f"both kinks, offset of {-zero} steps ({says[1]})"
-        yield case("T8", purpose, u / 4, (0.25, zero * unit), {"bits": 3})
+        yield case("T8", kinks(zero, second), u / 4, (0.25, zero * unit), {"bits": 3})
     yield case("T8", "NaN, infinities and huge values", SPECIAL, (0.25, 2.75 * unit),
                {"bits": 3})  # fmt: skip
     yield case("T8", "NaN, infinities, and 0 outside the range", SPECIAL, (0.25, -2.0 * unit),

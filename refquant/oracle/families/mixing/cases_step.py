@@ -61,6 +61,7 @@ def step_cases() -> Iterator[Case]:
               **{name: np.vstack([given[name], given[name][:1]])
                  for name in ("alpha", "m_alpha", "v_alpha")}}  # fmt: skip
     signed = {"act_grid": "signed", "act_bits": 3}
+    beyond = dict.fromkeys(("x", "x_q"), np.where(given["x"] > 0, 1.125, -0.625))
     for words, change, attrs in (
         ("the first step, in the warm-up: masks that differ for one sample drawn twice", begin, {}),
         ("after the warm-up: the penalty moves alpha, and the rate of s_x has fallen", {},
@@ -72,15 +73,19 @@ def step_cases() -> Iterator[Case]:
         ("every input from the quantized layers", {"mask_input": kept | ~kept}, {}),
         ("inputs of both signs on a signed grid without a zero point", {"z_x": np.array(0)},
          signed),
-        ("a mask of the unrounded quotient, and a gradient scale", {},
+        ("inputs a quarter step beyond the ends, mask of the unrounded, a gradient scale", beyond,
          {"mask": "unrounded", "grad_scale": 0.25}),
+        ("narrow inputs, some at the code that is not used", {"z_x": np.array(0)},
+         {"act_grid": "narrow", "act_bits": 3}),
+        ("unsigned weights and inputs: what is negative is clipped", {"z_x": np.array(0)},
+         {"grid": "unsigned", "act_grid": "unsigned"}),
         ("the last step, beta = b1: the rate of s_x is nearly 0", {"t": np.asarray(16)},
          {"lr_s": 4.0, "lam": 0.5}),
         ("a square layer: steps belong to rows of weights, masks to samples", square,
          {"grid": "affine"}),
         ("a narrow grid of weights, other ends of beta, other constants of Adam", {},
-         {"grid": "narrow", "start": 8.0, "end": 1.5, "lam": 0.5, "beta1": 0.75, "beta2": 0.9375,
-          "eps": 0.0625}),
+         {"grid": "narrow", "start": 8.0, "end": 1.5, "warm_up": 0.5, "lam": 0.5, "beta1": 0.75,
+          "beta2": 0.9375, "eps": 0.0625}),
     ):  # fmt: skip
         yield Case("qdrop_step", "T8", words, given | change, FEW | attrs, EVERYTHING)
     edges = given | {"alpha": np.array([[LN11, -LN11, 1.0]] * 2)}
