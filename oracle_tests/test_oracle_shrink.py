@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +28,19 @@ def test_a_rounding_bug_shrinks_to_one_tie() -> None:
     assert found.exit_code == 1
     for text in ("x = [0.5]", "expected y = [0.0]", "actual y = [1.0]", "Ties go away"):
         assert text in found.to_text()
+
+
+def test_integers_are_made_simple_too() -> None:
+    """Negative accumulators come out one too low: -1 is the simplest of them."""
+    item = next(b for b in corpus.load("requant_fixed") if b.case.purpose.startswith("M = 1/2 and"))
+
+    class Low(Backend):
+        def run(self, op: str, inputs: Any, attrs: Any) -> Any:
+            codes = super().run(op, inputs, attrs)["codes"]
+            return {"codes": codes - (np.asarray(inputs["acc"]) < 0)}
+
+    found = reproduce(Low(), item).built.case.inputs
+    assert found["acc"].tolist() == [-1] and found["zero_point"] == 0
 
 
 def test_a_case_that_passes_is_right() -> None:

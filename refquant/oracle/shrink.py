@@ -1,9 +1,10 @@
 """Make a failing case small: fewer rows, fewer columns, simpler numbers, and still wrong.
 
-Axes are named by the letters of the tensors' shapes; an axis is halved in all tensors that have it.
-Then numbers are replaced by 0, 1 or 1/2 where the failure stays. The golden of each smaller case is
-computed anew by the exact twin, so a smaller case is as trustworthy as a frozen one. Programs are
-asked about many cases in one run; results in a directory cannot be asked again, nor can what hangs.
+Axes are named by the letters of the tensors' shapes; an axis is halved in all tensors that have
+it. Then numbers are replaced by 0, 1, 1/2 or -1 where the failure stays. The golden of each
+smaller case is computed anew by the exact twin, so a smaller case is as trustworthy as a frozen
+one. Programs are asked about many cases in one run; results in a directory cannot be asked again,
+nor can what hangs.
 """
 
 import re
@@ -28,7 +29,7 @@ from refquant.oracle.registry import ops
 ATTEMPTS = 400
 LONG, GLANCE = 64, 16  # an array of more numbers is printed by its first ones
 First = Callable[[Iterator[Built]], Built | None]
-SIMPLE = (0.0, 1.0, 0.5)
+SIMPLE, WHOLE = (0.0, 1.0, 0.5), (0, 1, -1)
 LETTERS = re.compile(r"[a-z_0-9]+")
 
 
@@ -202,11 +203,11 @@ def axes_of(op: Op, name: str, value: Array) -> tuple[str, ...]:
 def _simpler(case: Case) -> Iterator[Case]:
     """Yield the case with one number replaced by a simpler one."""
     for name, value in case.inputs.items():
-        if value.dtype.kind != "f" or value.size > 64:
+        if value.dtype.kind not in "if" or value.size > LONG:
             continue
         for index in np.ndindex(value.shape):
             here = value[index]
-            for number in SIMPLE:
+            for number in SIMPLE if value.dtype.kind == "f" else WHOLE:
                 if here == number:
                     break
                 changed = value.copy()
