@@ -108,6 +108,16 @@ def test_integers_are_told_step_by_step() -> None:
     assert lines[-1] == "golden codes[3] = -2" and not any("(" in x for x in lines if "t4 =" in x)
 
 
+def test_the_first_element_that_is_computed_is_told() -> None:
+    """Of codes that start clipped, one that is not; the first, where all are chosen."""
+    item = corpus.find("fake_quant/779d483ec2bda6f1")
+    assert item.outputs["codes"].value[0] == 0  # x / s is far below the range
+    last = explain(item, "codes").splitlines()[-1]
+    assert last.startswith("golden codes[") and not last.startswith("golden codes[0]")
+    assert "t1 = x[" in explain(item, "codes") and "t1 =" not in explain(item, "codes", (0,))
+    assert "golden codes[0] = 0" in explain(item, "codes", (0,))
+
+
 @pytest.mark.parametrize("base", [2, 2.0])
 def test_a_power_of_a_traced_exponent_is_traced(base: float) -> None:
     """As `schedules` and shifts have them; a whole exponent is no float."""

@@ -29,7 +29,11 @@ def add_parser(commands: Any) -> None:
         "--output", default="", metavar="NAME", help="of the op (default: the first)"
     )
     parser.add_argument(
-        "--index", type=_index, default=None, metavar="I,J,...", help="element (default: the first)"
+        "--index",
+        type=_index,
+        default=None,
+        metavar="I,J,...",
+        help="element (default: the first computed)",
     )
     parser.set_defaults(run=run)
 

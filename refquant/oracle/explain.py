@@ -31,7 +31,7 @@ def explain(built: Built, output: str = "", index: tuple[int, ...] | None = None
     output : str
         Which output; the first by default.
     index : tuple of int, optional
-        Which element; the first by default.
+        Which element; by default the first that is computed, not only chosen, or else the first.
 
     Raises
     ------
@@ -44,16 +44,18 @@ def explain(built: Built, output: str = "", index: tuple[int, ...] | None = None
         expected = f"one of {sorted(built.outputs)}"
         raise ValueError(complaint("explain", "output", repr(name), expected))
     golden = built.outputs[name]
-    place = index if index is not None else (0,) * golden.value.ndim
+    place = index or (0,) * golden.value.ndim
     if len(place) != golden.value.ndim or any(
         not 0 <= i < n for i, n in zip(place, golden.value.shape, strict=True)
     ):
         expected = f"an index into shape {golden.value.shape}"
         raise ValueError(complaint("explain", "index", list(place), expected))
     numbers = {key: named(key, value, log) for key, value in built.case.inputs.items()}
-    result: Any = op.twin(numbers, op.resolve(built.case.attrs))[name]
-    for i in place:
-        result = result[i]
+    whole: Any = op.twin(numbers, op.resolve(built.case.attrs))[name]
+    if index is None:
+        places = np.ndindex(golden.value.shape)
+        place = next((p for p in places if getattr(_at(whole, p), "operation", "")), place)
+    result = _at(whole, place)
     label = f"{name}{list(place) if place else ''}"
     head = [f"{op.name}: {op.says}", *(f"  {line}" for line in op.formula.splitlines())]
     head += [f"case {built.case.id}: {built.case.purpose} [{built.case.tier}]"]
@@ -61,6 +63,12 @@ def explain(built: Built, output: str = "", index: tuple[int, ...] | None = None
     head += [f"  {key} = {value}" for key, value in sorted(attrs.items())]
     golden_line = f"golden {label} = {golden.value[place].item()!r}"
     return "\n".join([*head, "", *_story(label, result, log, place), "", golden_line])
+
+
+def _at(nested: Any, place: tuple[int, ...]) -> Any:
+    for i in place:
+        nested = nested[i]
+    return nested
 
 
 def named(name: str, value: Any, log: Log) -> Any:
