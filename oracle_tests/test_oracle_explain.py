@@ -133,3 +133,11 @@ def test_long_computations_are_told_in_part(op: str) -> None:
     for item in corpus.load(op):
         for name in item.outputs:
             assert len(explain(item, name).splitlines()) < 250
+
+
+def test_a_step_beyond_a_counter_of_16_bits_is_told() -> None:
+    """beta^t of so many factors is one step, not 65543."""
+    item = next(i for i in corpus.load("adam_step") if i.case.inputs["t"] == 65543)
+    text = explain(item, index=(0,))
+    assert len(text.splitlines()) < 50
+    assert f"golden x_next[0] = {item.outputs['x_next'].value[0].item()!r}" in text

@@ -15,7 +15,7 @@ SHORT = 1000  # factors: beyond it an exact product has more digits than its bou
 def running_product(beta: Any, steps: int) -> Any:
     """Return beta * beta * ... , `steps` factors, from left to right."""
     if steps > SHORT:
-        return repeated(beta, steps)
+        return repeated(beta, int(steps))
     product: Any = 1
     for _ in range(steps):
         product = product * beta
