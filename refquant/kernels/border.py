@@ -14,6 +14,7 @@ import numpy as np
 from refquant._types import Array
 from refquant.kernels.border_levels import (
     BorderCache,
+    as_map,
     as_rows,
     levels_backward,
     levels_forward,
@@ -41,6 +42,9 @@ def border_backward(
     d_x_hat: Array, cache: BorderCache, rule: BorderRule, wanted: bool = True
 ) -> BorderGrads:
     """Return the gradients of methods.md 13.4, of x, s and border; as `levels_backward`."""
-    d_x, moment, params = levels_backward(d_x_hat, cache, rule, wanted, scale=rule.step)
-    d_s = float(np.vdot(as_rows(d_x_hat), cache.levels)) - moment
-    return BorderGrads(d_x, d_s, params)
+    d_t = np.array(as_rows(d_x_hat))  # a copy, divided by s
+    d_s = float(np.vdot(d_t, cache.levels))
+    d_x, moment, params = levels_backward(
+        as_map(d_t, d_x_hat.shape), cache, rule, wanted, rule.step
+    )
+    return BorderGrads(d_x, d_s - moment, params)

@@ -122,7 +122,6 @@ def _mixed(u: Array, border: Array, rule: BorderRule, out: Array) -> Array:
     return out
 
 
-@short_buffers()
 def levels_backward(
     d_t: Array, cache: BorderCache, rule: BorderRule, wanted: bool = True, scale: float = 1.0
 ) -> LevelGrads:
@@ -131,7 +130,7 @@ def levels_backward(
     Parameters
     ----------
     d_t : (n, f, ...) array
-        dL/dt divided by `scale`, of the dtype of u. So is dL/du.
+        dL/dt divided by `scale`, of the dtype of u. So is dL/du. Its memory may be used up.
     cache : BorderCache
     rule : BorderRule
         That of the forward.
@@ -139,7 +138,8 @@ def levels_backward(
         Whether somebody wants dL/du.
     scale : float
     """
-    flow, attached = masked(as_rows(d_t), cache.inside), not rule.options.detach_border_input
+    rows, attached = as_rows(d_t), not rule.options.detach_border_input
+    flow = masked(rows, cache.inside, out=rows)
     moment = float(np.vdot(flow, cache.u))
     if cache.shape is None:
         params = _like(rule.params, [np.zeros_like(rule.params.b0)] * 4)
@@ -171,6 +171,7 @@ def _slope(shape: BorderShape, room: Array | None) -> Array:
     return masked(slope, shape.live, out=slope)
 
 
+@short_buffers()
 def _through(pull: Array, slope: Array, u: Array, rule: BorderRule) -> Array:
     """Return GP (2 b2 u + b1), the gradient that reaches u by way of its border."""
     gain = 2.0 * _gain(rule)

@@ -13,8 +13,8 @@ s W and t, which a step needs anyway, hold the others:
     paper       here       shape
     x           x          (n, c, h, w)                     the map
     W           w          (c_out, c / g, k_h, k_w)         filter, soft or hard
-    s W         filters    as w
-    t           levels     (n, c k_h k_w, h_o w_o)
+    s W         filters    (g, c_out / g, c k_h k_w / g)
+    t           levels     (c k_h k_w, n h_o w_o)           in caches
 
 In the definition s t is rounded, here s W: y differs by that much. The levels are those of
 `refquant.kernels.border_levels`.
@@ -40,7 +40,7 @@ from refquant.layers.im2col import col2im
 
 
 class RoundedProductCache(NamedTuple):
-    """What `convolve` leaves for `pull`; `filters` are s W, (g, c_out / g, rows of a group)."""
+    """What `convolve` leaves for `pull`."""
 
     x_shape: tuple[int, ...]
     geometry: Geometry
@@ -84,4 +84,4 @@ def pull(d_y: Array, cache: RoundedProductCache, wanted: bool) -> tuple[BorderGr
 
 def _by_group(rows: Array, groups: int) -> Array:
     """Return (c, t) as (g, c / g, t)."""
-    return rows.reshape(groups, -1, rows.shape[1])
+    return rows.reshape(groups, len(rows) // groups, rows.shape[1])

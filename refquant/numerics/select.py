@@ -23,9 +23,12 @@ def masked(x: Array, mask: Array, out: Array | None = None) -> Array:
     out : array like x, or None
         Where to put it; x itself will do.
     """
+    if out is not None:
+        np.multiply(_bits(x), mask, out=_bits(out))
+        return out
     bits = _bits(x)
     kept = np.array(mask, bits.dtype)  # at once: the product would convert it piece by piece
-    room = _bits(out) if out is not None else kept if kept.shape == bits.shape else None
+    room = kept if kept.shape == bits.shape else None
     return np.asarray(np.multiply(bits, kept, out=room).view(x.dtype))
 
 
