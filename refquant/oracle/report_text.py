@@ -83,9 +83,9 @@ def _summary(report: Report) -> str:
     lines = [f"{who}: {cases} of {ops_} in {report.seconds:.1f} s"]
     clauses = sum(len(c.clauses) for c in counts)
     elements, doubtful = sum(c.elements for c in counts), sum(c.doubtful for c in counts)
-    lines.append(
-        f"{elements} elements compared, {clauses} clauses; {doubtful} have two right answers"
-    )
+    compared = f"{counted(elements, 'element')} compared, {counted(clauses, 'clause')}"
+    two = "has two right answers" if doubtful == 1 else "have two right answers"
+    lines.append(f"{compared}; {doubtful} {two}" if doubtful else compared)
     right = [op for op, c in report.coverage.items() if c.elements and not c.failed]
     lines += [f"right: {_some(right)}"] if right else []
     lines += _left_out(report.coverage)
