@@ -137,6 +137,16 @@ def test_without_the_gradient_of_x_the_others_are_the_same(options):
         assert mine is theirs is None or np.array_equal(mine, theirs)
 
 
+def test_what_is_given_is_left_alone():
+    """Channel-major in memory, as patches are, so that nothing has to be copied."""
+    (_, cache, rule), _, g = both(OPTIONS[0], 0.3, np.float32)
+    g = np.ascontiguousarray(g.swapaxes(0, 1)).swapaxes(0, 1)
+    before = g.copy()
+    first, second = (border_backward(g, cache, rule) for _ in range(2))
+    assert np.array_equal(g, before)
+    assert np.array_equal(first.x, second.x) and first.s == second.s
+
+
 def test_an_unfused_border_and_one_tap_are_the_same_kernel():
     """P67: with K = 1 fusion is the identity; both run without weights."""
     x, params, g = case(BorderOptions(fuse="none"), np.float64)
