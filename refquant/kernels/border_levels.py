@@ -16,9 +16,8 @@ hence
     0 <= F <= 1  unclipped   (c, 1, t)     bool; F is B before its clip
     GF           pull        (c, 1, t)     gradient of a channel's border
 
-The levels are r = ceil(u - B): up where the fraction f exceeds B, as in the definition. P and
-|P| <= sat are the definition's bits; B, and u - B, differ by rounding, so a level differs only
-where a fraction is that close to its border. A zero may have the other sign.
+P, the masks and the comparison f > B are computed as the definition computes them, bit for bit.
+B differs by rounding, so a level differs only where a fraction is that close to its border.
 
 Not modelled, the definition runs (`covers`): bound="clip", scale="inner", kappa <= 1,
 fuse="fuse_bound", border_mask="open"; inputs that are not finite, or whose squares are not.
@@ -105,20 +104,23 @@ def _border(p: Array, rule: BorderRule) -> tuple[BorderShape, Array]:
     mean = _over_taps(number(rule.options.kappa / 2.0) * rule.weights, q)
     mean += 0.5 if rule.options.fuse == "centred" else 0.5 * rule.weights.sum(axis=2, keepdims=True)
     unclipped = (mean >= 0.0) & (mean <= 1.0)
-    # u - 1 would round whole numbers down; less than 1 by what u - B can tell, none goes down.
-    least = np.spacing(number(max(-rule.low, rule.high) + 1.0))
-    np.clip(mean, 0.0, number(1) - least, out=mean)
+    # No fraction lies between this and 1, and below 1 the ceiling in `_mixed` is never -1.
+    np.clip(mean, 0.0, np.nextafter(number(1), number(0)), out=mean)
     return BorderShape(q, live, unclipped), mean
 
 
 def _mixed(u: Array, border: Array, rule: BorderRule, out: Array) -> Array:
-    """Return u + a (r - u) with r = ceil(u - B), which is up where the fraction exceeds B."""
-    np.subtract(_by_channel(u, rule.taps), border, out=_by_channel(out, rule.taps))
-    np.ceil(out, out=out)
-    if rule.a != 1.0:
-        out -= u
-        out *= rule.a
-        out += u
+    """Return u + a (r - u) in `out`; r is up where the fraction exceeds the border."""
+    fraction = np.floor(u)
+    np.subtract(u, fraction, out=fraction)
+    np.subtract(_by_channel(fraction, rule.taps), border, out=_by_channel(out, rule.taps))
+    np.ceil(out, out=out)  # 1 where f > B, else 0
+    if rule.a == 1.0:
+        out += np.floor(u, out=fraction)
+        return out
+    out -= fraction
+    out *= rule.a
+    out += u
     return out
 
 
