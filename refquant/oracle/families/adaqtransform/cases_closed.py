@@ -65,6 +65,9 @@ def ols_cases() -> Iterator[Case]:
             if v.ndim == 3}  # fmt: skip
     yield Case("adaqt_ols", "T8", "24 products a channel, 72 a layer, no bias", long,
                {"granularity": "layer"}, ("15.6", "C5"))  # fmt: skip
+    many = {name: dyadic(("ols", "many", name), (131, 1, 1), 4, 2) for name in ("y", "y0")}
+    yield Case("adaqt_ols", "T8", "131 samples (more than two panels of 64)", many, {},
+               ("15.3", "C5"))  # fmt: skip
     tiny = {name: v * 2.0**-20 for name, v in few.items()}
     yield Case("adaqt_ols", "T24", "products of a millionth", tiny, {}, ("15.3", "C20"))
     one = {"y": np.array([[[1.5], [0.25]]]), "y0": np.array([[[0.5], [3.0]]])}
@@ -115,6 +118,11 @@ def bias_cases() -> Iterator[Case]:
     error = codes(("bias", "long"), (2, 2, 18), -3, 5) / 8.0
     yield Case("bias_correct", "T8", "36 errors a channel (more than a warp)",
                long | {"y_hat": long["y"] + error}, {}, ("8", "P50"))  # fmt: skip
+    many = {
+        name: codes(("bias", "many", name), (131, 1, 1), -9, 9) / 8.0 for name in ("y", "y_hat")
+    }
+    yield Case("bias_correct", "T8", "131 samples (more than two panels of 64)",
+               many | {"bias": few["bias"][:1]}, {}, ("8", "P50"))  # fmt: skip
     drawn = {name: real(("bias", name), (3, 2, 5)) for name in ("y", "y_hat")}
     yield Case("bias_correct", "REAL", "fifteen errors a channel",
                drawn | {"bias": real(("bias",), 2)}, {}, ("8", "15.3", "P50"))  # fmt: skip

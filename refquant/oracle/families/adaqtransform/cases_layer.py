@@ -70,13 +70,14 @@ def shared(given: Arrays, kind: str) -> Arrays:
     return given | {"pixel": pixel, "layer": layer, "mixed": mixed}[kind]
 
 
-def wild(case: str) -> Arrays:
-    """Some weights and inputs that are not finite."""
-    given = few_bits(case, live=False)
+def wild(case: str, live: bool = False) -> Arrays:
+    """Some weights and inputs that are not finite; alpha, if live, is 1/2 there."""
+    given = few_bits(case, live)
     w, x = given["w"].copy(), given["x"].copy()
     w[0, 1:], w[1, 0] = [np.nan, np.inf, -np.inf], np.nan
     x[1, :3], x[3, 3] = [np.inf, np.nan, -np.inf], np.nan
-    return given | {"w": w, "x": x}
+    own = {"alpha": np.where(np.isfinite(w), given["alpha"], 0.5)} if live else {}
+    return given | {"w": w, "x": x} | own
 
 
 def without_bias(given: Arrays) -> Arrays:
@@ -119,13 +120,18 @@ def forward_cases() -> Iterator[Case]:
         wide = {"case": case, "n_w": -4, "p_w": 3, "n_x": -2, "p_x": 1}
         yield Case(op, "T8", f"case {case}, wider weights, signed inputs", few_bits(case, False),
                    wide, ("15.1",))  # fmt: skip
-    yield Case(op, "T8", "case 1.2, 36 inputs (more than a warp)", many(), {"case": "1.2", **SMALL},
-               ("15.1",))  # fmt: skip
+    for k, words in ((36, "a warp"), (131, "two panels of 64")):
+        yield Case(op, "T8", f"case 1.2, {k} inputs (more than {words})", many(k),
+                   {"case": "1.2", **SMALL}, ("15.1",))  # fmt: skip
     yield Case(op, "T24", "case 1.1, a hair from whole numbers and ties", beside(), SMALL,
                ("15.1",))  # fmt: skip
     for case in ("1.1", "1.2"):
         yield Case(op, "T8", f"case {case}, NaN and infinities", wild(case),
                    {"case": case, **SMALL}, ("1.4",))  # fmt: skip
+    for case, deployed in (("1.1", False), ("2.3", True)):
+        words = "hard: alpha above 0" if deployed else "alpha undecided"
+        yield Case(op, "T8", f"case {case}, NaN and infinities, {words}", wild(case, live=True),
+                   {"case": case, "hard": deployed, **SMALL}, ("1.4",))  # fmt: skip
     for case in ("1.1", "1.2", "2.3"):
         yield Case(op, "REAL", f"case {case}, any numbers", any_bits(case), {"case": case, **SMALL},
                    ("15.1", "15.4"))  # fmt: skip
@@ -138,9 +144,12 @@ def equal(case: str) -> Arrays:
     return cut | {"x": given["x"][:3, 1:4]}
 
 
-def many() -> Arrays:
-    """36 inputs, more than a warp has threads, of two outputs and three columns."""
-    w, x = codes(("adaqt", "many w"), (2, 36), -7, 6), codes(("adaqt", "many x"), (36, 3), -1, 7)
+def many(k: int = 36, columns: int = 3) -> Arrays:
+    """Many inputs (36: more than a warp has threads) or columns, two outputs."""
+    w, x = (
+        codes(("adaqt", "many w"), (2, k), -7, 6),
+        codes(("adaqt", "many x"), (k, columns), -1, 7),
+    )
     s_w = np.array([0.5, 0.25])
     given = {"w": s_w[:, None] * w / 4.0, "s_w": s_w, "x": x / 4.0, "s_x": np.array(0.5)}
     transform = {"xi": np.array([0.75, -0.5]), "eta": np.array([0.25, -1.5])}
@@ -183,9 +192,19 @@ def backward_cases() -> Iterator[Case]:
     for case in ("1.2", "2.3"):
         yield Case(op, "T8", f"case {case}, NaN and infinities", wild(case) | d_y,
                    {"case": case, **SMALL}, ("1.4",))  # fmt: skip
+    yield Case(op, "T8", "case 2.3, NaN and infinities, alpha undecided",
+               wild("2.3", live=True) | d_y, {"case": "2.3", **SMALL}, ("1.4",))  # fmt: skip
+    for case in ("tied", "2.3"):
+        given = few_bits(case, True)
+        given["w"][:, 1:] = given["s_w"][:, None] * [1.0, 0.75, -2.0]  # of 1 the floor is the end
+        yield Case(op, "T8", f"case {case}, mask of the unrounded: not of floor + h", given | d_y,
+                   {"case": case, "mask": "unrounded", **SMALL}, ("15.2", "D2"))  # fmt: skip
     yield Case(op, "T8", "case 1.2, 36 inputs (more than a warp)",
                many() | {"d_y": gradient()[:2, :3]}, {"case": "1.2", **SMALL},
                ("15.2",))  # fmt: skip
+    d_long = {"d_y": codes(("adaqt", "long d_y"), (2, 131), -3, 3) / 2.0}
+    yield Case(op, "T8", "case 1.2, 131 columns (more than two panels of 64)",
+               many(2, 131) | d_long, {"case": "1.2", **SMALL}, ("15.2",))  # fmt: skip
     yield from edge_cases(d_y)
     for case in ("1.2", "2.3"):
         yield Case(op, "T8", f"case {case}, three of everything",

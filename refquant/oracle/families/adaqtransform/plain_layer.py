@@ -94,8 +94,7 @@ def inside(t: Array, n: int, p: int) -> Array:
 
 def weight_mask(f: SimpleNamespace, inputs: Inputs, attrs: Attrs, part: Any) -> Array:
     """M of the weights."""
-    real = attrs["mask"] == "unrounded" and attrs["case"] in NEAREST
-    at = inputs["w"] / column(inputs["s_w"]) if real else f.raw
+    at = inputs["w"] / column(inputs["s_w"]) if part.unrounded(attrs) else f.raw
     return np.asarray(part.inside_w(at, attrs["n_w"], attrs["p_w"]))
 
 
@@ -159,6 +158,7 @@ BACKWARD = Plain(
         "by_bias": lambda d_y, xi: d_y,
         "scaled_w": lambda d_y, xi: xi * d_y,
         "scaled_x": lambda d_y, xi: xi * d_y,
+        "unrounded": lambda attrs: attrs["mask"] == "unrounded" and attrs["case"] in NEAREST,
         "inside_w": inside,
         "inside_x": inside,
         "case": lambda attrs: attrs["case"],

@@ -45,6 +45,17 @@ def _beta() -> Iterator[Case]:
                {"t": np.array([1, 2, 4, 8])},
                {"total": 8, "warm_up": 0.0, "start": 16.0, "end": 4.0}, ("5.5",))  # fmt: skip
 
+    short = {"total": 4, "first_step": 0, "arrive": "last", "start": 16.0, "end": 4.0}
+    for curve in ("linear", "cosine"):
+        for after in ("refuse", "continue"):
+            steps = np.array([0, 2, 3] if after == "refuse" else [3, 4, 6])
+            yield Case("beta_schedule", "T8",
+                       f"{curve}: b1 is due at the end of the warm-up, {after}", {"t": steps},
+                       {**short, "warm_up": 0.75, "curve": curve, "after": after},
+                       ("5.5", "D9"))  # fmt: skip
+    yield Case("beta_schedule", "T8", "b1 is due before the end of the warm-up",
+               {"t": np.array([2, 3, 4, 5])}, {**short, "warm_up": 0.875, "after": "continue"},
+               ("5.5", "D9"))  # fmt: skip
     for curve in ("linear", "cosine"):
         yield Case("beta_schedule", "T24", f"{curve}: ten million steps",
                    {"t": np.array([1, 40000, 200001, 1000000, 9999999])},

@@ -152,3 +152,8 @@ def _backward() -> Iterator[Case]:
     yield Case("adaround_weight_backward", "REAL", "any weight, steps that are no powers of two",
                {**real("backward"), "d_w_hat": dyadic(("backward", "d"), (3, 2, 4), 24, 22)},
                {"grid": "affine"}, ("6.2",))  # fmt: skip
+    special = {"w": SPECIAL, "s": np.asarray(0.5), "zero_point": np.asarray(6),
+               "alpha": np.array([[0.5, -0.25, 1.0, 0.75, -1.5, 0.25]]),
+               "d_w_hat": np.array([[1.0, 2.0, -3.0, 0.5, 1.5, -2.0]])}  # fmt: skip
+    yield Case("adaround_weight_backward", "T24", "NaN, infinities, overflow: only a finite weight "
+               "on the grid learns", special, {"grid": "affine"}, ("6.2", "P29"))  # fmt: skip

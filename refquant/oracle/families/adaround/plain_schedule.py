@@ -21,9 +21,9 @@ def last(attrs: Attrs) -> int:
 
 
 def progress(t: Array, attrs: Attrs, end: int) -> Array:
-    """Share of the way from the end of the warm-up to `end`."""
+    """Share of the way from the end of the warm-up to `end`; all of it where there is no way."""
     begin = attrs["warm_up"] * attrs["total"]
-    return np.asarray((t - begin) / (end - begin))
+    return np.asarray((t - begin) / (end - begin)) if begin < end else np.ones(t.shape)
 
 
 def hold(rel: Array) -> Array:

@@ -12,6 +12,13 @@ def by_all_steps(t: Array, attrs: Attrs, end: int) -> Array:
     return np.asarray(t / end)
 
 
+def without_way(t: Array, attrs: Attrs, end: int) -> Array:
+    """Divided by what is left of the steps, also where nothing is."""
+    begin = attrs["warm_up"] * attrs["total"]
+    with np.errstate(all="ignore"):
+        return np.asarray((t - begin) / (end - begin))
+
+
 def by_wrong_length(t: Array, attrs: Attrs, end: int) -> Array:
     """Divided by all steps, not by those that are left."""
     return np.asarray((t - attrs["warm_up"] * attrs["total"]) / end)
@@ -30,6 +37,8 @@ SCHEDULE = (
             "t / T in place of the share after the warm-up", {"progress": by_all_steps}),
     Variant("beta_schedule", "never_arrives", "The exponent stops short of b1.",
             "divided by T in place of T - w T", {"progress": by_wrong_length}),
+    Variant("beta_schedule", "no_way_divided", "NaN, or beyond b0, where b1 is due in the warm-up.",
+            "0 / 0 unguarded", {"progress": without_way}),
     Variant("beta_schedule", "reversed", "The exponent rises from b1 to b0.",
             "the vendor's prose taken at its word (D8)",
             {"ends": lambda a: (float(a["start"]), float(a["end"]))}),

@@ -141,6 +141,8 @@ VARIANTS = (
             "the soft share left out of the mask", {"h": np.zeros_like}),
     Variant(BACKWARD, "mask_of_ceiling", "The mask is that of floor(w / s) + 1.",
             "ceil in place of the soft level", {"h": np.ones_like}),
+    Variant(BACKWARD, "nan_learns", "NaN weights have a gradient.", "a mask of what is clipped",
+            {"inside": lambda level, n, p: ~((level < n) | (level > p))}),
     Variant(BACKWARD, "no_saturation_mask", NO_MASK, "the clip of h left out of the gradient",
             {"inclusive": live_everywhere, "strict": live_everywhere}),
     Variant(BACKWARD, "no_width", "The factor zeta - gamma = 1.2 is missing.",

@@ -237,6 +237,11 @@ def fuse_backward_cases() -> Iterator[Case]:
         yield Case("border_fuse_backward", "REAL", f"fuse {order}, kappa 1.25",
                    drawn | {"d_border": d_border}, {"fuse": order, "kappa": 1.25},
                    ("13.4", "D16"))  # fmt: skip
+    long = {"p": codes(("fuse", "long"), (1, 1, 2, 131), -3, 3) / 8.0,
+            "fusion": np.array([[1.5, 0.5]]),
+            "d_border": dyadic(("fuse", "long d"), (1, 1, 1, 131), 3, 1)}  # fmt: skip
+    yield Case("border_fuse_backward", "T8", "131 windows (more than two panels of 64)", long,
+               {"bound": "clip"}, ("13.4", "P71"))  # fmt: skip
     given = {"p": drawn["p"], "d_border": real(("fuse", "real d"), (2, 2, 1, 4), 1.0)}
     yield Case("border_fuse_backward", "REAL", "inner sigmoid, no weights: all are 1", given,
                {"scale": "inner"}, ("13.4", "D16"))  # fmt: skip

@@ -183,6 +183,9 @@ def special_backward_cases() -> Iterator[Case]:
         given = {"x": x, "s": np.array(0.5), **b, "d_x_hat": gradient((1, 2, 4))}
         yield Case("aquant_quant_backward", "T8", f"NaN, infinities and -0.0, fuse {fuse}", given,
                    {"fuse": fuse, "n": -2, "p": 1, **EXACT}, ("13.4", "C21"))  # fmt: skip
+    given = few_bits((1, 1, 2, 131)) | weights(1, 2) | {"d_x_hat": gradient((1, 2, 131))}
+    yield Case("aquant_quant_backward", "T8", "131 windows (more than two panels of 64)", given,
+               {"fuse": "fuse_bound", **EXACT}, ("13.4", "P08"))  # fmt: skip
     half = np.array([[0.5, 0.5], [-0.5, -0.5]])
     ends = {"x": dyadic(("ends",), (2, 4, 2), 4, 3), "s": np.array(0.5), "b0": half, "b1": 0 * half}
     yield Case("aquant_quant_backward", "T8", "fused borders of exactly 1 and 0",

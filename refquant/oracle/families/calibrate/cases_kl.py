@@ -60,6 +60,9 @@ def amct_cases() -> Iterator[Case]:
     below[below != 1.0] -= 2.0**-40
     yield Case(op, "T53", "values below edges by less than single precision", {"w": below},
                {"bits": 3, "bins": 32, "searches": 10}, (*base, "C3"))  # fmt: skip
+    many = np.append(np.full(258, 11 / 32), peaked(("kl bytes", 3), 24))
+    yield Case(op, "T8", "258 values in one bin (more than a byte counts)", {"w": many},
+               {"bits": 3, "bins": 32, "searches": 10}, base)  # fmt: skip
     yield from window_cases()
     even = np.append(ODD[:-1], 1.0)
     few = {"bins": 8, "searches": 2}
@@ -119,6 +122,9 @@ def trt_cases() -> Iterator[Case]:
     given = {"x": np.append(np.append(small, rest) / 512, 1.0)}
     yield Case(op, "T8", "3 bits, 256 bins, most values in the first eight", given,
                {"bits": 3, "bins": 256}, (*base, "C3"))  # fmt: skip
+    many = np.append(np.full(300, 41 / 256), coarse(3))
+    yield Case(op, "T8", "4 bits, 128 bins, 300 values in one (more than a byte counts)",
+               {"x": many}, {"bits": 4, "bins": 128}, (*base, "C3"))  # fmt: skip
     inside = coarse(3)
     inside[1:] += np.where(inside[1:] < 0, -1, 1) / 1024  # off the edges, in the same bins
     real = {"x": single(0.7 * inside)}

@@ -35,6 +35,11 @@ def observer_cases() -> Iterator[Case]:
                            (-1.0, "rising values, 0 the first upper end")):  # fmt: skip
             says += " (0 does not mean unset)"
             yield Case(op, "T8", says, {"batches": sign * falling}, attrs, clauses)
+    long = dyadic(("observer", "long"), (2, 131), 7, 4)
+    long[0, 70], long[0, 130], long[1, 66], long[1, 129] = 16.0, -17.0, -20.0, 18.5
+    for name, attrs in (("minmax", {}), ("ema", {"momentum": 0.75}), ("avg", {})):
+        yield Case(f"{name}_observer", "T8", "131 values, the extremes behind the first 64",
+                   {"batches": long}, attrs, ("3.1", "C13"))  # fmt: skip
     real = dyadic(("observer", "real"), (5, 2, 2), 24, 20)
     yield Case("ema_observer", "REAL", "the default momentum 0.9, which no float holds",
                {"batches": real}, {"axis": 0}, ("3.1",))  # fmt: skip
@@ -69,6 +74,9 @@ def percentile_cases() -> Iterator[Case]:
         attrs = {"q": q, "rule": "interpolated"}
         yield Case("percentile_range", "T11", f"{n} values, q = {q}, on a line: {says}", {"x": x},
                    attrs, ("3.1",))  # fmt: skip
+    x = dyadic(("percentile", 131), (131,), 11, 6)
+    yield Case("percentile_range", "T11", "131 values, q = 0.9, by order: n q is cut to 117",
+               {"x": x}, {"q": 0.9}, ("3.1",))  # fmt: skip
     rows = dyadic(("percentile", "rows"), (3, 2, 4), 24, 20)
     for axis, rule in ((0, "interpolated"), (2, "interpolated"), (1, "ppq")):
         attrs = {"q": 0.9, "rule": rule, "axis": axis}

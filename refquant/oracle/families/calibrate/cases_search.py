@@ -122,6 +122,9 @@ def fit_cases() -> Iterator[Case]:
     yield Case("lloyd_scale", "REAL", "a row that moves, rows that stop at once",
                {"w": rows, "s0": np.array([0.40625, 0.5, 0.5])},
                {"bits": 3, "iters": 4, "axis": 0}, clauses)  # fmt: skip
+    yield Case("lloyd_scale", "REAL", "131 values (more than two panels of 64)",
+               {"w": dyadic(("lloyd", "long"), (131,), 24, 23), "s0": np.array(0.3125)},
+               {"bits": 3, "iters": 2}, clauses)  # fmt: skip
     yield Case("lloyd_scale", "REAL", "16 bits: sums of squared codes beyond 32 bits",
                {"w": np.array([32767.0, -32768.0, 32700.0]) / 2**15 + 2.0**-20,
                 "s0": np.array(2.0**-15)}, {"bits": 16, "iters": 2}, clauses)  # fmt: skip
@@ -136,6 +139,10 @@ def moment_cases() -> Iterator[Case]:
         yield Case(
             "lsq_init", "REAL", f"{grid}, {bits} bits, rows", {"x": x}, attrs, ("3.4", "2.1")
         )
+    long = dyadic(("moments", "long"), (131,), 7, 4)
+    for op in ("lsq_init", "lsqplus_init"):
+        yield Case(op, "T8", "131 values (more than two panels of 64)", {"x": long}, {},
+                   ("3.4",))  # fmt: skip
     square = dyadic(("moments", "square"), (3, 3), 24, 20)
     for axis in (0, 1):
         yield Case("lsq_init", "REAL", f"a square matrix, rows along axis {axis}", {"x": square},

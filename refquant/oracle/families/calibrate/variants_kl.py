@@ -105,6 +105,8 @@ AMCT = tuple(
     for entry in (
         ("last_of_equals", "A later window that is as good replaces an earlier one.",
          "<= in place of <", {"choose": last_of_equals}),
+        ("counters_of_a_byte", "Bins of more than 255 values lose 256.", "counters that wrap",
+         {"window": lambda counts, i: plain.window(counts % 256, i)}),
         ("q_not_saturated", "Q is made of the window without the mass outside.",
          "the rule of TensorRT's form", {"merged": lambda p, counts, i: cut(counts, i)}),
         ("mass_outside_dropped", "P and Q are made of the window without the mass outside.",
@@ -164,6 +166,8 @@ TRT = tuple(
          "PPQ: 0/0 gives NaN, which wins its sort at 4 bits and less", {"empty": -np.inf}),
         ("bins_near_zero_kept", "The bins nearest to 0 are counted.",
          "TensorRT's form without PPQ's cut", {"trim": untrimmed}),
+        ("counters_of_a_byte", "Bins of more than 255 values lose 256.", "counters that wrap",
+         {"trim": lambda counts, n: plain.trim(counts % 256, n)}),
         ("first_eight_bins", "Eight bins are emptied, however many there are.",
          "int(0.002 * 4096) as a constant", {"trim": lambda counts, n: plain.trim(counts, 8)}),
         ("nothing_after_empty_bins", "Bin int(0.002 bins) is not set to 1.",

@@ -90,6 +90,8 @@ def forward_cases() -> Iterator[Case]:
                    {"bits": 4, "axis": axis})  # fmt: skip
     yield case("T8", "feature maps, a range per channel", dyadic(("adaquant", "maps"), (2, 3, 2, 2),
                6, 4), (spans[::-1], minima), {"bits": 4, "axis": 1})  # fmt: skip
+    yield case("T8", "131 values (more than two panels of 64)", dyadic(("adaquant", "131"), (131,),
+               6, 4), (3.75, -0.75), {"bits": 4})  # fmt: skip
     yield case("T8", "one number, no axes", np.array(0.625), (3.75, -0.75), {"bits": 4})
     yield case("REAL", "any values, any range", dyadic(("adaquant", "real"), (6, 7), 24, 22),
                (single(2.93), single(-1.337)), {})  # fmt: skip

@@ -59,6 +59,9 @@ def cases() -> Iterator[Case]:
 
 def shared_step_cases() -> Iterator[Case]:
     """Sums over the elements that share a step, and the factor on them."""
+    x, d_y = (dyadic(("fake_quant_backward", "131", name), (131,), 6, 4) for name in ("x", "d"))
+    yield gradient("T8", "131 values of one step (more than two panels of 64)",
+                   (x, 0.25, 3, d_y), {"bits": 4, "grid": "affine"}, ("2.1", "C21"))  # fmt: skip
     for axis, grad_scale in ((0, 0.25), (1, 1.0)):
         x = dyadic(("fake_quant_backward", "x", axis), (3, 3), 6, 4)
         d_y = dyadic(("fake_quant_backward", "d_y", axis), (3, 3), 5, 3)

@@ -35,6 +35,8 @@ def cases() -> Iterator[Case]:
                4)  # fmt: skip
     tiny = np.array([2.0**-30, 2.0**-60, 2.0**-126, 2.0**-127, 2.0**-140, 2.0**-149])
     yield case("T24", "tiny and subnormal values, many bits", tiny, 1.0, 9)
+    below = np.ldexp(1.0, [-1021, -1022, -1023, -1030, -1074])
+    yield case("T53", "ratios below the normal doubles, twelve bits", below, 1.0, 12)
     yield case("REAL", "the float nearest to a border of two codes: both are right",
                single([BORDERS[0], 0.7]), 1.0, 3)  # fmt: skip
     x = np.abs(dyadic(("logsqrt2_quant", "x"), (5, 9), 24, 24))

@@ -67,8 +67,7 @@ def forward_cases(name: str) -> Iterator[Case]:
         shift = np.rint(zero) if second == "zero_point" else zero
         u = ends("unsigned", 3, 0) - shift
         yield case("T8", kinks(zero, second), u / 4, (0.25, zero * unit), {"bits": 3})
-    yield case("T8", "NaN, infinities and huge values", SPECIAL, (0.25, 2.75 * unit),
-               {"bits": 3})  # fmt: skip
+    yield case("T8", "NaN, infinities and huge values", SPECIAL, (0.25, 2.75 * unit), {"bits": 3})
     yield case("T8", "NaN, infinities, and 0 outside the range", SPECIAL, (0.25, -2.0 * unit),
                {"bits": 3})  # fmt: skip
     beside = np.array([2.5 + 2.0**-18, 3.5 - 2.0**-18, 0.5 + 2.0**-20])
@@ -82,6 +81,8 @@ def forward_cases(name: str) -> Iterator[Case]:
                    (steps, zeros * unit), {"bits": 4, "axis": axis})  # fmt: skip
     yield case("T8", "feature maps, parameters per channel", dyadic((name, "maps"), (2, 3, 2, 2), 6,
                4), (steps[::-1], zeros * unit), {"bits": 4, "axis": 1})  # fmt: skip
+    yield case("T8", "131 values (more than two panels of 64)", dyadic((name, "131"), (131,), 6, 4),
+               (0.25, 3.25 * unit), {"bits": 4})  # fmt: skip
     yield case("T8", "one number, no axes", np.array(0.625), (0.25, 3.25 * unit), {"bits": 4})
     yield case("REAL", "any values, any step", dyadic((name, "real"), (6, 7), 24, 22),
                (single(0.0237), single(97.3 * (1.0 if unit == 1 else -0.0237))), {})  # fmt: skip

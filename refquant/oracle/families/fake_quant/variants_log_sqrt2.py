@@ -30,6 +30,15 @@ def unlimited(r: Array, zero: Array, bits: int) -> Array:
     return np.where(zero, top, np.where(np.isfinite(r), r, 0)).astype(np.int64)
 
 
+def field(x: Array, d: Array) -> Array:
+    """-2 log2 from the fields of a double: a mantissa always has its implicit one."""
+    bits = np.asarray(x / d, np.float64).view(np.int64)
+    mantissa = ((bits & (2**52 - 1)) | (1023 << 52)).view(np.float64)
+    exponent = np.where(bits == 0, -np.inf, (bits >> 52) - 1023.0)
+    r = -2 * (exponent + np.log2(mantissa))
+    return np.asarray(np.where(np.isfinite(x), r, plain.halvings(x, d)))
+
+
 VARIANTS = (
     variant("natural_logarithm", "The logarithm is the natural one.",
             "log in place of log2", halvings=lambda x, d: -2 * np.log(x / d)),
@@ -40,6 +49,8 @@ VARIANTS = (
     variant("epsilon_in_the_logarithm", "1e-8 is added to x / scale.",
             "a guard against log(0)",
             halvings=lambda x, d: -2 * np.log2(x / d + x.dtype.type(1e-8))),
+    variant("subnormal_as_normal", "Ratios below the normal doubles get the codes of normal ones.",
+            "the exponent read from its field", halvings=field),
     variant("rounded_down", "Codes are rounded down.", "an integer cast", rounded=np.floor),
     variant("rounded_up", "Codes are rounded up.",
             "the ceil of the decoder, in the encoder", rounded=np.ceil),

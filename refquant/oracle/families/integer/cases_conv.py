@@ -8,7 +8,15 @@ import numpy as np
 from refquant._types import Array
 from refquant.oracle.case import Case
 from refquant.oracle.draw import codes, subject
-from refquant.oracle.families.layers.cases_conv import AFTER, BEFORE, FRAME, LINE, LOOSE, ODD
+from refquant.oracle.families.layers.cases_conv import (
+    AFTER,
+    BEFORE,
+    DILATED,
+    FRAME,
+    LINE,
+    LOOSE,
+    ODD,
+)
 
 Shape = tuple[int, ...]
 SAME = {"padding": [1, 1, 1, 1]}  # (3, 3)
@@ -23,6 +31,8 @@ GEOMETRIES: tuple[tuple[str, Shape, Shape, dict[str, Any]], ...] = (
     ("padding behind alone: SAME with strides", (1, 2, 4, 4), (3, 2, 3, 3), AFTER),
     ("padding before alone; all sizes equal", (2, 2, 2, 2), (2, 2, 2, 2), BEFORE),
     ("18 channels, 5 filters, 18 taps (no multiple of 4 or 16)", (1, 18, 3, 6), (5, 18, 3, 6), {}),
+    ("a 3x3 kernel of stride 1, dilated", (1, 2, 5, 6), (3, 2, 3, 3), DILATED),
+    ("132 taps and channels (more than two panels of 64)", (1, 33, 2, 3), (2, 33, 2, 2), {}),
 )  # fmt: skip
 
 
@@ -30,7 +40,7 @@ def cases() -> Iterator[Case]:
     """Yield the cases of the op."""
     for number, (purpose, x, w, attrs) in enumerate(GEOMETRIES):
         key = ("int_conv_acc", subject(purpose))
-        zero = (131, 0, 255, 7, 128, 3, 64, 200, 1, 77)[number]
+        zero = (131, 0, 255, 7, 128, 3, 64, 200, 1, 77, 90, 254)[number]
         inputs = {"x_codes": codes((*key, "x"), x, 0, 255), "w": codes((*key, "w"), w, -8, 7)}
         yield _case(purpose, inputs, zero, {**attrs, "groups": x[1] // w[1]})
     yield from narrow_cases()

@@ -18,6 +18,7 @@ LINE = {"padding": [0, 2, 0, 2]}  # (1, 5)
 FRAME = {"padding": [2, 0, 0, 2], "stride": [1, 2]}  # (1, 2): windows that see padding only
 AFTER = {"stride": [2, 2], "padding": [0, 0, 1, 1]}  # (3, 3) on 4x4: SAME of TensorFlow
 BEFORE = {"padding": [1, 2, 0, 0]}  # (2, 2) on 2x2
+DILATED = {"padding": [1, 2, 1, 2], "dilation": [2, 2]}  # (3, 3)
 PLAIN = {"stride": [1, 1], "padding": [0, 0, 0, 0], "dilation": [1, 1]}
 SPECIAL = (np.nan, np.inf, -np.inf)
 FINE, COARSE = 13, 3  # bits of the two halves of operands; TF32 and float16 have 11
@@ -83,6 +84,8 @@ CONVS: tuple[tuple[str, tuple[int, ...], tuple[int, ...], dict[str, Any]], ...] 
     ("square: a transposed kernel has the same shape", (1, 2, 4, 4), (2, 2, 3, 3), {}),
     ("padding behind alone: SAME with strides", (1, 2, 4, 4), (3, 2, 3, 3), AFTER),
     ("padding before alone; all sizes equal", (2, 2, 2, 2), (2, 2, 2, 2), BEFORE),
+    ("a 3x3 kernel of stride 1, dilated", (1, 2, 5, 6), (3, 2, 3, 3), DILATED),
+    ("depthwise, two filters for each channel", (1, 3, 3, 4), (6, 1, 2, 3), {}),
 )
 
 
@@ -117,6 +120,26 @@ def larger_cases() -> Iterator[Case]:
     purpose = "21 taps, five channels, three filters (no multiple of 4, 8 or 16)"
     inputs = operands(subject(purpose), (1, 5, 4, 8), (3, 5, 3, 7), "T8")
     yield Case("conv2d", "T8", purpose, inputs, {}, ("4.1", "P01"))
+    yield from panel_cases()
+
+
+def panel_cases() -> Iterator[Case]:
+    """Sums of 132 products: two panels of 64 and four more."""
+    for summed, x, w in (
+        ("taps and channels", (1, 33, 2, 3), (2, 33, 2, 2)),
+        ("taps and filters", (1, 1, 2, 3), (33, 1, 2, 2)),
+        ("windows", (1, 1, 12, 13), (2, 1, 1, 2)),
+    ):
+        inputs = {name: dyadic(("panels", name, summed), shape, 6, 3)
+                  for name, shape in (("x", x), ("w", w))}  # fmt: skip
+        words = f"132 {summed} (more than two panels of 64)"
+        if "channels" in summed:
+            inputs["bias"] = dyadic(("panels", "bias", summed), w[0], 6, 3)
+            yield Case("conv2d", "T8", words, inputs, {}, ("4.1", "P01"))
+        else:
+            size = (x[0], w[0], *output_size(x[2:], w[2:], {}))
+            inputs["d_y"] = dyadic(("panels", "d_y", summed), size, 6, 3)
+            yield Case("conv2d_backward", "T8", words, inputs, {}, ("4.1", "P02"))
 
 
 def conv_cases() -> Iterator[Case]:

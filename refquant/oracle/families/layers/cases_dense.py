@@ -15,6 +15,8 @@ EXACT_EPS = 0.0625
 # sd = 2, 1/2, 1/4, 1: exact under the eps above; the third channel is constant
 EXACT_VAR = np.array([3.9375, 0.1875, 0.0, 0.9375])
 THIRDS = np.array([8.9375, 35.9375, 0.5, 0.0])  # sd = 3, 6, 3/4, 1/4
+NINE = "nine channels (no multiple of 2, 4 or 8)"
+NINE_VARS = np.append(EXACT_VAR, [*EXACT_VAR[::-1], 15.9375])
 
 
 def cases() -> Iterator[Case]:
@@ -54,12 +56,32 @@ def linear_cases() -> Iterator[Case]:
     d_y = dyadic(("linear", "d_y", words), (19, 17), COARSE, 1)
     yield Case("linear", "T24", words, inputs, {}, ("4.1", "P03"))
     yield Case("linear_backward", "T24", words, {"d_y": d_y, **inputs}, {}, ("4.1",))
+    yield from panel_cases()
 
 
-def norms(key: str, bits: int) -> Arrays:
-    """gamma, beta and mean of four channels, both signs, one gamma 0."""
+def panel_cases() -> Iterator[Case]:
+    """Sums over two panels of 64 and three more, of everything that is summed over."""
+    for summed, (n, features, c_out) in (
+        ("features", (2, 131, 3)), ("outputs", (2, 3, 131)), ("rows", (131, 3, 2)),
+    ):  # fmt: skip
+        x, w, d_y, bias = (
+            dyadic(("panels", name, summed), shape, 6, 3)
+            for name, shape in (("x", (n, features)), ("w", (c_out, features)),
+                                ("d_y", (n, c_out)), ("bias", c_out))
+        )  # fmt: skip
+        words = f"131 {summed} (more than two panels of 64)"
+        if summed == "features":
+            inputs = {"x": x, "w": w, "bias": bias}
+            yield Case("linear", "T8", words, inputs, {}, ("4.1", "P03"))
+        else:
+            inputs = {"d_y": d_y, "x": x, "w": w}
+            yield Case("linear_backward", "T8", words, inputs, {}, ("4.1",))
+
+
+def norms(key: str, bits: int, channels: int = 4) -> Arrays:
+    """gamma, beta and mean of the channels, both signs, one gamma 0."""
     gamma, beta, mean = (
-        dyadic(("bn", key, name), 4, bits, bits - 2) for name in ("gamma", "beta", "mean")
+        dyadic(("bn", key, name), channels, bits, bits - 2) for name in ("gamma", "beta", "mean")
     )
     gamma[1] = 0.0
     return {"gamma": gamma, "beta": beta, "mean": mean}
@@ -101,6 +123,11 @@ def norm_cases() -> Iterator[Case]:
         "bn_infer", "T8", "NaN and infinities, two axes", {"x": x, **own}, {"eps": EXACT_EPS},
         ("4.2",),
     )  # fmt: skip
+    x, own = dyadic(("bn", "x", NINE), (2, 9, 3), 8, 5), {**norms(NINE, 8, 9), "var": NINE_VARS}
+    yield Case("bn_infer", "T8", NINE, {"x": x, **own}, {"eps": EXACT_EPS}, ("4.2",))
+    del own["beta"]
+    yield Case("bn_infer_backward", "T8", NINE, {"d_y": x[::-1], "x": x, **own},
+               {"eps": EXACT_EPS}, ("4.2",))  # fmt: skip
 
 
 def fold_cases() -> Iterator[Case]:
@@ -113,6 +140,8 @@ def fold_cases() -> Iterator[Case]:
         if number % 2 == 0:
             inputs["bias"] = dyadic(("fold", "bias", purpose), 4, bits, bits - 2)
         yield Case("bn_fold", tier, purpose, inputs, {"eps": eps}, ("4.2", "P04"))
+    inputs = {"w": dyadic(("fold", "w", NINE), (9, 2), 8, 7), **norms(NINE, 8, 9), "var": NINE_VARS}
+    yield Case("bn_fold", "T8", NINE, inputs, {"eps": EXACT_EPS}, ("4.2", "P04"))
 
 
 def clip_cases() -> Iterator[Case]:

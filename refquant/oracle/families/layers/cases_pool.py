@@ -86,6 +86,7 @@ def average_cases() -> Iterator[Case]:
         ("windows apart: pixels that none reaches", "T8", (1, 2, 4, 5), ((1, 2), APART)),
         ("18 taps (more than a vector of 16)", "T8", (1, 1, 4, 7), (LONG, {})),
         ("infinities stay in their windows", "T8", (1, 1, 3, 7), ((2, 2), {})),
+        ("dilated, stride 1, four taps", "T8", (1, 2, 4, 5), ((2, 2), {"dilation": [2, 3]})),
     ):
         bits = {"T8": 8, "T11": 11, "REAL": 24}[tier]
         x = dyadic(("pool", "average", subject(purpose)), shape, bits, bits - 3)
@@ -117,3 +118,6 @@ def global_cases() -> Iterator[Case]:
         yield Case("global_average_pool", tier, purpose, {"x": x}, {}, ("4.3",))
         inputs = {"d_y": d_y, "x": x}
         yield Case("global_average_pool_backward", tier, purpose, inputs, {}, ("4.3",))
+    x = dyadic(("pool", "global", "131"), (1, 2, 1, 131), 8, 1)
+    yield Case("global_average_pool", "T8", "131 positions (more than two panels of 64)",
+               {"x": x}, {}, ("4.3",))  # fmt: skip

@@ -5,7 +5,7 @@ import numpy as np
 from refquant._types import Array
 from refquant.oracle.families.layers import plain_dense as plain
 from refquant.oracle.families.layers.variants_conv import TF32, halved, short
-from refquant.oracle.op import Variant
+from refquant.oracle.op import Arrays, Inputs, Variant
 
 
 def finite_product(x: Array, w: Array) -> Array:
@@ -75,6 +75,27 @@ DEVIATIONS = (
     ("root_omitted", "The variance itself is divided by: the root is missing.",
      "var taken for a deviation", {"deviation": lambda var, eps: var + var.dtype.type(eps)}),
 )  # fmt: skip
+
+
+def last_panel(x: Array) -> Array:
+    """What the last panel of 64 columns holds."""
+    return x[:, (x.shape[1] - 1) // 64 * 64 :]
+
+
+def bias_for_each_panel(inputs: Inputs) -> Arrays:
+    """The bias as often as there are panels of 64 features."""
+    panels = -(-inputs["x"].shape[1] // 64)
+    own = {"bias": panels * inputs["bias"]} if "bias" in inputs else {}
+    return {**inputs, **own}
+
+
+def last_four_again(w: Array, scale: Array) -> Array:
+    """Filters in fours, the last four moved back to be whole: some are scaled twice."""
+    twice = np.zeros(len(w), bool)
+    twice[-4 : len(w) // 4 * 4] = len(w) > 4 and len(w) % 4 > 0
+    return plain.scaled(plain.scaled(w, scale), np.where(twice, scale, 1).astype(scale.dtype))
+
+
 LINEAR = (
     Variant("linear", "weight_of_other_layout", "The weight is read as (features, c_out).",
             "the layout of TensorFlow and of ONNX MatMul",
@@ -90,6 +111,11 @@ LINEAR = (
             {"product": lambda x, w: short(x) @ short(w).T}),
     Variant("linear", "features_in_fours", "Features after the last whole four are left out.",
             "vectors of four without a loop for the rest", {"product": in_fours}),
+    Variant("linear", "last_panel", "Only the last panel of 64 features counts.",
+            "an output stored for each panel, not added to",
+            {"product": lambda x, w: last_panel(x) @ last_panel(w).T}),
+    Variant("linear", "bias_for_each_panel", "The bias is added with every panel of 64 features.",
+            "an accumulator that starts from the bias", {"given": bias_for_each_panel}),
 )  # fmt: skip
 LINEAR_BACKWARD = (
     Variant("linear_backward", "weight_of_other_layout", "The weight is read as (features, c_out).",
@@ -108,6 +134,10 @@ LINEAR_BACKWARD = (
              "product_x": lambda d_y, w: short(d_y) @ short(w.T).T}),
     Variant("linear_backward", "batch_in_sixteens", "d_w leaves out rows after whole sixteens.",
             "tiles of 16 without a loop for the rest", {"product_w": full_tiles}),
+    Variant("linear_backward", "last_panel", "Sums over outputs and rows know their last 64 alone.",
+            "gradients stored for each panel, not added to",
+            {"product_x": lambda d_y, w: last_panel(d_y) @ last_panel(w.T).T,
+             "product_w": lambda d_y, x: last_panel(d_y.T) @ last_panel(x.T).T}),
 )  # fmt: skip
 BN_INFER = (
     *(Variant("bn_infer", *entry) for entry in DEVIATIONS),
@@ -147,6 +177,8 @@ BN_FOLD = (
     Variant("bn_fold", "bias_not_scaled", "The layer's own bias is added without its scale.",
             "a fold written for convolutions without bias",
             {"bias": lambda bias, mean, scale, beta: bias - mean * scale + beta}),
+    Variant("bn_fold", "four_at_a_time", "Filters before the last four are scaled twice.",
+            "in place, a last vector moved back to be whole", {"scaled": last_four_again}),
     Variant("bn_fold", "mean_not_folded", "The mean is left out of the bias.",
             "a forgotten term", {"mean": np.zeros_like}),
     Variant("bn_fold", "bias_dropped", "The layer's own bias is dropped.",

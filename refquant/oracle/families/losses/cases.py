@@ -49,6 +49,8 @@ def _lp() -> Iterator[Case]:
     yield Case("lp_rec_loss", "T8", "one element",
                {"z": np.array([[1.5]]), "t": np.array([[-2.0]])},
                {}, ("5.1",))  # fmt: skip
+    yield Case("lp_rec_loss", "T8", "134 errors of two channels (more than two panels of 64)",
+               without_g(drawn("long", (1, 2, 67), 3)), {}, ("5.1",))  # fmt: skip
     special = {
         "z": np.array([[np.inf, 1.0], [2.0, np.nan]]),
         "t": np.array([[0.0, 1.0], [-1.0, 3.0]]),
@@ -75,6 +77,9 @@ def _fisher() -> Iterator[Case]:
         yield Case(op, "T8", "as many positions as samples", agreeing, {}, ("5.2",))
         maps = "averaged over all but channels" if own else "one sum for each sample"
         yield Case(op, "T8", f"maps: {maps}", drawn("fisher maps", MAPS, 3, 1), {}, ("5.2",))
+        long = drawn("fisher long", (1, 2, 67), 2, 1)
+        yield Case(op, "T8", "134 errors of a sample (more than two panels of 64)", long, {},
+                   ("5.2",))  # fmt: skip
         plain = ": the plain squared error" if own else ""
         ones = {**drawn("ones", SMALL), "g": np.ones(SMALL)}
         yield Case(op, "T8", f"all weights 1{plain}", ones, {}, ("5.2", "C14", *own))
@@ -103,6 +108,8 @@ def _kl() -> Iterator[Case]:
     yield Case("kl_logits", "T11", "classes whose probability underflows", far, {}, ("5.3", "P86"))
     yield Case("kl_logits", "T8", "35 classes (three more than a warp has threads)",
                without_g(drawn("classes", (2, 35), 4, 2, 0)), {}, ("5.3",))  # fmt: skip
+    yield Case("kl_logits", "T8", "131 classes (more than two panels of 64)",
+               without_g(drawn("many classes", (1, 131), 4, 2, 0)), {}, ("5.3",))  # fmt: skip
     yield Case("kl_logits", "REAL", "any logits, five classes",
                without_g(drawn("real logits", (3, 5), 24, 22, 0)), {"temperature": 4.0},
                ("5.3", "P86"))  # fmt: skip

@@ -22,6 +22,7 @@ def cases() -> Iterator[Case]:
     yield from qdrop_cases()
     yield from amixup_cases()
     yield from asoftmax_cases()
+    yield from asoftmax_decisions()
     yield from asoftmax_sizes()
     yield from step_cases()
 
@@ -49,14 +50,10 @@ def qdrop_cases() -> Iterator[Case]:
     yield Case("qdrop_mix_backward", "T8", words, {"mask": long, "d_y": x}, {}, ("10.1",))
     wild = {"x": np.array([[np.nan, np.inf, 1.0, 2.0]]), "x_q": np.array([[0.5, 3.0, np.nan, 2.0]]),
             "mask": np.array([[True, True, False, False]])}  # fmt: skip
-    yield Case(
-        "qdrop_mix",
-        "T8",
-        "NaN and infinity where they are not kept",
-        wild,
-        {},
-        ("10.1",),
-    )
+    for where in ("not kept", "kept"):
+        own = wild | {"mask": wild["mask"] == (where == "not kept")}
+        yield Case("qdrop_mix", "T8", f"NaN and infinity where they are {where}", own, {},
+                   ("10.1",))  # fmt: skip
     drawn = {name: real((name,), (2, 5)) for name in ("x", "x_q")}
     fine = {name: double(("mixing", name), (2, 2), 52) for name in ("x", "x_q")}
     words, both = "values that single precision rounds", mask[:2, :2]
@@ -87,6 +84,11 @@ def amixup_cases() -> Iterator[Case]:
     wild = {"x": np.array([[np.nan, 1.0]]), "x_q": np.array([[0.5, np.inf]]),
             "share": np.array([[0.0, 1.0]])}  # fmt: skip
     yield Case("amixup", "T8", "NaN and infinity of share 0", wild, {}, ("P85",))
+    wild = {"x": np.array([[np.inf, -np.inf, np.inf, np.nan, 2.0, np.inf]]),
+            "x_q": np.array([[np.inf, -np.inf, 0.5, 1.0, -np.inf, -np.inf]]),
+            "share": np.array(0.25)}  # fmt: skip
+    yield Case("amixup", "T8", "NaN and infinities of shares between 0 and 1", wild, {},
+               ("11", "P85"))  # fmt: skip
     drawn = {name: real((name,), (2, 5)) for name in ("x", "x_q")}
     share = np.array(np.float32(0.3))
     yield Case("amixup", "REAL", "any numbers", drawn | {"share": share}, {}, ("11",))
@@ -105,7 +107,7 @@ def few_bits(offsets: list[int], zero: int = 0) -> Arrays:
 
 
 def asoftmax_cases() -> Iterator[Case]:
-    """Two and four candidates, hot and cold, equal logits, both ends, special values."""
+    """Two and four candidates, hot and cold, equal logits, both ends, zero points."""
     d_w_hat = dyadic(("asoftmax", "d"), (2, 4), 3, 1)
     back = {"d_w_hat": np.where(d_w_hat == 0, 1.5, d_w_hat)}
     both = ("asoftmax", "asoftmax_backward")
@@ -139,6 +141,11 @@ def asoftmax_cases() -> Iterator[Case]:
               "s": np.array(1.0), "zero_point": np.array(0),
               "logits": dyadic(("asoftmax", "beside"), (1, 4, 2), 4, 3)}  # fmt: skip
     yield Case(both[0], "T24", "weights just below the grid", beside, {"bits": 4}, ("11",))
+
+
+def asoftmax_decisions() -> Iterator[Case]:
+    """Special values, logits far apart, equal and nearly so, any numbers."""
+    both = ("asoftmax", "asoftmax_backward")
     logits = [[1.0, 1000.0], [0.0, 0.0], [2.0, 1.0], [800.0, 799.0]]
     wild = {"w": np.array([[np.nan, np.inf, -np.inf, 0.0]]), "s": np.array(0.5),
             "zero_point": np.array(1), "logits": np.array([logits])}  # fmt: skip
@@ -146,6 +153,11 @@ def asoftmax_cases() -> Iterator[Case]:
     yield Case(both[0], "T11", "NaN, infinities, logits that overflow", wild, special, ("1.4",))
     yield Case(both[1], "T11", "NaN, infinities, logits that overflow",
                wild | {"d_w_hat": np.ones((1, 4))}, special, ("11",))  # fmt: skip
+    hair = {"w": np.array([[-0.75, -0.25, 0.125, -0.375]]), "s": np.array(0.5),
+            "zero_point": np.array(0),
+            "logits": np.array([[[0.0, 2.0**-60], [2.0**-60, 0.0]] * 2])}  # fmt: skip
+    yield Case(both[0], "T24", "logits that differ by less than their rounded shares", hair,
+               {"bits": 2, "temperature": 4.0}, ("11", "P84"))  # fmt: skip
     yield Case(both[0], "T8", "one candidate, equal logits, 3 bits",
                {**few_bits([0, 1]), "logits": np.zeros((2, 4, 1))}, {"bits": 3, "offsets": [1]},
                ("1.4", "P84"))  # fmt: skip

@@ -36,14 +36,14 @@ QDROP_BACKWARD = Plain(
 def _amixup(inputs: Inputs, attrs: Attrs, part: Any) -> Arrays:
     x, x_q = inputs["x"], inputs["x_q"]
     share = np.broadcast_to(part.share(inputs["share"]), x.shape)
-    part_x = share * part.guard(x, share == 0)
-    return {"y": part_x + (1 - share) * part.guard(x_q, share == 1)}
+    return {"y": part.mix(share, part.guard(x, share == 0), part.guard(x_q, share == 1))}
 
 
 AMIXUP = Plain(
     _amixup,
     {
         "share": lambda share: share,
+        "mix": lambda share, a, b: share * a + (1 - share) * b,
         "guard": lambda values, unused: np.where(unused, 0, values).astype(values.dtype),
     },
 )

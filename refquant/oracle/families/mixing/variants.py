@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from refquant._types import Array
+from refquant.oracle.families.mixing import plain
 from refquant.oracle.families.mixing.variants_step import VARIANTS as STEP
 from refquant.oracle.op import Variant
 
@@ -69,6 +70,9 @@ VARIANTS = (
             {"select": lambda mask, a, b: np.where(mask, a, 0)}),
     Variant("qdrop_mix", "by_arithmetic", "A NaN shows through where it is not kept: 0 NaN.",
             "m x_q + (1 - m) x", {"select": arithmetic}),
+    Variant("qdrop_mix", "nan_rescued", "A kept NaN gives the value itself.",
+            "NaN taken for a sign of what was not computed",
+            {"select": lambda mask, a, b: np.where(mask & ~np.isnan(a), a, b)}),
     Variant("qdrop_mix_backward", "all_past", "The direct path gets the whole gradient.",
             "a straight-through mix", {"past": lambda d_y, mask: d_y}),
     Variant("qdrop_mix_backward", "all_through",
@@ -82,6 +86,8 @@ VARIANTS = (
            share=lambda share: share.ravel()[0] + np.zeros_like(share)),
     Variant("amixup", "by_arithmetic", "A NaN of share 0 shows through: 0 NaN.",
             "P x + (1 - P) x_q", {"guard": lambda values, unused: values}),
+    Variant("amixup", "one_product", "Equal infinities give NaN.", "x_q + P (x - x_q)",
+            {"mix": lambda share, a, b: b + share * (a - b)}),
     Variant("amixup_backward", "all_past", "The direct path gets the whole gradient.",
             "a straight-through mix", {"past": lambda d_y, share: d_y + 0 * share}),
     Variant("amixup_backward", "all_through", "The quantizer gets the whole gradient.",
@@ -107,6 +113,8 @@ VARIANTS = (
              clipped=lambda level, n, p: np.clip(np.where(np.isnan(level), n, level), n, p)),
     *forward("last_of_equal", "Of equal logits the last candidate wins.", "a maximum found with >=",
              best=lambda logits: logits.shape[-1] - 1 - logits[..., ::-1].argmax(axis=-1)),
+    *forward("largest_share", "Of logits whose shares are rounded alike the first wins.",
+             "argmax of the softmax", best=lambda logits: plain.softmax(logits, 1.0).argmax(-1)),
     *forward("smallest_wins", "The smallest logit wins.", "argmin",
              best=lambda logits: logits.argmin(axis=-1)),
     *forward("zero_point_forgotten", "Codes come without the zero point.", "term forgotten",

@@ -49,6 +49,10 @@ def _build() -> Iterator[Case]:
         }
         yield Case("qubo_build", "T11", f"{words}; a zero point above 127", {**high, **extra},
                    {"grid": "affine"}, ("7",))  # fmt: skip
+        names = ("x", "x_hat") if extra else ("x",)
+        long = {name: dyadic(("optimum", "long", name), (2, 131), 2, 1) for name in names}
+        yield Case("qubo_build", "T8", f"{words}; 131 samples (more than two panels of 64)",
+                   {**given, "w": LEVELS[3:5] * 0.5, **long}, {"bits": 3}, ("7",))  # fmt: skip
         real = {"w": dyadic(("optimum", "w"), (4,), 24, 23), "s": STEP,
                 "zero_point": np.asarray(0),
                 "x": dyadic(("optimum", "rx"), (4, 3), 24, 22)}  # fmt: skip
@@ -113,6 +117,7 @@ def _gram() -> Iterator[Case]:
     for rows, d, words in (
         (3, 3, "as many rows as columns"),
         (2, 7, "seven columns (no multiple of 2 or 4)"),
+        (2, 67, "67 columns (more than a panel of 64)"),
     ):
         given = {n: dyadic(("optimum", f"gram {d} {n}"), (rows, d), 3, 2) for n in ("w", "w_hat")}
         yield Case("gram_loss", "T8", words, {**given, "gram": symmetric(f"gram {d}", d, 4)}, {},

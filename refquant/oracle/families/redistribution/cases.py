@@ -86,6 +86,11 @@ def cle_cases() -> Iterator[Case]:
             "r2": np.ldexp([4.0, 0.75, 1.0, 1.0], [-30, -40, -60, -30])}  # fmt: skip
     yield Case("cle_scale", "T24", "ranges of a billionth and less, not silent", tiny, {},
                ("16", "C10", "P65"))  # fmt: skip
+    for tier, exponent in (("T24", 80), ("T53", 600)):
+        size = np.ldexp(1.0, [-exponent, exponent, -exponent, exponent])
+        far = {"r1": size * [1.0, 1.0, 0.75, 3.0], "r2": size * [4.0, 0.25, 3.0, 0.1875]}
+        yield Case("cle_scale", tier, f"ranges about 2^-{exponent} and 2^{exponent}: their product "
+                   "is none of that arithmetic", far, {}, ("16", "P65"))  # fmt: skip
     drawn = {"r1": real(("r1",), 8), "r2": real(("r2",), 8, 24)}
     yield Case("cle_scale", "REAL", "any ranges", drawn, {}, ("16", "P65"))
     wide = drawn | {"r1": drawn["r1"] * np.ldexp(1.0, np.arange(-14, 18, 4))}

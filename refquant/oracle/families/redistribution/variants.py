@@ -103,6 +103,8 @@ VARIANTS = (
         "root forgotten", root=lambda r2, r1: r2 / r1),
     cle("of_product", "The scale is sqrt(r1 r2), the common range.", "range in place of scale",
         root=lambda r2, r1: np.sqrt(r1 * r2)),
+    cle("root_of_product", "Tiny ranges give 0, huge ones infinity.", "sqrt(r1 r2) / r1",
+        root=lambda r2, r1: np.sqrt(r1 * r2) / r1),
     cle("silent_is_zero", "A channel that is silent in the second layer has the scale 0.",
         "no guard (C10)", dead=lambda r1, r2: r1 == 0),
     cle("dead_is_infinite", "A channel that is dead in the first layer has an infinite scale.",
