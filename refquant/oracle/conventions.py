@@ -8,16 +8,18 @@ CONVENTIONS = """\
 - [condition] is 1 or 0, and selects: what a 0 multiplies is left out, be it NaN or infinite.
   rint: ties to even;  clip(t, a, b) = min(max(t, a), b);  sign(0) = 0;  0^0 = 1;  0 ln 0 = 0;
   sigma(t) = 1 / (1 + exp(-t));  standard deviations and covariances divide by N.
-- Steps are positive. NaN and infinities occur in x, x_q, w, u and z alone, and in d_y of the ReLUs;
-  an x / s that overflows is infinite. A page that does not speak of them follows IEEE 754.
+- Steps are positive. Below its inputs a page names those that are ever NaN or infinite: all others
+  are finite. A quotient that overflows is infinite; sums and products of finite numbers do
+  not. A page that does not say what becomes of NaN and infinities follows IEEE 754.
 - Codes: unsigned, affine 0..2^b - 1;  signed -2^(b-1)..2^(b-1) - 1;  narrow without the lowest;
   n and p are their ends less the zero point. A zero point is a code, and 0 unless the grid is
   affine, where the page does not say otherwise.
 - () is an array without axes. Parameters of shape (c,) belong to the indices of `axis`, or of axis
-  0 where there is no such attribute. Axes count from 0; only `channel_axis` may be negative.
+  0 where there is no such attribute; where axis is none they are (). Axes count from 0; only
+  `channel_axis` may be negative.
 - Of equal candidates the first is taken. Sums are taken in any order.
-- An output that may be left out is there when the input is that it is named after, or as it says.
-  No bias is 0.
+- An output that may be left out is there when the input is that it is named after, or as it says,
+  and then alone: one that was not asked for is an error. No bias is 0.
 - Floats come as float64, or as float32 if the backend declares something narrower; integers as
   int32 if they fit, else int64. Floats and integers of any width are taken back, and 0 and 1 for
   booleans. -0.0 equals 0.0, NaN equals NaN.

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from refquant.oracle import corpus
 from refquant.oracle.conventions import CONVENTIONS
 from refquant.oracle.op import Attr, Op, Tensor
 from refquant.oracle.registry import variants
+
+SPECIAL = {"NaN": np.isnan, "infinities": np.isinf}
 
 
 def page(op: Op) -> str:
@@ -21,6 +25,7 @@ def page(op: Op) -> str:
         "```",
         "",
         *_tensors("Inputs", op.inputs),
+        *_special(op),
         *_attrs(op.attrs),
         *_tensors("Outputs", op.outputs),
         *_judged(op),
@@ -42,6 +47,17 @@ def _tensors(title: str, tensors: Iterable[Tensor]) -> list[str]:
         for t in tensors
     ]
     return [f"## {title}", "", "| name | kind | shape | |", "|---|---|---|---|", *rows, ""]
+
+
+def _special(op: Op) -> list[str]:
+    """Return which inputs are ever NaN or infinite, as the frozen cases have it."""
+    given = [item.case.inputs for item in corpus.load(op.name)]
+    found = []
+    for name in (t.name for t in op.inputs if t.kind == "float"):
+        values = np.concatenate([np.ravel(inputs[name]) for inputs in given if name in inputs])
+        kinds = [word for word, test in SPECIAL.items() if test(values).any()]
+        found += [f"`{name}` ({', '.join(kinds)})"] if kinds else []
+    return [f"Not finite in some cases: {'; '.join(found)}." if found else "All are finite.", ""]
 
 
 def _attrs(attrs: tuple[Attr, ...]) -> list[str]:

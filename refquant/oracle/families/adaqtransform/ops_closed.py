@@ -151,7 +151,8 @@ OPS = (
         name="adaqt_ols",
         says="The xi and eta of least squared error for frozen codes.",
         formula="xi = cov(y - bias, y0) / var(y0);  eta = mean(y - bias) - xi mean(y0)\n"
-        "mse = mean (y - bias - xi y0 - eta)^2;  all y0 equal: xi = 1, eta = mean(y - bias - y0)\n"
+        "mse = mean (y - bias - xi y0 - eta)^2;  all y0 that share xi equal:\n"
+        "  xi = 1, eta = mean(y - bias - y0)\n"
         "means over what shares xi: channel (c,), layer (), pixel (c, l)",
         inputs=(
             Tensor("y", "float", Y, "outputs that are wanted"),

@@ -42,7 +42,13 @@ ATTRS = (
     Attr("n_x", 0, "lowest level of the inputs"),
     Attr("p_x", 15, "highest level of the inputs"),
 )
-MASK = Attr("mask", "rounded", "clip mask on the rounded or, unrounded, on the real u", MASKS, True)
+MASK = Attr(
+    "mask",
+    "rounded",
+    "clip masks of rint(u) or, unrounded, of u; that of floor + h is the same in both",
+    MASKS,
+    True,
+)
 
 
 def qparams(step: Array, n: int, p: int) -> QParams:
@@ -142,7 +148,10 @@ OPS = (
             Tensor("y0", "float", "(c_out, l)", "product, before the transform"),
             Tensor("levels", "float", "like w", "levels of the weights, soft unless hard"),
         ),
-        attrs=(*ATTRS, Attr("hard", False, "weights as they are deployed", (False, True))),
+        attrs=(
+            *ATTRS,
+            Attr("hard", False, "weights as deployed; idle in 1.2 and qat", (False, True)),
+        ),
         clauses=("15.1", "15.4", "15.6", "D20", "D32", "D33", "P40", "P47", "1.4"),
         reference=_layer,
         twin=_layer_twin,
@@ -152,15 +161,16 @@ OPS = (
     Op(
         name="adaqt_backward",
         says="Gradients of everything that a case learns.",
-        formula="d_xi = sum d_y y0;  d_eta = sum d_y;  d_bias = sum d_y\n"
+        formula="d_xi = sum d_y y0;  d_eta, d_bias = sum d_y;  over what shares the parameter\n"
         "d_w_hat = (xi d_y) x_hat^T;  d_alpha = d_w_hat s_d M h'(alpha)\n"
         "d_s_d = sum d_w_hat levels (2.2, 2.3)\n"
         "d_s_w = sum d_w_hat s_d M (-w / s_w^2) (2.1, 2.3)\n"
         "d_s_w = sum d_w_hat (levels - M w / s_w) (tied, 1.2, qat);  d_w = d_w_hat M (qat)\n"
         "d_x_hat = (xi w_hat)^T d_y;  d_x = d_x_hat M_x;  d_s_x = sum d_x_hat (q - M_x x / s_x)\n"
-        "M = [n_w <= v <= p_w], v = floor(w / s_w) + h(alpha);  in 1.2 and qat rint(w / s_w), or\n"
-        "  w / s_w (mask unrounded);  M_x = [n_x <= rint(x / s_x) <= p_x], or of x / s_x;\n"
-        "  both 0 for NaN and infinities;  weights are soft, h' as in rect_sigmoid_backward\n"
+        "M = [n_w <= v <= p_w], v = floor(w / s_w) + h(alpha), whatever mask;  in 1.2 and qat\n"
+        "  v = rint(w / s_w), or (mask unrounded) w / s_w\n"
+        "M_x = [n_x <= rint(x / s_x) <= p_x], or (mask unrounded) [n_x <= x / s_x <= p_x]\n"
+        "both 0 for NaN and infinities;  weights are soft, h' as in rect_sigmoid_backward\n"
         "learnt: alpha but in 1.2 and qat;  s_w but in 1.1 and 2.2;  s_d in 2.2 and 2.3;  w in qat",
         inputs=(*INPUTS, Tensor("d_y", "float", "(c_out, l)", "gradient of the output")),
         outputs=(

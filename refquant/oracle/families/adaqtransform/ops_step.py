@@ -75,7 +75,8 @@ STEP = Op(
     formula="y of adaqt(x[indices]^T);  loss = mean over the batch of sum over the outputs of\n"
     "(y - target[indices]^T)^2;  gradients of adaqt_backward;  Adam, as adam_step, on\n"
     "each parameter:  adaqt: alpha, s_x, xi, eta;  2.2: alpha, s_x, s_d, bias, at the xi and eta\n"
-    "that are given;  nothing is projected, s_x neither\n"
+    "that are given;  other parameters are used, and neither moved nor given a gradient\n"
+    "nothing is projected, s_x neither\n"
     "rate of alpha: lr_alpha;  of the others: lr (1 + cos(pi (t - 1) / total)) / 2",
     inputs=(
         *(OWN.get(tensor.name, tensor) for tensor in INPUTS if tensor.name != "x"),

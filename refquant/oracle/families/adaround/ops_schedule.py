@@ -119,7 +119,8 @@ OPS = (
         formula="t < warm_up T: b0, off;  else on, with rel = (t - warm_up T) / (E - warm_up T)\n"
         "linear: b1 + (b0 - b1) (1 - rel);  cosine: b1 + (b0 - b1) (1 + cos(pi rel)) / 2\n"
         "E, where b1 is reached: T, or (arrive last) the last step, first_step + T - 1\n"
-        "t > E: rel stays 1 (after hold), or goes on above 1 (continue);  E <= warm_up T: rel = 1\n"
+        "t > E: rel stays 1 (after hold), or goes on above 1 (continue)\n"
+        "E <= warm_up T: rel = 1, also then\n"
         "warm_up T is not rounded to a whole number, and t = warm_up T is on",
         inputs=(T,),
         outputs=(
@@ -153,7 +154,7 @@ OPS = (
             Tensor("x", "float", "any", "what is learnt"),
             Tensor("d_x", "float", "like x", "dL/dx"),
             Tensor("m", "float", "like x", "running mean of the gradients"),
-            Tensor("v", "float", "like x", "running mean of their squares"),
+            Tensor("v", "float", "like x", "running mean of their squares, not below 0"),
             Tensor("t", "int", "()", "number of this step, from 1 on"),
         ),
         outputs=(

@@ -176,7 +176,7 @@ OPS = (
             ),
         ),
         outputs=tuple(
-            Tensor(f"b{i}", "float", "(c_in, k)", f"coefficient of u^{i}, in units of the step")
+            Tensor(f"b{i}", "float", "(c_in, k)", f"coefficient of u^{i} in P, the border less 1/2")
             for i in range(3)
         ),
         attrs=(
@@ -220,8 +220,8 @@ OPS = (
         name="border_bound_backward",
         says="The gradient through the bound of the border.",
         formula="outer: D = kappa sigma (1 - sigma);  inner: D = kappa E (1 - E);  clip: D = 1\n"
-        "border_mask closed: D = 0 where the clip of outer and clip is not idle (its ends are);\n"
-        "open: never;  d_p = d_e D",
+        "border_mask closed: D = 0 where what outer and clip clip lies outside [0, 1], not at its\n"
+        "  ends;  open: D as above everywhere;  inner clips nothing;  d_p = d_e D",
         inputs=(
             Tensor("p", "float", "any", "border less 1/2, unbounded"),
             Tensor("d_e", "float", "like p", "gradient of the borders"),
@@ -240,7 +240,7 @@ OPS = (
         formula="none: B = E;  bound_fuse: B = clip(mean_j fusion_j E_j, 0, 1)\n"
         "fuse_bound: B = bound(mean_j fusion_j P_j)\n"
         "centred: B = clip(1/2 + mean_j fusion_j (E_j - 1/2), 0, 1);  mean_j: sum over taps / k\n"
-        "one tap (k = 1): B = E;  there and in none, giving fusion weights is an error",
+        "one tap (k = 1): B = E;  there and in none fusion weights are an error: no case has them",
         inputs=(P, WEIGHTS),
         outputs=(BORDER,),
         attrs=(FUSE, *BOUND),
@@ -253,7 +253,7 @@ OPS = (
         name="border_fuse_backward",
         says="The gradients through fusion and bound.",
         formula="D: slope of border_bound_backward;  none, and k = 1: d_p = d_border D(P)\n"
-        "F: what border_fuse clips (centred: with the 1/2);  bound_fuse and centred:\n"
+        "bound_fuse and centred: F is what border_fuse clips (centred: with the 1/2);\n"
         "GF = d_border [0 <= F <= 1], or (open) d_border;  d_p_j = GF fusion_j / k D(P_j)\n"
         "d_fusion_j = sum_{n,l} GF E_j / k  (centred: E_j - 1/2)\n"
         "fuse_bound: Q = mean_j fusion_j P_j;  GQ = d_border D(Q);  d_p_j = GQ fusion_j / k;\n"

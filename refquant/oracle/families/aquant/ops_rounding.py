@@ -60,7 +60,7 @@ OPS = (
     Op(
         name="round_schedule",
         says="The weight of the rounding at each step of the learning.",
-        formula="a = clip((t - hold total) / (total - hold total), 0, 1);  hold total is real",
+        formula="a = clip((t - hold total) / (total - hold total), 0, 1);  hold total: not rounded",
         inputs=(Tensor("t", "int", "(m,)", "step numbers, 1 to total"),),
         outputs=(Tensor("a", "float", "(m,)", "0: values stay real; 1: they are rounded"),),
         attrs=(
@@ -79,8 +79,8 @@ OPS = (
         "its candidates: r of the sign of S_i, largest |r| first, of equal ones the first;  but\n"
         "  u >= p is passed over for flips up, u <= n for flips down\n"
         "the first rint|S_i| of them, or all, are flipped: q moves by 1 against the sign of S_i\n"
-        "offer: the last flipped one, back, if the flips are 1 or more and |S_i| or more;  else\n"
-        "  the next candidate, flipped likewise;  none if there is none, or S_i = 0\n"
+        "offer: the last flipped one, back (n, p do not forbid it), if flips were made, |S_i| or\n"
+        "  more;  else the next candidate, flipped likewise;  none if there is none, or S_i = 0\n"
         "T = sum of all r after these flips;  of the offers that move against the sign of T the\n"
         "  rint|T| (or all) of largest |r|, after the flips, are taken, of equal ones the first\n"
         "  channels;  at last q is clipped\n"
@@ -99,7 +99,7 @@ OPS = (
     Op(
         name="squant_weight",
         says="Round weights without data so that errors cancel in each kernel and filter.",
-        formula="s = max((max - min) / (2^bits - 1), 1e-8), ends of a filter and 0;\n"
+        formula="s = max((max - min) / (2^bits - 1), 1e-8), max and min of a filter and 0;\n"
         "zero_point = clip(-rint(min / s), 0, 2^bits - 1);  u = w / s, flipped as in a_rounding:\n"
         "kernel and channel: both stages;  kernel alone: the first;  channel alone: the first,\n"
         "with the filter as one channel;  neither: q = rint(u)\n"

@@ -47,7 +47,7 @@ OPS = (
         "Q_i: bins ceil(j m / G) .. ceil((j+1) m / G) - 1 of P_i are group j < G = 2^bits - 1;\n"
         "  the mass of a group is shared equally by its non-zero bins\n"
         "P and Q, each by its own zeros, with a = 1e-4 zeros / non-zeros: zeros become 1e-4, the\n"
-        "  others get plus a;  both steps are left out if a >= 1;  then each is normalised\n"
+        "  others get plus a;  of a >= 1 neither happens;  then each is normalised\n"
         "i: the first smallest sum of P ln(P / Q)\n"
         "s = (T - i 2 T / bins) / 2^(bits-1);  1 if that is below 2^-23 or T = 0",
         inputs=(WEIGHTS,),
@@ -55,7 +55,7 @@ OPS = (
         attrs=(
             BITS,
             Attr("bins", 512, "of the histogram"),
-            Attr("searches", 20, "windows tried"),
+            Attr("searches", 20, "windows tried; m >= 1 in each"),
             AXIS,
         ),
         clauses=("3.3", "D5", "C2", "C3", "P81"),
@@ -69,7 +69,7 @@ OPS = (
         formula="T = max|x|;  h: histogram of |x| over [0, T], bins [a, b), the last one closed,\n"
         "  exactly;  first of all bins below k0 = int(0.002 bins) are emptied, bin k0 set to 1\n"
         "R = L, 2 L, .. <= bins, L = 2^(bits-1)\n"
-        "P: h[:R] plus the rest on its last bin, over the sum of h\n"
+        "P: h[:R] plus the rest on its last bin, over the sum of this h;  bins >= L\n"
         "Q: h[:R] without the rest, in L groups of R / L bins, the mass of each shared equally\n"
         "  by its non-zero bins;  normalised;  an R without mass is passed over\n"
         "R: the first smallest sum of P (log10(P + 1e-30) - log10(Q + 1e-30))\n"

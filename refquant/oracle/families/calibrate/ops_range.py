@@ -11,7 +11,7 @@ from refquant.oracle.nested import rows
 from refquant.oracle.op import Arrays, Attr, Attrs, Inputs, Op, Tensor
 
 Numbers = dict[str, Any]
-BATCHES = Tensor("batches", "float", "(t, ...)", "t batches of one shape")
+BATCHES = Tensor("batches", "float", "(t, ...)", "t batches of one shape, one at least")
 INSIDE = Attr("axis", None, "the axis inside a batch with a range for each index; none: one range")
 
 
@@ -98,7 +98,7 @@ OPS = (
         formula="x: the N values of an answer, sorted.  ppq: lo = x[int(N (1 - q))],\n"
         "  hi = x[min(int(N q), N - 1)], the differences and products in binary64\n"
         "interpolated: at the real positions (N - 1)(1 - q) and (N - 1) q, where position i + t\n"
-        "  is x[i] + t (x[i + 1] - x[i])",
+        "  is x[i] + t (x[i + 1] - x[i]), or x[i] where t = 0",
         inputs=(X,),
         outputs=(LO, HI),
         attrs=(

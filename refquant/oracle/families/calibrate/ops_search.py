@@ -149,7 +149,7 @@ OPS = (
             STEP,
             Tensor("errors", "float", "(iters + 1,) or (iters + 1, c)", "squared errors"),
         ),
-        attrs=(BITS, GRID, AXIS, Attr("iters", 20, "updates at most")),
+        attrs=(BITS, GRID, AXIS, Attr("iters", 20, "updates")),
         clauses=("3.2", "C19", "P45"),
         reference=_lloyd,
         twin=_lloyd_twin,
@@ -170,8 +170,8 @@ OPS = (
     Op(
         name="lsqplus_init",
         says="The first step of LSQ+, and for activations its offset.",
-        formula="weights: s = max(|mu - 3 sd|, |mu + 3 sd|) / 2^(bits-1), sd the population's;\n"
-        "  mqbench: over 2^bits;  at least 1e-8\n"
+        formula="weights: s = max(|mu - 3 sd|, |mu + 3 sd|) / 2^(bits-1), or (mqbench) / 2^bits;\n"
+        "  either at least 1e-8;  sd the population's\n"
         "activations: s = max((max - min) f / (2^bits - 1), 1e-8), o = min f for f = 1 - 0.01 i,\n"
         "  i < steps, 0 not forced in: the first smallest mean of\n"
         "  |s clip(rint((x - o) / s), 0, 2^bits - 1) + o - x|^p",
@@ -187,7 +187,7 @@ OPS = (
             AXIS,
             PLUS,
             Attr("p", 2.0, "activations: the exponent"),
-            Attr("steps", 80, "activations: candidates"),
+            Attr("steps", 80, "activations: candidates, at most 100"),
         ),
         clauses=("3.4", "D6", "C5"),
         reference=_plus,

@@ -72,7 +72,7 @@ OPS = (
         name="adaquant_quant_backward",
         says="Gradients of `adaquant_quant` with respect to x and both numbers of the range.",
         formula=f"{FORMULA}\n"
-        "M = [0 <= x / s + Z <= Lv], 0 for NaN and infinities, which c counts\n"
+        "M = [0 <= x / s + Z <= Lv], 0 for NaN and infinities: c counts them like what is clipped\n"
         "MZ = [0 <= rint(-m / s) <= Lv]\n"
         "MR = [1e-6 <= R <= 1e5];  c = sum d_y (1 - M);  d_x = d_y M;  d_minimum = MR MZ c\n"
         "d_span = MR / Lv (sum d_y (rint(t) - Z - M x / s) - MZ (m / s) c)\n"

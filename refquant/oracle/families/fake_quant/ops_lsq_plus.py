@@ -77,7 +77,7 @@ ZERO_POINT = Tensor("zero_point", "float", "like s", "the code of 0, a learned r
 OFFSET = Tensor("offset", "float", "like s", "the value of level 0, units of x")
 INTEGER = (
     "Z = rint(zero_point);  r = rint(x / s) + Z;  q = clip(r, 0, 2^b - 1);  y = s (q - Z)\n"
-    "NaN is quantized like x = 0, an infinity to an end; Z may lie outside the codes"
+    "NaN is quantized like x = 0, an infinity to an end; Z may lie outside the codes, which clips 0"
 )
 REAL = (
     "v = (x - offset) / s;  q = clip(rint(v), n, p);  y = s q + offset\n"

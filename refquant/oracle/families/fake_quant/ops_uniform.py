@@ -105,7 +105,8 @@ OPS = (
         formula="u = x / s;  q = clip(round(u), n, p);  codes = q + zero_point;  y = s q\n"
         "n = code_min - zero_point;  p = code_max - zero_point\n"
         "unsigned, affine: codes 0..2^b - 1;  signed: -2^(b-1)..2^(b-1) - 1\n"
-        "narrow: -(2^(b-1) - 1)..2^(b-1) - 1;  an infinity takes an end of the range",
+        "narrow: -(2^(b-1) - 1)..2^(b-1) - 1;  an infinity takes an end of the range\n"
+        "NaN: the code that the attribute nan names, and its y",
         inputs=(X, STEP, ZERO_POINT),
         outputs=(
             Tensor("y", "float", "like x", "s q, units of x"),

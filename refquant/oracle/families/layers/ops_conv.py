@@ -9,11 +9,10 @@ from refquant.layers import im2col as library_im2col
 from refquant.oracle.exact import conv2d as twin
 from refquant.oracle.exact import im2col as twin_im2col
 from refquant.oracle.families.layers import plain_conv as plain
-from refquant.oracle.families.layers.windows import GROUPS, KERNEL, WINDOWS, fields, geometry
+from refquant.oracle.families.layers.windows import GROUPS, KERNEL, SIZES, WINDOWS, fields, geometry
 from refquant.oracle.nested import shape_of
 from refquant.oracle.op import Arrays, Attr, Attrs, Inputs, Op, Tensor
 
-SIZES = "h_o = (h + top + bottom - dilation_h (k_h - 1) - 1) // stride_h + 1;  w_o alike"
 X = Tensor("x", "float", "(n, c_in, h, w)", "the input")
 W = Tensor("w", "float", "(c_out, c_in/groups, k_h, k_w)", "the filter, not flipped")
 PATCHES = Tensor(
@@ -69,7 +68,7 @@ OPS = (
         says="Unfold a map into the matrix of the patches under a sliding window.",
         formula="patches[n, c k_h k_w + i k_w + j, p w_o + q] =\n"
         "    x[n, c, p stride_h + i dilation_h - top, q stride_w + j dilation_w - left]\n"
-        f"0 outside the map;  {SIZES}",
+        f"0 outside the map\n{SIZES}",
         inputs=(Tensor("x", "float", "(n, c, h, w)", "the map"),),
         outputs=(PATCHES,),
         attrs=(KERNEL, *WINDOWS),
@@ -98,7 +97,7 @@ OPS = (
         formula="y[n, o, p, q] = bias[o] + sum over c, i, j of\n"
         "    w[o, c, i, j] x[n, g c_in/groups + c, p stride_h + i dilation_h - top,\n"
         "                    q stride_w + j dilation_w - left],   g = o // (c_out/groups)\n"
-        f"x is 0 outside the map;  {SIZES}",
+        f"x is 0 outside the map\n{SIZES}",
         inputs=(X, W, Tensor("bias", "float", "(c_out,)", "added last", optional=True)),
         outputs=(Tensor("y", "float", "(n, c_out, h_o, w_o)", "the output"),),
         attrs=(*WINDOWS, GROUPS),

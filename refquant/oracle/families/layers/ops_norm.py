@@ -92,7 +92,7 @@ OPS = (
     Op(
         name="bn_infer",
         says="Normalise every channel with frozen statistics.",
-        formula="y = gamma (x - mean) / sd + beta,   sd = sqrt(var + eps)",
+        formula="y = gamma (x - mean) / sd + beta,   sd = sqrt(var + eps) > 0",
         inputs=(MAP, GAMMA, BETA, *STATISTICS),
         outputs=(Tensor("y", "float", "like x", "the output"),),
         attrs=(EPS,),

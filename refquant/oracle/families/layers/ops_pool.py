@@ -7,12 +7,12 @@ from refquant.layers import global_average_pool as library_global
 from refquant.layers import max_pool as library_max
 from refquant.oracle.exact import pooling as twin
 from refquant.oracle.families.layers import plain_pool as plain
-from refquant.oracle.families.layers.windows import KERNEL, WINDOWS, fields, geometry
+from refquant.oracle.families.layers.windows import KERNEL, SIZES, WINDOWS, fields, geometry
 from refquant.oracle.op import Arrays, Attr, Attrs, Inputs, Op, Tensor
 
 Numbers = dict[str, Any]
 X = Tensor("x", "float", "(n, c, h, w)", "the input, without NaN")
-Y = Tensor("y", "float", "(n, c, h_o, w_o)", "the output; sizes as of im2col")
+Y = Tensor("y", "float", "(n, c, h_o, w_o)", "the output")
 D_Y = Tensor("d_y", "float", "(n, c, h_o, w_o)", "dL/dy")
 D_X = Tensor("d_x", "float", "like x", "dL/dx")
 COUNTS = Attr(
@@ -75,7 +75,7 @@ OPS = (
     Op(
         name="max_pool",
         says="The largest value under every window; padding never wins.",
-        formula="y = max of x over the taps that lie on the map; every window has one",
+        formula=f"y = max of x over the taps that lie on the map; every window has one\n{SIZES}",
         inputs=(X,),
         outputs=(Y,),
         attrs=(KERNEL, *WINDOWS),
@@ -87,7 +87,8 @@ OPS = (
     Op(
         name="max_pool_backward",
         says="Send every gradient to the first maximum of its window.",
-        formula="d_x[first maximum of the taps on the map, row by row] += d_y;  -0.0 equals 0.0",
+        formula="d_x[first maximum of the taps on the map, row by row] += d_y\n"
+        "-0.0 equals 0.0;  of taps that are all -inf the first on the map",
         inputs=(D_Y, X),
         outputs=(D_X,),
         attrs=(KERNEL, *WINDOWS),
@@ -100,7 +101,8 @@ OPS = (
         name="average_pool",
         says="The mean under every window.",
         formula="y = sum of x over the taps on the map / divisor\n"
-        "divisor: the taps on the map, at least one, or (count_include_pad) k_h k_w",
+        "divisor: the taps on the map, or (count_include_pad) k_h k_w;  no window is off the map\n"
+        f"{SIZES}",
         inputs=(X,),
         outputs=(Y,),
         attrs=(KERNEL, *WINDOWS, COUNTS),

@@ -13,6 +13,9 @@ WINDOWS = (
     Attr("padding", [0, 0, 0, 0], "[top, left, bottom, right], as in ONNX"),
     Attr("dilation", [1, 1], "[rows, columns], distance of neighbouring taps"),
 )
+SIZES = (
+    "h_o = (h + top + bottom - dilation_h (k_h - 1) - 1) // stride_h + 1, at least 1;  w_o alike"
+)
 
 
 def geometry(attrs: Attrs, kernel: Any) -> Geometry:

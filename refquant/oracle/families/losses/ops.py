@@ -100,7 +100,7 @@ OPS = (
     Op(
         name="lp_rec_loss_backward",
         says="The gradient of the reconstruction loss.",
-        formula="d_z = p |z - t|^(p - 1) sign(z - t) / (numel / c);  sign(0) = 0\n"
+        formula="d_z = p |z - t|^(p - 1) sign(z - t) / (numel / c), c channels;  sign(0) = 0\n"
         "reduction mean: / numel",
         inputs=(Z, TARGET),
         outputs=(D_Z,),
@@ -126,7 +126,7 @@ OPS = (
     Op(
         name="fisher_diag_backward",
         says="The gradient of the loss weighted element by element.",
-        formula="d_z = 2 (z - t) g^2 / (numel / c)",
+        formula="d_z = 2 (z - t) g^2 / (numel / c), c channels",
         inputs=(Z, TARGET, G),
         outputs=(D_Z,),
         attrs=(AXIS,),
@@ -138,7 +138,7 @@ OPS = (
     Op(
         name="fisher_full",
         says="Reconstruction loss weighted by a matrix of rank one for each sample.",
-        formula="S_n = sum over sample n of |z - t| g;  loss = mean(S_n |z - t| g) / 100",
+        formula="S_n = sum over sample n (axis 0) of |z - t| g;  loss = mean(S_n |z - t| g) / 100",
         inputs=(Z, TARGET, G),
         outputs=(LOSS,),
         clauses=("5.2", "C14"),
@@ -149,7 +149,7 @@ OPS = (
     Op(
         name="fisher_full_backward",
         says="The gradient of the loss weighted by a matrix of rank one for each sample.",
-        formula="d_z = sign(z - t) 2 S_n g / (100 numel);  sign(0) = 0",
+        formula="d_z = sign(z - t) 2 S_n g / (100 numel);  sign(0) = 0;  S_n: fisher_full",
         inputs=(Z, TARGET, G),
         outputs=(D_Z,),
         clauses=("5.2", "C14"),

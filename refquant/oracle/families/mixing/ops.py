@@ -145,7 +145,7 @@ OPS = (
     Op(
         name="qdrop_mix",
         says="Keep the quantized value where the mask says so, else the value itself.",
-        formula="y = mask x_q + (1 - mask) x;  what is not kept is not looked at, be it NaN",
+        formula="y = x_q where mask, else x;  the other is not looked at, be it NaN",
         inputs=(X, X_Q, KEEP),
         outputs=(Tensor("y", "float", "like x", "mixed values"),),
         clauses=("10.1", "D26", "P30"),
@@ -169,7 +169,7 @@ OPS = (
     Op(
         name="amixup",
         says="Mix values with their quantized selves by a share that falls from 1 to 0.",
-        formula="y = share x + (1 - share) x_q;  shares of 0 and 1 select",
+        formula="y = share x + (1 - share) x_q;  shares of 0 and 1 select, whatever the other is",
         inputs=(X, X_Q, SHARE),
         outputs=(Tensor("y", "float", "like x", "mixed values"),),
         clauses=("11", "D14", "P85"),
@@ -194,8 +194,9 @@ OPS = (
         name="asoftmax",
         says="Each weight is a softmax over a few neighbouring levels, hard the largest logit.",
         formula="pi = softmax(logits / temperature);  level = floor(w / s) + sum_m pi_m offset_m\n"
-        "w_hat = s clip(level, n, p);  codes = clip(floor(w / s) + offset of the largest, n, p)\n"
-        "+ zero_point;  the first of equal logits, undivided;  NaN: level 0, an infinity: an end",
+        "w_hat = s clip(level, n, p);  codes = clip(floor(w / s) + offset_m, n, p) + zero_point,\n"
+        "  m of the largest logit, of equal ones the first;  logits decide, not rounded pi\n"
+        "a NaN weight has level 0, an infinite one an end, soft and hard",
         inputs=(W, S, ZERO_POINT, LOGITS),
         outputs=(
             Tensor("w_hat", "float", "like w", "soft weights"),

@@ -155,7 +155,7 @@ OPS = (
     Op(
         name="qubo_exact",
         says="The choice of least energy.",
-        formula="h = argmin h^T Q h;  of equal energies the lexicographically smallest h",
+        formula="h = argmin h^T Q h;  of equal energies the lexicographically smallest h;  k <= 22",
         inputs=(Q,),
         outputs=(H, ENERGY),
         clauses=("7", "C7"),
@@ -177,7 +177,7 @@ OPS = (
     ),
     Op(
         name="gram_loss",
-        says="The mean squared error of a layer from the second moments of its input.",
+        says="The squared error of a layer, mean over samples, by second moments of its input.",
         formula="loss = tr((w - w_hat) gram (w - w_hat)^T);  gram = x x^T / m",
         inputs=(
             Tensor("w", "float", "(c_out, d)", "float weights"),

@@ -125,7 +125,7 @@ OPS = (
     Op(
         name="cle_scale",
         says="Cross-layer equalization: the scale that gives both layers the same range.",
-        formula="scale = sqrt(r2 / r1);  1 where r1 or r2 is 0;  all clipped to clip, if any",
+        formula="scale = sqrt(r2 / r1);  1 where r1 or r2 is 0;  clipped to clip if any, the 1 too",
         inputs=(
             Tensor("r1", "float", C, "range of output channel i of the first layer"),
             Tensor("r2", "float", C, "range of input channel i of the second layer"),
