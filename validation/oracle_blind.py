@@ -62,8 +62,8 @@ TODAY = """\
 
 ## Today, no longer blind
 
-Cases have been added since for the classes of bugs that survived of the first two sets, so their
-figures say that the gaps are closed and nothing of the next one. The smoke tier is chosen anew with
+Cases have been added since for the classes of bugs that survived, so these figures
+say that the gaps are closed and nothing of the next one. The smoke tier is chosen anew with
 each corpus, by the catalogue and by shapes, never by these sets: it catches about four in five.
 "Named" are those that do exactly what a variant of the catalogue does, or two.
 

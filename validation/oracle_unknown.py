@@ -35,16 +35,15 @@ READ = {
         adaquant_quant_backward.minimum_by_the_zero_point adaround_weight.not_limited
         aquant_quant_backward.b2_not_squared asoftmax_backward.step_forgotten
         border_eq7.half_forgotten cle_scale.of_product conv2d.padding_only_is_zero
-        fake_quant.rint_by_floor_parity fake_quant_backward.unsigned_is_signed
-        int_conv_acc.sums_of_the_first_filter
+        fake_quant.rint_by_floor_parity int_conv_acc.sums_of_the_first_filter
         lloyd_scale.fit_inverted range_to_qparams.unsigned_by_the_width
         rect_sigmoid.not_shifted relu_backward.flushes_subnormals
     """,
     "silent": """
         a_rounding.not_clipped adam_step.uphill adaqt_step.no_repeats
         aquant_quant.border_of_nan aquant_step.input_not_quantized
-        border_fuse.over_channels fisher_diag.mean_over_all kl_scale_amct.sign_lost
-        lsqplus_real.offset_scaled
+        border_fuse.over_channels fake_quant_backward.unsigned_is_signed
+        fisher_diag.mean_over_all kl_scale_amct.sign_lost lsqplus_real.offset_scaled
     """,
 }
 VERDICTS = {name: kind for kind, names in READ.items() for name in names.split()}
