@@ -26,6 +26,7 @@ from refquant.oracle.op import Op
 from refquant.oracle.registry import ops, variants
 from refquant.oracle.selftest import Selftest, selftest
 from refquant.oracle.tiers import FORMATS
+from validation import oracle_dialects
 from validation.oracle_pairs import lines, pairs
 from validation.pages import command
 
@@ -165,6 +166,7 @@ def page() -> str:
         _promise(result),
         _comparisons(rows),
         lines(list(pairs())),
+        oracle_dialects.lines(result),
         _by_op(result),
         _alarms(result),
         _matrix(result),

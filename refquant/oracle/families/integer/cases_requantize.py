@@ -103,6 +103,7 @@ def fixed_products() -> Iterator[Fixed]:
     yield "M = 1/2 and its ties", SMALL, (HALF, 0, 0), SIGNED
     yield "M = 1/4: two roundings differ from one", SMALL, (HALF, 1, 0), SIGNED
     yield "M = 1/4: ties of either sign, affine", np.arange(-14, 15), (HALF, 1, 131), {}
+    yield "M = -1/4: ties take the sign of the product", np.arange(-14, 15), (-HALF, 1, 131), {}
     yield "M = -3/8, a negative scale", SMALL, (-3 * 2**29, 0, 0), SIGNED
     acc = np.concatenate([SMALL * 256 + d for d in (127, 128, 129)])
     yield "M = 2^-9: ties of a long shift", acc, (HALF, 8, 0), SIGNED

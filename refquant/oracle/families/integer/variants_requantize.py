@@ -159,6 +159,15 @@ def doubled(acc: Array, m0: Array, e: Array) -> Array:
     return plain.right_shift(high, e)
 
 
+def sign_of_acc(acc: Array, m0: Array, e: Array, part: Any) -> Array:
+    """Two stages, the second with the sign of the accumulator in place of the product's."""
+    product = acc * m0
+    high = part.saturated(part.truncated(product + part.nudge(product)))
+    shift = np.minimum(e, 62)
+    mask = (np.int64(1) << shift) - 1
+    return np.asarray((high >> shift) + ((high & mask) > (mask >> 1) + (acc < 0)))
+
+
 def in_floats(dtype: Any) -> Any:
     """acc M in floats, rounded half to even."""
 
@@ -203,6 +212,10 @@ FIXED = (
           saturated=lambda t: np.where(t > plain.HIGH, plain.LOW, t)),
     fixed("second_shift_half_up", "The second rounding sends negative ties up.",
           "apache/tvm#4828; RDivPOT without (x < 0)", right_shift=half_up_shift),
+    fixed("second_shift_by_sign_of_acc",
+          "The second rounding moves ties by the sign of the accumulator, not of the product.",
+          "a correction of ties that forgets the sign of the multiplier",
+          double_stage=sign_of_acc),
     fixed("second_shift_half_even", "The second rounding sends ties to the even integer.",
           "vector instructions that round to even", right_shift=even_shift),
     fixed("second_shift_floors", "The second shift rounds down.",
