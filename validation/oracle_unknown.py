@@ -31,7 +31,7 @@ READ = {
         requant_fixed.narrow_is_signed xieta_to_bn.bias_ignored
     """,
     "placed": """
-        adaqt_backward.alpha_without_step
+        adaqt_backward.alpha_without_step aquant_quant.border_of_nan
         adaquant_quant_backward.minimum_by_the_zero_point adaround_weight.not_limited
         aquant_quant_backward.b2_not_squared asoftmax_backward.step_forgotten
         border_eq7.half_forgotten cle_scale.of_product conv2d.padding_only_is_zero
@@ -41,9 +41,9 @@ READ = {
     """,
     "silent": """
         a_rounding.not_clipped adam_step.uphill adaqt_step.no_repeats
-        aquant_quant.border_of_nan aquant_step.input_not_quantized
-        border_fuse.over_channels fake_quant_backward.unsigned_is_signed
-        fisher_diag.mean_over_all kl_scale_amct.sign_lost lsqplus_real.offset_scaled
+        aquant_step.input_not_quantized border_fuse.over_channels
+        fake_quant_backward.unsigned_is_signed fisher_diag.mean_over_all
+        kl_scale_amct.sign_lost lsqplus_real.offset_scaled
     """,
 }
 VERDICTS = {name: kind for kind, names in READ.items() for name in names.split()}
