@@ -1,5 +1,9 @@
 """The wrong implementations of the family."""
 
-from refquant.oracle.families.integer import variants_conv, variants_requantize
+from refquant.oracle.families.integer import variants_conv, variants_multiplier, variants_requantize
 
-VARIANTS = (*variants_conv.VARIANTS, *variants_requantize.VARIANTS)
+VARIANTS = (
+    *variants_conv.VARIANTS,
+    *variants_requantize.VARIANTS,
+    *variants_multiplier.VARIANTS,
+)
