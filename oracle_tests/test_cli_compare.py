@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,7 @@ def test_an_interrupt_ends_the_workers_and_keeps_finished_rows(tmp_path: Path) -
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # jobs ignore it
     )
     while process.poll() is None and not list(out.glob("*.json")):
         time.sleep(0.1)

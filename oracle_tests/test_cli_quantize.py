@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,7 @@ def test_an_interrupted_run_keeps_finished_units_and_goes_on(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # jobs ignore it
     )
     assert running.stdout is not None and running.stdout.readline() == "kept\n"
     running.send_signal(signal.SIGINT)
