@@ -27,8 +27,8 @@ from refquant import numerics as nx
 from refquant._checks import check_int
 from refquant._types import Array
 from refquant.optimal.flips import flip, start_flips
-from refquant.optimal.local_search import descend
-from refquant.optimal.qubo import Choice, check_choice, check_qubo, qubo_energy
+from refquant.optimal.local_search import local_minimum
+from refquant.optimal.qubo import Choice, check_choice, check_qubo
 
 COLD = 1e-3  # of the first temperature
 MAX_SEED = 2**64 - 1
@@ -62,8 +62,7 @@ def simulated_annealing(q: Array, h0: Array, sweeps: int = 200, seed: int = 0) -
     check_int("simulated_annealing", "sweeps", sweeps, 0)
     check_int("simulated_annealing", "seed", seed, 0, MAX_SEED)
     best = _cool(wide, h, sweeps, seed) if wide.any() else h
-    end = descend(start_flips(wide, best))
-    return Choice(end.h, float(qubo_energy(wide, end.h)))
+    return local_minimum(wide, best)
 
 
 def first_temperature(q: Array) -> float:

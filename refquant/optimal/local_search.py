@@ -37,15 +37,15 @@ def one_flip(q: Array, h0: Array) -> Choice:
     """
     wide = check_qubo("one_flip", q)
     start = check_choice("one_flip", np.atleast_1d(h0), len(wide))
-    end = descend(start_flips(wide, start))
-    return Choice(end.h, float(qubo_energy(wide, end.h)))
+    return local_minimum(wide, start)
 
 
-def descend(state: Flips) -> Flips:
-    """The local minimum that steepest descent reaches from a state."""
+def local_minimum(q: Array, h: Array) -> Choice:
+    """What steepest descent reaches from h, for q and h as the checks of `qubo` return them."""
+    state = start_flips(q, h)
     while lowering(state).any():
         state = flip(state, steepest(state))
-    return state
+    return Choice(state.h, float(qubo_energy(q, state.h)))
 
 
 def steepest(state: Flips) -> int:

@@ -22,8 +22,8 @@ from refquant import numerics as nx
 from refquant._checks import check_int
 from refquant._types import Array
 from refquant.optimal.flips import flip, start_flips
-from refquant.optimal.local_search import descend
-from refquant.optimal.qubo import Choice, check_choice, check_qubo, qubo_energy
+from refquant.optimal.local_search import local_minimum
+from refquant.optimal.qubo import Choice, check_choice, check_qubo
 
 
 def tabu_search(q: Array, h0: Array, steps: int = 1000, tenure: int | None = None) -> Choice:
@@ -54,8 +54,7 @@ def tabu_search(q: Array, h0: Array, steps: int = 1000, tenure: int | None = Non
     rest = min(20, len(wide) // 4) + 1 if tenure is None else tenure
     check_int("tabu_search", "tenure", rest, 0)
     best = _wander(wide, h, steps if len(wide) else 0, rest)
-    end = descend(start_flips(wide, best))
-    return Choice(end.h, float(qubo_energy(wide, end.h)))
+    return local_minimum(wide, best)
 
 
 def _wander(q: Array, h: Array, steps: int, tenure: int) -> Array:
