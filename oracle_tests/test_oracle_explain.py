@@ -88,6 +88,8 @@ def test_what_is_not_there_cannot_be_explained() -> None:
         explain(item, "z")
     with pytest.raises(ValueError, match="index"):
         explain(item, index=(10**6,))
+    with pytest.raises(ValueError, match="index"):
+        explain(item, index=())  # of a vector it names no element
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:

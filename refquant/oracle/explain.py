@@ -44,7 +44,7 @@ def explain(built: Built, output: str = "", index: tuple[int, ...] | None = None
         expected = f"one of {sorted(built.outputs)}"
         raise ValueError(complaint("explain", "output", repr(name), expected))
     golden = built.outputs[name]
-    place = index or (0,) * golden.value.ndim
+    place = (0,) * golden.value.ndim if index is None else index
     if len(place) != golden.value.ndim or any(
         not 0 <= i < n for i, n in zip(place, golden.value.shape, strict=True)
     ):
