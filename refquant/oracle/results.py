@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from refquant._bundle.error import refusal
-from refquant._bundle.manifest import parse
+from refquant._bundle.manifest import is_name, parse
 from refquant._bundle.npy import read_any_npy, read_whole
 from refquant._types import Array
 from refquant.oracle.vectors_read import ID, NAME, OP
@@ -59,7 +59,7 @@ def _about(path: Path) -> dict[str, Any]:
             path, "not an object of name, profile and dtype", "See `refquant verify --help`."
         )
     name, dtype, profile = (about.get(key, "any") for key in ("name", "dtype", "profile"))
-    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= MAX_NAME:
+    if not is_name(name) or len(name) > MAX_NAME:
         raise refusal(path, "a name that is no line of text", f"At most {MAX_NAME} characters.")
     if not isinstance(dtype, str) or not isinstance(profile, str | dict):
         raise refusal(path, "a dtype or a profile of the wrong type", "See `refquant verify -h`.")
