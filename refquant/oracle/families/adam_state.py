@@ -1,4 +1,4 @@
-"""What the ops of whole optimiser steps share: a state of several parameters under Adam.
+"""What the ops of whole optimiser steps share: the batch, and a state of parameters under Adam.
 
 A parameter `p` goes in with its means `m_p` and `v_p`; out come its gradient `d_p` and `p_next`,
 `m_p_next`, `v_p_next`. Step t = 1 is the first.
@@ -14,9 +14,14 @@ from refquant.optim.adam import adam_resume, adam_step
 from refquant.oracle.families.adaround import plain_schedule
 from refquant.oracle.families.adaround.ops_schedule import exact_adam, hyper_of
 from refquant.oracle.nested import as_array
-from refquant.oracle.op import Arrays, Attrs, Inputs, Tensor
+from refquant.oracle.op import Arrays, Attr, Attrs, Inputs, Tensor
 
 Numbers = dict[str, Any]
+INDICES = Tensor("indices", "int", "(batch,)", "the samples of this step; may repeat")
+T = Tensor("t", "int", "()", "number of this step, 1 to total")
+LOSS = Tensor("loss", "float", "()", "reconstruction loss of the batch")
+TOTAL = Attr("total", 20, "number of steps")
+LR_ALPHA = Attr("lr_alpha", 0.001, "learning rate of alpha")
 
 
 def tensors(

@@ -8,7 +8,7 @@ from refquant._types import Array
 from refquant.layers.linear import linear_backward, linear_forward
 from refquant.oracle.exact import adaqt as twin
 from refquant.oracle.families.adaqtransform import plain_layer as plain
-from refquant.oracle.families.adaround.shared import EDGE
+from refquant.oracle.families.adaround.shared import EDGE, W_LINEAR
 from refquant.oracle.op import Arrays, Attr, Attrs, Inputs, Op, Tensor
 from refquant.quantizers.adaround import adaround_codes
 from refquant.quantizers.decoupled import LEARNED, decoupled_backward, decoupled_forward
@@ -20,7 +20,7 @@ CASES = ("1.1", "1.2", "tied", "2.1", "2.2", "2.3", "qat")
 NEAREST = twin.NEAREST
 SHARED = "() or (c_out,) or (c_out, l)"
 INPUTS = (
-    Tensor("w", "float", "(c_out, k)", "float weights"),
+    W_LINEAR,
     Tensor("s_w", "float", "(c_out,)", "quantization steps of the weights"),
     Tensor("alpha", "float", "like w", "rounding variables; left out in 1.2 and qat", True),
     Tensor("s_d", "float", "(c_out,)", "dequantization steps; in 2.1, 2.2 and 2.3 only", True),

@@ -6,7 +6,7 @@ import numpy as np
 
 from refquant.oracle.families import adam_state
 from refquant.oracle.families.adaqtransform import plain_layer
-from refquant.oracle.families.adaround.plain_schedule import MOMENTS
+from refquant.oracle.families.adaround.plain_schedule import MOMENTS, cosine
 from refquant.oracle.op import Arrays, Attrs, Inputs, Plain
 
 LEARNT = {"adaqt": ("alpha", "s_x", "xi", "eta"), "2.2": ("alpha", "s_x", "s_d", "bias")}
@@ -42,7 +42,7 @@ STEP = Plain(
         "backward": {},
         "two": 2.0,
         "places": lambda error: error.shape[1],
-        "fall": lambda share: (1.0 + np.cos(np.pi * share)) / 2.0,
+        "fall": cosine,
         "rates": rates,
     },
 )

@@ -11,6 +11,7 @@ from refquant.optim.adam import adam_resume, adam_step
 from refquant.optim.schedules import beta_schedule
 from refquant.oracle.exact import adaround as twin
 from refquant.oracle.exact.adaround_step import reconstruction
+from refquant.oracle.families import adam_state
 from refquant.oracle.families.adaround import plain_step as plain
 from refquant.oracle.families.adaround.ops_schedule import (
     ANNEALING,
@@ -25,6 +26,7 @@ from refquant.oracle.families.adaround.shared import (
     BITS,
     EDGE,
     GRID,
+    W_LINEAR,
     ZERO_POINT,
     S,
     by_channel,
@@ -40,6 +42,8 @@ from refquant.quantizers.rounding_regularizer import (
 )
 
 Numbers = dict[str, Any]
+TARGET = Tensor("target", "float", "(n, c_out)", "outputs that are wanted")
+PENALTY = Tensor("penalty", "float", "()", "regulariser, weighted; 0 in the warm-up")
 LAM = Attr("lam", 0.01, "weight of the regulariser")
 REDUCTION = Attr(
     "reduction",
@@ -140,20 +144,20 @@ STEP = Op(
     "  latter also where the level is clipped\n"
     "(alpha, m, v) <- Adam, whose step has number t - first_step + 1",
     inputs=(
-        Tensor("w", "float", "(c_out, k)", "float weights"),
+        W_LINEAR,
         S,
         ZERO_POINT,
         Tensor("x", "float", "(n, k)", "inputs of the layer, one sample a row"),
-        Tensor("target", "float", "(n, c_out)", "outputs that are wanted"),
-        Tensor("indices", "int", "(batch,)", "the samples of this step; may repeat"),
+        TARGET,
+        adam_state.INDICES,
         Tensor("alpha", "float", "like w", "decision variables before the step"),
         Tensor("m", "float", "like w", "Adam's mean of the gradients"),
         Tensor("v", "float", "like w", "Adam's mean of their squares"),
         Tensor("t", "int", "()", "number of this step, first_step to the last"),
     ),
     outputs=(
-        Tensor("loss", "float", "()", "reconstruction loss of the batch"),
-        Tensor("penalty", "float", "()", "regulariser, weighted; 0 in the warm-up"),
+        adam_state.LOSS,
+        PENALTY,
         Tensor("d_alpha", "float", "like w", "gradient of loss and penalty"),
         Tensor("alpha_next", "float", "like w", "alpha after the step"),
         Tensor("m_next", "float", "like w", "m after the step"),

@@ -1,6 +1,5 @@
 """The schedules and Adam in plain NumPy."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -115,5 +114,5 @@ MOMENTS = {
     "rate": lambda attrs, t: attrs["lr"],
 }
 BETA = Plain(_beta, {**SCHEDULE, "on": lambda on: on})
-COSINE_LR = Plain(_cosine_lr, {"fall": lambda share: (1.0 + np.cos(math.pi * share)) / 2.0})
+COSINE_LR = Plain(_cosine_lr, {"fall": cosine})
 ADAM = Plain(_adam, MOMENTS)

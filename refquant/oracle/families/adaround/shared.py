@@ -14,6 +14,7 @@ from refquant.quantizers.rectified_sigmoid import EDGES
 
 ALPHA = Tensor("alpha", "float", "any", "variables of the rounding decisions")
 W = Tensor("w", "float", "(c_out, ...)", "float weights")
+W_LINEAR = Tensor("w", "float", "(c_out, k)", "float weights")
 S = Tensor("s", "float", "() or (c_out,)", "distance of two levels, units of w")
 ZERO_POINT = Tensor("zero_point", "int", "like s", "the code of 0; 0 unless the grid is affine")
 ALPHA_W = Tensor("alpha", "float", "like w", "variables of the rounding decisions")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from refquant.oracle.families import adam_state
-from refquant.oracle.families.adaround.plain_schedule import MOMENTS
+from refquant.oracle.families.adaround.plain_schedule import MOMENTS, cosine
 from refquant.oracle.families.aquant import plain_quant, plain_rounding
 from refquant.oracle.op import Arrays, Attrs, Inputs, Plain
 
@@ -51,7 +51,7 @@ STEP = Plain(
         "two": 2.0,
         "back": lambda w_hat: w_hat.T,
         "places": lambda error: error.shape[0] * error.shape[2],
-        "fall": lambda share: (1.0 + np.cos(np.pi * share)) / 2.0,
+        "fall": cosine,
         "rates": rates,
     },
 )

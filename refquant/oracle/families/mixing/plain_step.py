@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from refquant.oracle.families import adam_state
+from refquant.oracle.families.adaround.plain_schedule import cosine
 from refquant.oracle.families.adaround.plain_sigmoid import slope
 from refquant.oracle.families.adaround.plain_step import STEP as ADAROUND_STEP
 from refquant.oracle.families.adaround.plain_step import priced, weights
@@ -56,7 +57,7 @@ STEP = Plain(
         "forward": {},
         "backward": {},
         "divisor_of": len,
-        "fall": lambda share: (1.0 + np.cos(np.pi * share)) / 2.0,
+        "fall": cosine,
         "rates": rates,
     },
 )
