@@ -58,8 +58,8 @@ def quantized() -> Iterator[tuple[str, Arrays, dict[str, Any]]]:
     yield "36 taps (more than a warp)", few_bits((1, 1, 36, 1)), {}
     u = np.arange(-9, 7) / 4.0
     for border, coefficient in ((0, -1.0), (1, 1.0)):
-        b = np.full((1, 1), coefficient)
-        given = {"x": 0.5 * u[None, None, :], "s": np.array(0.5), "b0": b, "b1": 0 * b}
+        b0 = np.full((1, 1), coefficient)
+        given = {"x": 0.5 * u[None, None, :], "s": np.array(0.5), "b0": b0, "b1": 0 * b0}
         yield f"border {border}, beyond the clip, at every quarter", given, ENDS
     x = np.array([[[np.nan, 1.25, -0.0, np.inf], [0.75, np.inf, -np.inf, 1.5],
                    [-0.25, np.nan, 100.0, -np.inf]]])  # fmt: skip
