@@ -106,6 +106,8 @@ def test_a_long_product_is_exact_and_its_error_covers_every_order(count: int) ->
     limit = float(found.error) * 2.0**-24
     for product in (forwards, halves):
         assert 0 < abs(float(product) - float(found.value)) <= limit
+    worst = (1 + mpmath.mpf(2) ** -24) ** (count - 1) - 1  # if every rounding went up by all it can
+    assert limit >= worst * float(found.value)
     assert limit < 1.01 * count * 2.0**-24 * float(found.value)  # and is not much larger
     assert real.repeated(base, 3) == base * base * base
 
