@@ -81,6 +81,12 @@ def test_every_op_has_a_page(op: Any) -> None:
     assert text.endswith(CONVENTIONS)
 
 
+def test_a_page_says_which_inputs_are_not_always_finite() -> None:
+    """Numbers to quantize, of which NaN has a rule, but no step; nothing of a search."""
+    assert "\nNot finite in some cases: `x` (NaN, infinities).\n" in page(ops()["fake_quant"])
+    assert "\nAll are finite.\n" in page(ops()["qubo_energy"])
+
+
 def test_what_is_not_there_cannot_be_explained() -> None:
     """Outputs and indices are checked."""
     item = goldens()[0]
