@@ -63,5 +63,5 @@ def quantized() -> Iterator[tuple[str, Arrays, dict[str, Any]]]:
         yield f"border {border}, beyond the clip, at every quarter", given, ENDS
     x = np.array([[[np.nan, 1.25, -0.0, np.inf], [0.75, np.inf, -np.inf, 1.5],
                    [-0.25, np.nan, 100.0, -np.inf]]])  # fmt: skip
-    b = {"b0": np.array([[0.0, 0.25, -0.25]]), "b1": np.array([[0.125, 0.25, 0.0625]])}
-    yield "NaN, infinities and -0.0", {"x": x, "s": np.array(0.5), **b}, ENDS
+    b0, b1 = np.array([[0.0, 0.25, -0.25]]), np.array([[0.125, 0.25, 0.0625]])
+    yield "NaN, infinities and -0.0", {"x": x, "s": np.array(0.5), "b0": b0, "b1": b1}, ENDS
