@@ -64,7 +64,8 @@ class Case:
     quick : bool
         Whether ``--quick`` runs it.
     limit : str
-        What keeps the ratio from its aim, in words.
+        What keeps the ratio from its aim, in words; ``python -m validation.bench_shares`` prints
+        the shares that it states.
     """
 
     name: str

@@ -36,9 +36,10 @@ BORDER_LIMIT = (
     "most of the rest are passes over the patches, some 30 of them."
 )
 JOINT_LIMIT = (
-    "two fifths to a half of a step are matrix products, four ninths as many as without "
-    "Winograd's tiles, at the speed of BLAS; PyTorch's own convolutions use wider vectors where "
-    "OpenBLAS takes this processor for an older one (OPENBLAS_CORETYPE is a setting of the host)."
+    "a fifth (16:16) to a half (64:16) of a step are matrix products, four ninths as many as "
+    "without Winograd's tiles, at the speed of BLAS; PyTorch's own convolutions use wider vectors "
+    "where OpenBLAS takes this processor for an older one (OPENBLAS_CORETYPE is a setting of the "
+    "host)."
 )
 
 
