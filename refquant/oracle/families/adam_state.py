@@ -11,6 +11,7 @@ import numpy as np
 
 from refquant._types import Array
 from refquant.optim.adam import adam_resume, adam_step
+from refquant.oracle.draw import single
 from refquant.oracle.families.adaround import plain_schedule
 from refquant.oracle.families.adaround.ops_schedule import exact_adam, hyper_of
 from refquant.oracle.nested import as_array
@@ -90,12 +91,13 @@ def zero_means(params: Arrays) -> Arrays:
     return {f"{mean}_{key}": np.zeros_like(p) for key, p in params.items() for mean in ("m", "v")}
 
 
+def rounded(numbers: Any) -> Array:
+    """Return exact answers rounded to float32."""
+    return single(as_array(numbers, "float")[0])
+
+
 def following(after: Numbers, names: tuple[str, ...]) -> Arrays:
     """Return the state that the exact answers of a step lead to, rounded to float32."""
-
-    def rounded(numbers: Any) -> Array:
-        return as_array(numbers, "float")[0].astype(np.float32).astype(np.float64)
-
     return {
         f"{part}{name}": rounded(after[f"{part}{name}_next"])
         for name in names

@@ -8,11 +8,11 @@ import numpy as np
 from refquant._types import Array
 from refquant.oracle.build import run_twin
 from refquant.oracle.case import Case
-from refquant.oracle.draw import codes, dyadic
+from refquant.oracle.draw import codes, dyadic, single
 from refquant.oracle.exact.tracked import Ledger
+from refquant.oracle.families import adam_state
 from refquant.oracle.families.adaround.ops_step import STEP
 from refquant.oracle.families.adaround.ops_weight import OPS as WEIGHT_OPS
-from refquant.oracle.nested import as_array
 
 LN11 = 2.3978952727983707
 STEPS = 30
@@ -32,18 +32,23 @@ def dyadic_layer() -> dict[str, Array]:
     }
 
 
+def products(x: Array, w: Array) -> Array:
+    """Return x w^T, added up in the order of k: the same bits on every machine."""
+    sums = np.zeros((len(x), len(w)))
+    for k in range(x.shape[1]):
+        sums += x[:, k, None] * w[None, :, k]
+    return sums
+
+
 def recorded_layer() -> dict[str, Array]:
     """A layer of real numbers whose inputs are rounded, while its targets are those of x itself."""
     w, x = dyadic(("run", "w"), (3, 4), 24, 24), dyadic(("run", "x"), (8, 4), 12, 11)
-    target = np.zeros((8, 3))
-    for k in range(4):
-        target += x[:, k, None] * w[None, :, k]
     return {
         "w": w,
-        "s": np.array([0.1, 0.15, 0.07]).astype(np.float32).astype(np.float64),
+        "s": single([0.1, 0.15, 0.07]),
         "zero_point": np.array([8, 7, 9]),
         "x": np.rint(x * 4.0) / 4.0,
-        "target": target.astype(np.float32).astype(np.float64),
+        "target": single(products(x, w)),
     }
 
 
@@ -111,17 +116,15 @@ def trajectory() -> Iterator[Case]:
                     EVERYTHING, ("trajectory",))  # fmt: skip
         yield case
         after = _exact(STEP, case)
-        state = {name: _rounded(after[f"{name}_next"]) for name in STATE}
+        state = {name: adam_state.rounded(after[f"{name}_next"]) for name in STATE}
 
 
 def _start(layer: dict[str, Array]) -> Array:
     given = {name: layer[name] for name in ("w", "s")}
-    return _rounded(_exact(WEIGHT_OPS[0], Case("adaround_init_alpha", "REAL", "", given))["alpha"])
+    return adam_state.rounded(
+        _exact(WEIGHT_OPS[0], Case("adaround_init_alpha", "REAL", "", given))["alpha"]
+    )
 
 
 def _exact(op: Any, case: Case) -> dict[str, Any]:
     return run_twin(op, case, op.resolve(case.attrs), Ledger())
-
-
-def _rounded(numbers: Any) -> Array:
-    return as_array(numbers, "float")[0].astype(np.float32).astype(np.float64)

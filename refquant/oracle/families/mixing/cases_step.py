@@ -10,10 +10,10 @@ from refquant.oracle.case import Case
 from refquant.oracle.draw import codes, dyadic, single
 from refquant.oracle.exact.tracked import Ledger
 from refquant.oracle.families import adam_state
+from refquant.oracle.families.adaround.cases_step import LN11, products
 from refquant.oracle.families.mixing.ops_step import STATE, STEP
 
 Arrays = dict[str, Array]
-LN11 = 2.3978952727983707
 STEPS = 20
 FEW = {"bits": 3, "act_bits": 2, "total": 16, "warm_up": 0.25, "lr_alpha": 0.0625,
        "lr_s": 0.03125}  # fmt: skip
@@ -98,11 +98,8 @@ def step_cases() -> Iterator[Case]:
 def recorded_layer() -> Arrays:
     """Three outputs, four inputs, eight samples; targets of the layer before quantization."""
     w, x = dyadic(("qdrop run", "w"), (3, 4), 24, 24), dyadic(("qdrop run", "x"), (8, 4), 12, 11)
-    target = np.zeros((8, 3))
-    for k in range(4):
-        target += x[:, k, None] * w[None, :, k]
     return {"w": w, "s": single([0.1, 0.15, 0.07]), "zero_point": np.array([8, 7, 9]),
-            "x": x, "x_q": np.rint(x * 4.0) / 4.0, "target": single(target),
+            "x": x, "x_q": np.rint(x * 4.0) / 4.0, "target": single(products(x, w)),
             "z_x": np.array(8)}  # fmt: skip
 
 
