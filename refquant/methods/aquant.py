@@ -25,8 +25,8 @@ against it.
 only where the border matters (D17), and moves it more slowly: at a few hundred steps the published
 rate, scaled to keep its travel, is 20 / steps, and ends above the loss of a border that is not
 learnt at all (methods.md 13.8). Hardened loss on the calibration images, summed over the blocks, at
-W2A2 and 150 steps (`validation/border_rate.py`), one run each; other last bits of the arithmetic
-move a loss by up to 5 %:
+W2A2 and 150 steps (`validation/border_rate.py`), one run each, with OPENBLAS_CORETYPE=Haswell; the
+last bits of Sandybridge move 54.4 to 50.7, 57.5 to 59.3 and 41.9 (support) to 41.6:
 
     border lr (x 20,000 / steps)   digits-resnet:2       digits-regnet:1
                                    literal   support     literal   support
