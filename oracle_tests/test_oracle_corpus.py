@@ -14,7 +14,7 @@ import pytest
 
 from oracle_tests.elementwise import CHAINS, COMPOSED, ELEMENTWISE, Terms
 from refquant.oracle import corpus, freeze
-from refquant.oracle.build import DOUBLE, bound, same_class
+from refquant.oracle.build import DOUBLE, Golden, bound, same_class
 from refquant.oracle.compare import compare
 from refquant.oracle.pack import pack
 from refquant.oracle.registry import cases, ops
@@ -175,6 +175,14 @@ def test_bounds_are_those_of_the_stored_count() -> None:
                     limit = bound(golden, DOUBLE)
                     assert (limit[golden.error == 0] == 0).all()
                     assert math.isfinite(limit.max()) and (limit[golden.error > 0] > 0).all()
+
+
+def test_a_bound_has_the_last_place_of_the_larger_right_answer() -> None:
+    """1 or 4 after two roundings: 2 (1 + 2^-10) 2^-53, and half a unit of 4, which is 2^-51."""
+    for values in ((1.0, 4.0), (4.0, 1.0)):
+        value, other = (np.array([number]) for number in values)
+        found = bound(Golden(value, np.array([2.0]), other), DOUBLE).item()
+        assert found == math.ldexp(1 + 2.0**-10, -52) + 2.0**-51
 
 
 @pytest.mark.parametrize("form", [FORMATS["float64"], FORMATS["float32"]], ids=lambda f: f.name)
