@@ -33,8 +33,8 @@ SOLVER = Gram(start="plane", finish="tabu", tabu=500, samples=512, scout=128)
 HELD_OUT = 1  # seed of images that neither side sees
 PEER = "PyTorch eager, 5,000 steps on batches of 32 (ten times 500 are timed)"
 LIMIT = (
-    "a third of our time sums the moments of 512 images; the rest is a search of 500 flips, and "
-    "for joint problems more rounds of both."
+    "a fifth (joint) to a half (32:8) of our time sums the moments of 512 images; the rest is a "
+    "search of 500 flips, and for joint problems more rounds of both."
 )
 
 
