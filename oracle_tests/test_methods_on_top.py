@@ -26,6 +26,8 @@ def refusal(base, addition):
         return "a method with a penalty"
     if adds.output is not None and not isinstance(setting.output, FreeBias | None):
         return "parts that do not overlap"
+    if adds.calibration and not hasattr(setting.weights, "calibration"):
+        return "a step that is calibrated"
     if adds.begin and "b0" not in setting.learnable:
         return "learns nothing|needs b0|inputs of layers|a phase that rounds activations"
     if set(adds.begin) & set(setting.finish):

@@ -12,15 +12,14 @@ a setting can hold, print and hash it.
     KlAmct, KlTrt       kl_amct, kl_trt               signed, narrow         divergence
     LsqInit             lsq_init, lsq_plus_init       all; signed, narrow    --
 
+One rule asks for more than the tensor, and is a rule of weights alone: `sequential`.
+
 Edge cases: a zero channel gets the floor 1e-8 of section 3 from all rules but the two KL rules,
 which give 1. A tensor that is empty or not finite is refused.
 """
 
-from typing import Any
-
 import numpy as np
 
-from refquant._checks import complaint
 from refquant._types import Array
 from refquant.calibrate.kl_amct import KlAmct, kl_amct
 from refquant.calibrate.kl_trt import KlTrt, kl_trt
@@ -31,7 +30,7 @@ from refquant.calibrate.percentile import Percentile, percentile_range
 from refquant.calibrate.percentile_search import PercentileSearch, percentile_search
 from refquant.calibrate.qparams import range_to_qparams
 from refquant.calibrate.ranges import MinMax, minmax
-from refquant.calibrate.rows import check_kind, check_tensor
+from refquant.calibrate.rows import check_kind, check_rule, check_tensor
 from refquant.quantizers.grid import Grid, QParams
 
 Rule = MinMax | Percentile | PercentileSearch | MseSearch | Lloyd | KlAmct | KlTrt | LsqInit
@@ -67,7 +66,7 @@ def calibrate(x: Array, rule: Rule, grid: Grid, axis: int | None = None) -> QPar
     """
     check_tensor("calibrate", "x", x, axis)
     check_kind("calibrate", "grid", grid, Grid)
-    _check_rule(rule)
+    check_rule("calibrate", "rule", rule, Rule)
     match rule:
         case MinMax():
             return _from_minmax(x, rule, grid, axis)
@@ -87,12 +86,6 @@ def calibrate(x: Array, rule: Rule, grid: Grid, axis: int | None = None) -> QPar
             return kl_trt(x, grid, rule, axis)[0]
         case LsqInit():
             return _from_moments(x, rule, grid, axis)
-
-
-def _check_rule(rule: Any) -> None:
-    if not isinstance(rule, Rule):
-        names = ", ".join(kind.__name__ for kind in Rule.__args__)
-        raise TypeError(complaint("calibrate", "rule", type(rule).__name__, f"one of {names}"))
 
 
 def _from_minmax(x: Array, rule: MinMax, grid: Grid, axis: int | None) -> QParams:

@@ -13,6 +13,7 @@ Edge cases: a tensor with no element, with NaN or with an infinity is refused, s
 it. A one-element tensor is an ordinary tensor.
 """
 
+from types import UnionType
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,13 @@ def check_kind(function: str, argument: str, value: Any, kind: type) -> None:
     if not isinstance(value, kind):
         got = f"{value!r} ({type(value).__name__})"
         raise TypeError(complaint(function, argument, got, f"a {kind.__name__}"))
+
+
+def check_rule(function: str, argument: str, rule: Any, allowed: UnionType) -> None:
+    """TypeError unless `rule` is one of the kinds of rules that are `allowed`."""
+    if not isinstance(rule, allowed):
+        names = ", ".join(kind.__name__ for kind in allowed.__args__)
+        raise TypeError(complaint(function, argument, type(rule).__name__, f"one of {names}"))
 
 
 def to_rows(x: Array, axis: int | None) -> Array:

@@ -16,7 +16,8 @@ Edge cases: a zero row has score 0 at every candidate, so the first wins. A scor
 to infinity is like any other: the first candidate stands.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 
@@ -47,14 +48,20 @@ def first_smallest(
     step, zero, score : Array
         (r, 1) each.
     """
-    best: tuple[Array, ...] = ()
     if nx.current().mode == "fast" and len(rows) == 1:
         found = contenders(list(found), rows[0], grid, p)
-    for step, zero in found:
-        score = quantisation_error(rows, (step, zero), grid, p, total)
-        trial: tuple[Array, ...] = (step, zero, score)
+    return first_best(found, partial(quantisation_error, rows, grid=grid, p=p, total=total))
+
+
+def first_best(
+    found: Iterable[Candidate], score: Callable[[Candidate], Array]
+) -> tuple[Array, Array, Array]:
+    """As `first_smallest`, by any `score` (r, 1) of a candidate."""
+    best: tuple[Array, ...] = ()
+    for candidate in found:
+        trial: tuple[Array, ...] = (*candidate, score(candidate))
         if best:
-            better = score < best[2]
+            better = trial[2] < best[2]
             trial = tuple(np.where(better, *pair) for pair in zip(trial, best, strict=True))
         best = trial
     return best[0], best[1], best[2]

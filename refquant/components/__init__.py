@@ -3,6 +3,8 @@
 A *weight component* turns a layer's weight into its quantized form:
 
     start(w)                 -> parameters at their initial values
+    start_at(w, qparams)     -> the same at a step and zero point found elsewhere; where there is
+                                a `calibration`
     forward(w, params)       -> (w_hat, cache)          soft, while learning
     backward(d_w_hat, cache) -> {parameter: gradient}   of the learnable ones
     codes(w, params)         -> int64, level in u-space (code minus zero point), hardened

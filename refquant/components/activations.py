@@ -16,6 +16,7 @@ from refquant._checks import check_int
 from refquant._types import Array
 from refquant.calibrate.calibrate import Rule, calibrate
 from refquant.calibrate.mse_search import MseSearch
+from refquant.calibrate.rows import check_rule
 from refquant.components.choices import NEAREST, Choices, check_choices
 from refquant.components.nearest_run import pull_nearest, run_nearest
 from refquant.quantizers.fake_quant import quantize
@@ -55,7 +56,9 @@ class NearestActivations:
 
     def __post_init__(self) -> None:
         check_choices(self)
-        check_int(type(self).__name__, "samples", self.samples, 1)
+        kind = type(self).__name__
+        check_rule(kind, "calibration", self.calibration, Rule)
+        check_int(kind, "samples", self.samples, 1)
 
     @property
     def learnable(self) -> tuple[str, ...]:

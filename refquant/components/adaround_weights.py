@@ -20,6 +20,7 @@ from refquant._types import Array
 from refquant.components.choices import DECIDED_OTHERWISE, Choices
 from refquant.components.weights import NearestWeights, Params
 from refquant.quantizers import adaround
+from refquant.quantizers.grid import QParams
 from refquant.quantizers.rectified_sigmoid import EDGES
 
 BINARY_MARGIN = 0.999  # |2h - 1| above this counts as decided (methods.md 24)
@@ -57,11 +58,10 @@ class AdaRoundWeights(NearestWeights):
         """Names of the parameters a phase may learn."""
         return ("alpha",)
 
-    def start(self, w: Array) -> Params:
+    def start_at(self, w: Array, qparams: QParams) -> Params:
         """Return step, zero point and the alpha whose soft weight is `w` itself (P18)."""
-        params = super().start(w)
-        alpha = adaround.init_alpha(w, self.qparams(params), self.alpha_init)
-        return {**params, "alpha": alpha}
+        alpha = adaround.init_alpha(w, qparams, self.alpha_init)
+        return {**super().start_at(w, qparams), "alpha": alpha}
 
     def forward(self, w: Array, params: Params) -> tuple[Array, Any]:
         """Return ``s_w * clip(floor(w / s_w) + h(alpha), n, p)`` and what the backward needs."""

@@ -19,6 +19,7 @@ from refquant._types import Array
 from refquant.components.choices import DECIDED_OTHERWISE, Choices
 from refquant.components.weights import NearestWeights, Params
 from refquant.quantizers import asoftmax
+from refquant.quantizers.grid import QParams
 
 DECIDED = 0.9995  # as much of the softmax on one candidate; AdaRound's margin (methods.md 24)
 
@@ -50,10 +51,10 @@ class ASoftmaxWeights(NearestWeights):
         """Names of the parameters a phase may learn or drive."""
         return ("logits", "tau")
 
-    def start(self, w: Array) -> Params:
+    def start_at(self, w: Array, qparams: QParams) -> Params:
         """Return step, zero point, the logits whose soft weight is nearly `w`, and tau = 1."""
-        params = super().start(w)
-        logits = asoftmax.asoftmax_init(w, self.qparams(params), self.offsets, self.floor)
+        logits = asoftmax.asoftmax_init(w, qparams, self.offsets, self.floor)
+        params = super().start_at(w, qparams)
         return {**params, "logits": logits, "tau": np.ones((), w.dtype)}
 
     def forward(self, w: Array, params: Params) -> tuple[Array, Any]:

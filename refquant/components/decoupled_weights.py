@@ -22,6 +22,7 @@ from refquant.quantizers.decoupled import (
     decoupled_backward,
     decoupled_forward,
 )
+from refquant.quantizers.grid import QParams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +56,9 @@ class DecoupledWeights(AdaRoundWeights):
         fix = "Use case='2.2' or '2.3', or learn s_w alone."
         return (("s_w_out", "s_w", fix),)
 
-    def start(self, w: Array) -> Params:
+    def start_at(self, w: Array, qparams: QParams) -> Params:
         """Return AdaRound's start, and s_w_out equal to s_w."""
-        params = super().start(w)
+        params = super().start_at(w, qparams)
         return {**params, "s_w_out": params["s_w"]}
 
     def forward(self, w: Array, params: Params) -> tuple[Array, DecoupledCache]:

@@ -19,6 +19,7 @@ from refquant._types import Array
 from refquant.components.choices import DECIDED_OTHERWISE, Choices
 from refquant.components.trained_weights import TrainedWeights
 from refquant.components.weights import Params
+from refquant.quantizers.grid import QParams
 from refquant.quantizers.lsq_plus import (
     LsqPlusCache,
     lsq_plus_integer_backward,
@@ -43,11 +44,10 @@ class LsqPlusWeights(TrainedWeights):
         """Intervals that parameters are kept in: the zero point stays a code (methods.md 2.1)."""
         return {"z_w": (float(self._grid.code_min), float(self._grid.code_max))}
 
-    def start(self, w: Array) -> Params:
-        """Return the calibrated step and zero point of `w`, and no change of it."""
-        found = super().start(w)
-        zero = found["zero_point"].astype(w.dtype)
-        return {"v_w": found["v_w"], "s_w": found["s_w"], "z_w": zero}
+    def start_at(self, w: Array, qparams: QParams) -> Params:
+        """Return step and zero point of `w`, and no change of it."""
+        zero = qparams.zero_point.astype(w.dtype)
+        return {"v_w": np.zeros_like(w), "s_w": qparams.step, "z_w": zero}
 
     def forward(self, w: Array, params: Params) -> tuple[Array, LsqPlusCache]:
         """Return ``s (clip(rint((w + v) / s) + Z, n, p) - Z)`` and what the backward needs."""

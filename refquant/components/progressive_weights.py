@@ -19,6 +19,7 @@ import numpy as np
 from refquant._types import Array
 from refquant.components.choices import DECIDED_OTHERWISE, Choices
 from refquant.components.weights import NearestWeights, Params
+from refquant.quantizers.grid import QParams
 from refquant.quantizers.linear_rounding import (
     init_share,
     linear_rounding_backward,
@@ -43,10 +44,10 @@ class ProgressiveWeights(NearestWeights):
         """Names of the parameters a phase may learn."""
         return ("v_w", "h")
 
-    def start(self, w: Array) -> Params:
+    def start_at(self, w: Array, qparams: QParams) -> Params:
         """Return step, zero point, no shift, the shares of `w` itself; rounded."""
-        params = {**super().start(w), "v_w": np.zeros_like(w), "rounding": np.ones((), w.dtype)}
-        return {**params, "h": init_share(w, self.qparams(params))}
+        own = {"v_w": np.zeros_like(w), "rounding": np.ones((), w.dtype)}
+        return {**super().start_at(w, qparams), **own, "h": init_share(w, qparams)}
 
     def enter(self, w: Array, params: Params, learnt: Collection[str]) -> Params:
         """Return what a phase begins with: the stage, and the shares of the weight as it is now."""

@@ -25,6 +25,8 @@ class Seen(NamedTuple):
     groups : int
     quantizer : component or None
         That of the layer's patches.
+    component : component or None
+        That of the layer's weight; None where it is real.
     """
 
     wanted: Array
@@ -34,3 +36,4 @@ class Seen(NamedTuple):
     w_hat: Array
     groups: int
     quantizer: Any
+    component: Any = None

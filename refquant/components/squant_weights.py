@@ -11,6 +11,7 @@ from typing import ClassVar
 from refquant._types import Array
 from refquant.calibrate.calibrate import Rule
 from refquant.calibrate.ranges import MinMax
+from refquant.calibrate.sequential import SequentialMse
 from refquant.components.choices import DECIDED_OTHERWISE, Choices
 from refquant.components.weights import NearestWeights, Params
 from refquant.quantizers.squant import squant_codes
@@ -27,7 +28,7 @@ class SQuantWeights(NearestWeights):
     """
 
     grid: str = "affine"
-    calibration: Rule = MinMax()
+    calibration: Rule | SequentialMse = MinMax()
     kernel: bool = True
     channel: bool = True
     choices: ClassVar[Choices] = DECIDED_OTHERWISE

@@ -17,6 +17,7 @@ import numpy as np
 from refquant._types import Array
 from refquant.components.weights import NearestWeights, Params
 from refquant.quantizers.fake_quant import fake_quant_backward
+from refquant.quantizers.grid import QParams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +29,9 @@ class TrainedWeights(NearestWeights):
         """Names of the parameters a phase may learn."""
         return ("v_w", "s_w")
 
-    def start(self, w: Array) -> Params:
+    def start_at(self, w: Array, qparams: QParams) -> Params:
         """Return step and zero point of `w`, and no change of it."""
-        return {**super().start(w), "v_w": np.zeros_like(w)}
+        return {**super().start_at(w, qparams), "v_w": np.zeros_like(w)}
 
     def forward(self, w: Array, params: Params) -> tuple[Array, Any]:
         """Return ``s_w * clip(round((w + v_w) / s_w), n, p)`` and what the backward needs."""

@@ -18,6 +18,8 @@ from refquant._checks import check_in
 from refquant._types import Array
 from refquant.calibrate.calibrate import Rule, calibrate
 from refquant.calibrate.mse_search import MseSearch
+from refquant.calibrate.rows import check_rule
+from refquant.calibrate.sequential import SequentialMse
 from refquant.components.choices import NEAREST, Choices, check_choices
 from refquant.quantizers.fake_quant import fake_quant_backward, fake_quant_forward, quantize
 from refquant.quantizers.grid import Grid, QParams
@@ -38,7 +40,8 @@ class NearestWeights:
     axis : 0 or None
         One step per output channel, or one per tensor.
     calibration : rule of refquant.calibrate
-        How the step is found (D4: 100 candidates, squared error).
+        How the step is found (D4: 100 candidates, squared error); by `SequentialMse` on what the
+        layer reads.
     rounding : str
         Tie rule, a mode of `refquant.quantizers.rounding.round_to`.
     mask : {"rounded", "unrounded"}
@@ -48,7 +51,7 @@ class NearestWeights:
     grid: str = "signed"
     bits: int = 4
     axis: int | None = 0
-    calibration: Rule = MseSearch("grid100_1d", p=2.0)
+    calibration: Rule | SequentialMse = MseSearch("grid100_1d", p=2.0)
     rounding: str = "rint"
     mask: str = "rounded"
     choices: ClassVar[Choices] = NEAREST
@@ -56,7 +59,9 @@ class NearestWeights:
 
     def __post_init__(self) -> None:
         check_choices(self)
-        check_in(type(self).__name__, "axis", self.axis, (0, None))
+        kind = type(self).__name__
+        check_rule(kind, "calibration", self.calibration, Rule | SequentialMse)
+        check_in(kind, "axis", self.axis, (0, None))
 
     @property
     def learnable(self) -> tuple[str, ...]:
@@ -68,9 +73,14 @@ class NearestWeights:
         return Grid(self.grid, self.bits)
 
     def start(self, w: Array) -> Params:
-        """Return the calibrated step and zero point of `w`."""
-        found = calibrate(w, self.calibration, self._grid, axis=self.axis)
-        return {"s_w": found.step, "zero_point": found.zero_point}
+        """Return the parameters at the calibrated step and zero point of `w`."""
+        rule = self.calibration
+        seen = rule.whole if isinstance(rule, SequentialMse) else rule
+        return self.start_at(w, calibrate(w, seen, self._grid, axis=self.axis))
+
+    def start_at(self, w: Array, qparams: QParams) -> Params:
+        """Return the parameters at a step and zero point that are given."""
+        return {"s_w": qparams.step, "zero_point": qparams.zero_point}
 
     def qparams(self, params: Params) -> QParams:
         """Return step, zero point and grid as one value."""

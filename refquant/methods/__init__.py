@@ -54,6 +54,7 @@ from refquant.methods.real_weights import (
     with_real_weights,
 )
 from refquant.methods.redistribution import CLE, LOG_SQRT2, OS_PLUS, REPQ, SMOOTHQUANT
+from refquant.methods.sequential import SEQ_MSE
 from refquant.methods.setting import Learn, Mix, Penalty, Phase, Setting, Term
 from refquant.methods.squant import SQUANT
 
@@ -114,6 +115,7 @@ ADDITIONS = {
     "log-sqrt2": LOG_SQRT2,
     "bit-allocation": BIT_ALLOCATION,
     "cle": CLE,
+    "seq-mse": SEQ_MSE,
 }
 METHODS = Catalogue(CATALOGUE, ADDITIONS)
 

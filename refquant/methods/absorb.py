@@ -12,6 +12,7 @@ from refquant._checks import check_int, complaint
 from refquant._types import Array
 from refquant.components.seen import Seen
 from refquant.optimal.absorb_error import absorb_error
+from refquant.optimal.layer_quadratic import by_group
 from refquant.optimal.moments import input_moments
 
 
@@ -50,16 +51,7 @@ class AbsorbError:
     def fit(self, seen: Seen) -> dict[str, Array]:
         """Return the shift of the weight, group by group."""
         groups, rows = seen.groups, seen.w.reshape(len(seen.w), -1)
-        parts = zip(
-            np.split(rows, groups),
-            np.split(_columns(seen.wanted), groups),
-            np.split(_columns(seen.given), groups),
-            strict=True,
-        )
+        columns = (by_group(seen.wanted, groups), by_group(seen.given, groups))
+        parts = zip(np.split(rows, groups), *columns, strict=True)
         shifts = [absorb_error(w, input_moments(x, x_hat), self.ridge) for w, x, x_hat in parts]
         return {"v_w": np.concatenate(shifts).reshape(seen.w.shape)}
-
-
-def _columns(patches: Array) -> Array:
-    """Return patches (n, rows, ...) as (rows, columns)."""
-    return np.ascontiguousarray(np.moveaxis(patches, 1, 0).reshape(patches.shape[1], -1))

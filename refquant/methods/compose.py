@@ -5,7 +5,7 @@
               its finishing step, a redistribution of ranges its preparing step, the border in
               closed form the step that starts each unit, an equal footing for a comparison its
               penalty and rates, log-sqrt2 its quantizer of probabilities, bit allocation how
-              layers come by their widths
+              layers come by their widths, sequential MSE how weights come by their range
 
 Learnt additions join *every* phase of a. A phase learns weights, or the steps of activations, or
 both; xi and eta stand behind the product of both, so there is no phase that has nothing to do with
@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from refquant._checks import complaint
+from refquant.calibrate.sequential import SequentialMse
 from refquant.components.output_transform import both
 from refquant.methods.allocation import BitAllocation
 from refquant.methods.parts import Learn, Penalty, Term
@@ -54,6 +55,8 @@ class Adds:
         Quantizes the edges behind a softmax (`Setting`).
     allocate : BitAllocation or None
         Shares out widths between layers.
+    calibration : SequentialMse or None
+        Takes the place of how the range of weights is found.
     """
 
     reference: str
@@ -67,6 +70,7 @@ class Adds:
     normalize: Literal["none", "power"] | None = None
     probabilities: Any = None
     allocate: BitAllocation | None = None
+    calibration: SequentialMse | None = None
 
     @property
     def in_phases(self) -> tuple[str, ...]:
@@ -99,11 +103,13 @@ def compose(base: Setting, name: str, adds: Adds) -> Setting:
     whole = f"{base.name}+{name}"
     _check_overlap(whole, base, adds)
     _check_phases(name, base, adds)
+    _check_weights(name, base, adds)
     return replace(
         base,
         name=whole,
         reference=f"{base.reference}; {adds.reference}",
         parents=(base.name, name),
+        weights=_calibrated(base.weights, adds),
         output=both(base.output, adds.output),
         prepare=(*base.prepare, *adds.prepare),
         finish=(*base.finish, *adds.finish),
@@ -111,6 +117,10 @@ def compose(base: Setting, name: str, adds: Adds) -> Setting:
         allocate=base.allocate or adds.allocate,
         phases=tuple(_joined(phase, adds) for phase in base.phases),
     )
+
+
+def _calibrated(component: Any, adds: Adds) -> Any:
+    return replace(component, calibration=adds.calibration) if adds.calibration else component
 
 
 def _joined(phase: Phase, adds: Adds) -> Phase:
@@ -153,6 +163,14 @@ def _check_phases(name: str, base: Setting, adds: Adds) -> None:
         raise ValueError(complaint("resolve", "method", got, expected, fix))
 
 
+def _check_weights(name: str, base: Setting, adds: Adds) -> None:
+    """Refuse a calibration of weights that have none: real ones, and AdaQuant's range."""
+    if adds.calibration and not hasattr(base.weights, "calibration"):
+        got, fix = f"{name!r} behind {base.name!r}", f"Write 'nearest+{name}'."
+        expected = "a method whose weights have a step that is calibrated"
+        raise ValueError(complaint("resolve", "method", got, expected, fix))
+
+
 def _check_overlap(whole: str, base: Setting, adds: Adds) -> None:
     twice: list[str] = []
     if (base.output or adds.output) and both(base.output, adds.output) is None:
@@ -161,6 +179,8 @@ def _check_overlap(whole: str, base: Setting, adds: Adds) -> None:
         twice.append("the component of probabilities")
     if base.allocate is not None and adds.allocate is not None:
         twice.append("the widths of layers")
+    if adds.calibration and getattr(base.weights, "calibration", None) == adds.calibration:
+        twice.append("the calibration of weights")
     taken = {name for phase in base.phases for name, _ in (*phase.learn, *phase.drive)}
     twice += [name for name, _ in adds.learn if name in taken]
     steps = (*base.prepare, *base.finish, *(s for phase in base.phases for s in phase.begin))

@@ -10,8 +10,9 @@ Each is a frozen dataclass with
     explain(network)      -> the layers it acts on, where it looks for a pattern; optional
 
 and stands in a setting's `finish`, to run once everything is rounded for good, or in a phase's
-`begin`, to start a unit. The loop walks the layers in running order, with those before already
-fitted, so a fit also answers what reaches the layer (`refquant.reconstruct.fit`):
+`begin`, to start a unit; one runs before all phases (`refquant.methods.sequential`). The loop
+walks the layers in running order, with those before already fitted, so a fit also answers what
+reaches the layer (`refquant.reconstruct.fit`):
 
     at        given by the quantized network                  wanted              writes to
     product   y0, product of codes and quantized input        y, float output     the layer

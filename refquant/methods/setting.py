@@ -82,6 +82,7 @@ class Setting:
         self._check_placement()
         check_in("Setting", "order", self.order, ORDERS)
         self._check_seats()
+        self._check_calibration()
         for phase in self.phases:
             self._check_names(phase)
             self._check_solver(phase)
@@ -113,6 +114,14 @@ class Setting:
                 got, expected = type(component).__name__, f"a component for {seat}"
                 fix = "refquant.components has them."
                 raise TypeError(complaint(f"Setting {self.name!r}", seat, got, expected, fix))
+
+    def _check_calibration(self) -> None:
+        """Refuse to look for ranges of weights behind rounded activations that are real."""
+        rule = getattr(self.weights, "calibration", None)
+        if self.activations is None and "activations" in getattr(rule, "quantize", ()):
+            got, where = f"{rule} beside real activations", f"Setting {self.name!r}"
+            expected, fix = "a rule that rounds what the setting does", "Use ('weights',)."
+            raise ValueError(complaint(where, "quantize", got, expected, fix))
 
     def _check_placement(self) -> None:
         allowed = getattr(self.activations, "placements", PLACEMENTS)

@@ -43,6 +43,13 @@ class Quadratic(NamedTuple):
     columns: int
 
 
+def by_group(values: Array, groups: int) -> Array:
+    """Return (n, c, ...) as columns (groups, c / groups, n * ...), contiguous."""
+    n, c = values.shape[:2]
+    columns = values.reshape(n, c, -1).swapaxes(0, 1).reshape(groups, c // groups, -1)
+    return np.ascontiguousarray(columns)
+
+
 def column_moments(cols: Array, y: Array, spread: Array | None = None) -> Quadratic:
     """Return the moments of some columns.
 

@@ -1,4 +1,4 @@
-"""Fit closed forms layer by layer, in running order: when all is rounded, or to start a unit.
+"""Fit closed forms layer by layer, in running order: at the end, to start a unit, before all.
 
 For each layer a step of `refquant.methods.finish` is shown the same edge of the float network and
 of the quantized one, in which the layers before it are fitted already; what it returns goes into
@@ -15,7 +15,7 @@ import numpy as np
 from refquant._types import Array
 from refquant.components.seen import Seen
 from refquant.losses.reconstruction import loss_by_rows
-from refquant.network import cut, evaluate, linear_nodes
+from refquant.network import bypass, cut, evaluate, linear_nodes
 from refquant.network.graph import Key, Network
 from refquant.network.normals import normal_behind
 from refquant.network.run import group_by_node
@@ -89,6 +89,23 @@ def begun(task: UnitTask, own: State) -> dict[Key, Array]:
     return fitted(walk, task.phase.begin, own)
 
 
+def started(
+    model: Model, x: Array, steps: Sequence[Any], storage: Storage = MEMORY
+) -> dict[Key, Array]:
+    """Return the state before the first phase: as calibrated, then `steps` one after the other.
+
+    A step's `quantize` says what of the layers before is rounded, weights as they start.
+    """
+    current, first = dict(model.start), start(x, storage)
+    for step in steps:
+        hidden = frozenset[str]() if "activations" in step.quantize else model.quantizers
+        layers = tuple(model.weights)
+        rounded = layers if "weights" in step.quantize else ()
+        walk = Walk(model, bypass(model.network, hidden), layers, rounded, first, first)
+        current = fitted(walk, (step,), current)
+    return current
+
+
 def fitted(walk: Walk, steps: Sequence[Any], state: State) -> dict[Key, Array]:
     """Return `state` after all `steps`, one after the other."""
     current = dict(state)
@@ -118,12 +135,13 @@ def _fitted(walk: Walk, step: Any, state: State) -> dict[Key, Array]:
             w_hat=weights.get((product, "w"), w),
             groups=network.node(product).attr("groups"),
             quantizer=network.node(node).attr("component") if node != layer else None,
+            component=walk.model.weights.get(layer),
         )
         found = {(node, name): value for name, value in step.fit(seen).items()}
         if getattr(step, "keep", "always") == "better" and not falls(walk, layer, params, found):
             continue
         current |= found
-        if step.at == "inputs":  # the weight itself has moved
+        if step.at == "inputs":  # the weight itself has moved, or its range
             weights |= moved_weight(walk, current, layer)
     return current
 
@@ -187,8 +205,9 @@ def moved_weight(walk: Walk, state: dict[Key, Array], layer: str) -> dict[Key, A
     if layer not in walk.rounded:
         return {}
     component, own = walk.model.weights[layer], group_by_node(state)[layer]
-    entered = component.enter(weight_of(walk.model.network, layer), own, component.learnable)
-    state |= {(layer, name): value for name, value in entered.items()}
+    if hasattr(component, "enter"):
+        entered = component.enter(weight_of(walk.model.network, layer), own, component.learnable)
+        state |= {(layer, name): value for name, value in entered.items()}
     return hard_params(walk.model, state, (layer,))
 
 

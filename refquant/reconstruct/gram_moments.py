@@ -20,7 +20,13 @@ from refquant._types import Array
 from refquant.kernels.gram_sums import add_columns, no_sums
 from refquant.network import Node
 from refquant.network.ops import OPS
-from refquant.optimal.layer_quadratic import Quadratic, column_moments, from_sums, merged
+from refquant.optimal.layer_quadratic import (
+    Quadratic,
+    by_group,
+    column_moments,
+    from_sums,
+    merged,
+)
 from refquant.reconstruct.model import State, weight_of
 from refquant.reconstruct.prefix import CHUNK, count
 from refquant.reconstruct.task import UnitTask
@@ -92,13 +98,6 @@ def sample_slices(task: UnitTask) -> list[slice]:
     """Return the samples of each chunk."""
     size = min(CHUNK, max(1, BYTES // _real(task, slice(0, 1)).nbytes))
     return [slice(begin, begin + size) for begin in range(0, count(task.inputs), size)]
-
-
-def by_group(values: Array, groups: int) -> Array:
-    """Return (n, c, ...) as columns (groups, c / groups, n * ...), contiguous."""
-    n, c = values.shape[:2]
-    columns = values.reshape(n, c, -1).swapaxes(0, 1).reshape(groups, c // groups, -1)
-    return np.ascontiguousarray(columns)
 
 
 def _outcomes(task: UnitTask, own: State, rows: slice) -> list[tuple[float, Array]]:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 
 from refquant._types import Array
 from refquant.kernels.memory import keep_freed_memory
+from refquant.methods.sequential import starting_steps
 from refquant.methods.setting import Phase, Setting
 from refquant.network import Network, Unit, bypass, cut
 from refquant.network.graph import Key
 from refquant.reconstruct.checkpoint import Store
-from refquant.reconstruct.fit import finished
+from refquant.reconstruct.fit import finished, started
 from refquant.reconstruct.history import Record
 from refquant.reconstruct.learn import learn_unit
 from refquant.reconstruct.model import Model, State, hard_params, harden, part_of, with_part
@@ -67,7 +68,7 @@ def reconstruct(
     run : Run
     """
     keep_freed_memory()
-    state: dict[Key, Array] = dict(model.start)
+    state = started(model, x, starting_steps(setting), run.storage)
     records: list[Record] = []
     supplies: dict[int, Supply] = {}
     for number, phase, index, unit in jobs(model.network, setting):
