@@ -19,10 +19,11 @@ from refquant.reconstruct.gram import solve_gram
 
 SIZE, STEPS = Size(64, 8, 64), 60
 GOALS = {1: (0.5, 0.667), 2: (0.333, 0.4)}  # by slices: at most 2 and 3 times, aims 1.5 and 2.5
-SLOW = "tanh, exp and log, ten times as slow as NumPy's, are {} of a run; "
+SLOW = "tanh, exp and log, built from single operations, are {} of a run; "
 LIMITS = {
-    1: SLOW.format("a quarter") + "products, exact in float64, are half.",
-    2: SLOW.format("a seventh") + "three products of slices, in place of one, are seven tenths.",
+    1: SLOW.format("a quarter") + "products, with scales and cuts that make them exact, are half.",
+    2: SLOW.format("a seventh")
+    + "three products of slices, in place of one, with scales and cuts are seven tenths.",
 }
 
 

@@ -27,11 +27,10 @@ of all images, and to first order in u, it is at most
     d_w  (t + 19) u  |G|^T [ sum_tiles |A| |d_y| |A|^T * |B|^T |d| |B| ] |G|
 
 u times the roundings that a term meets: G w G^T 8 (sums of nine), B^T d B 2, the product 1, the sum
-c - 1, A^T () A 4; for d_w A d_y A^T 2, B^T d B 2, 1, t - 1 and G^T () G 15 (sums of sixteen). In
-the root mean square, errors were found below three times the definition's (the tests hold them
-there), but for a single channel on a map of 4x4, up to seven times. Where no sum rounds the result
-is exact: for small integers, w in fours. An entry that is not finite spoils all outputs of its
-tiles.
+c - 1, A^T () A 4; for d_w A d_y A^T 2, B^T d B 2, 1, t - 1 and G^T () G 15 (sums of sixteen). The
+tests hold the root mean square of the errors below three times the definition's, on six channels;
+where a sum has few terms, as on one channel, it can be larger. Where no sum rounds the result is
+exact: for small integers, w in fours. An entry that is not finite spoils all outputs of its tiles.
 """
 
 from typing import NamedTuple

@@ -12,8 +12,8 @@ worth, of its own op alone, as everything here:
 The case that is worth most for its bytes is taken, until none fits any more; of equals, the earlier
 one, so the choice depends on corpus and catalogue alone. Choosing by a random half of the variants
 catches 80 % of the other half, 79 % without the last row, 76 % without the last two
-(`python -m validation.oracle_smoke`). The numbers were found on other halves, and are powers of two
-so that no sum is rounded.
+(`python -m validation.oracle_smoke`). The numbers are powers of two so that no sum is rounded; of
+how they were found no command is left.
 """
 
 import math
