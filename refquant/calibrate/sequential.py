@@ -16,7 +16,7 @@ with min-max. Layers are searched in running order: x_hat is what those before, 
 ranges found for them, make of the calibration inputs (`refquant.reconstruct.fit`).
 
     program       count   x_hat behind      W times     one f for   s, symmetric      above 4 bits
-    aimet_torch   20      rounded weights   x_hat       a channel   f T / p           f = 1
+    aimet_torch   20      rounded weights   x_hat       a channel   f T / p           min-max
     aimet_onnx    20      rounded weights   x_hat       a channel   f T / p           searched
     executorch    1000    real weights      x = x_hat   the layer   2 f T / (p - n)   searched
 
@@ -26,7 +26,8 @@ asym, x on both sides symfp. In none of the programs are activations rounded whi
 Edge cases: a zero row has the error 0 at every candidate, so the first wins, with the floor eps as
 its step.
 
-Differs from: AIMET's other losses, the sum of |.| and the SQNR of each batch, are not offered.
+Differs from: AIMET's other losses, the sum of |.| and the SQNR of each batch, are not offered. A
+layer that is not searched has f = 1 here, in aimet_torch the symmetric step max(max / p, min / n).
 ExecuTorch keeps the zero point of the whole range where others have one for each candidate.
 """
 
