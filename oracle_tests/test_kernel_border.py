@@ -11,7 +11,7 @@ from refquant.components import BorderActivations
 from refquant.kernels.border import border_backward, border_forward
 from refquant.kernels.border_rule import BorderRule, covers
 from refquant.quantizers.aquant import AQuantCache, aquant_backward, aquant_forward
-from refquant.quantizers.border import init_border
+from refquant.quantizers.border import BorderParams, init_border
 from refquant.quantizers.border_fuse import border_fuse_backward
 from refquant.quantizers.border_options import BorderOptions
 from refquant.quantizers.grid import Grid, make_qparams
@@ -206,6 +206,32 @@ def test_inputs_that_are_not_finite_run_the_definition(bad):
     assert isinstance(cache, AQuantCache)
     want = {np.nan: params["zero_point"], np.inf: 7, -np.inf: 0}[bad]
     assert component.codes(x, params)[0, 0, 0, 0] == want
+
+
+@SCHEDULE
+@pytest.mark.parametrize("mask", ["rounded", "unrounded"])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_mask_of_the_clip_where_one_end_cannot_be_passed(sign, mask, a):
+    """Nothing below n, as behind a ReLU, or nothing above p."""
+    options = BorderOptions(mask=mask)
+    x, params, _ = case(options, np.float64)
+    x = sign * np.abs(x)
+    qparams = make_qparams(np.asarray(STEP), 0, GRID)
+    _, cache = border_forward(x, BorderRule(STEP, LOW, HIGH, a, params, options))
+    _, known = aquant_forward(x, qparams, params, options, a)
+    assert np.array_equal(cache.inside, rows(known.inside))
+    assert 0 < np.count_nonzero(cache.inside) < cache.inside.size
+
+
+@pytest.mark.parametrize(
+    ("degree", "exponent", "held"), [(1, 62, True), (1, 64, False), (2, 30, True), (2, 33, False)]
+)
+def test_polynomials_whose_square_might_overflow_run_the_definition(degree, exponent, held):
+    """The kernel holds while (2 P)^2 <= 2^128 in float32, with |P| about u or u^2."""
+    x, b = np.full((1, 1, 2), 2.0**exponent * STEP_EXACT, np.float32), np.ones((1, 1), np.float32)
+    border = BorderParams(b, b, b if degree == 2 else None, b)
+    rule = BorderRule(STEP_EXACT, LOW, HIGH, 1.0, border, BorderOptions(degree=degree))
+    assert (border_forward(x, rule) is not None) == held
 
 
 @pytest.mark.parametrize("mode", ["fast", "pinned"])

@@ -134,6 +134,13 @@ def test_bernoulli_is_uniform_below_keep_to_the_last_bit() -> None:
         assert not counter.bernoulli(key, float(u[i]), 20)[i]
 
 
+@pytest.mark.parametrize("keep", [0.5, 0.25, 0.75, 2.0**-31, 1.0 - 2.0**-31, 2.0**-32, 0.3])
+def test_bernoulli_needs_all_of_mix_only_below_the_upper_31_bits(keep: float) -> None:
+    """Multiples of 2^-31 are decided by the bits that the last step of `mix` leaves alone."""
+    key, n = (11, "coarse"), 40_000
+    assert np.array_equal(counter.bernoulli(key, keep, n), counter.uniform(key, n) < keep)
+
+
 def test_extremes() -> None:
     """Probabilities 0 and 1, empty shapes, one element, high = 1."""
     assert not counter.bernoulli((1,), 0.0, 1000).any()

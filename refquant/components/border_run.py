@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from refquant import numerics as nx
-from refquant._checks import check_finite
 from refquant._types import Array
 from refquant.kernels.border import BorderGrads, border_backward, border_forward
 from refquant.kernels.border_rule import BorderRule, covers
@@ -44,8 +43,6 @@ def border_rule(
     """Return what the kernel reads for values like `x`; None where the definition runs."""
     if not _by_kernel(options):
         return None
-    for name, value in present(border).items():
-        check_finite("border_forward", name, value)
     step = float(step_for("border_forward", x, qparams.step))
     low, high = (float(end) for end in qparams.grid.limits(qparams.zero_point))
     return BorderRule(step, low, high, a, border, options)

@@ -19,7 +19,7 @@ from refquant.kernels.border_levels import (
     levels_backward,
     levels_forward,
 )
-from refquant.kernels.border_rule import BorderRule
+from refquant.kernels.border_rule import BorderRule, ends_of
 from refquant.quantizers.border import BorderParams
 
 
@@ -34,7 +34,8 @@ class BorderGrads(NamedTuple):
 def border_forward(x: Array, rule: BorderRule) -> tuple[Array, BorderCache] | None:
     """Return ``s t`` with the t of `levels_forward` for x / s; as that one."""
     with np.errstate(over="ignore"):  # what is not finite is found there
-        found = levels_forward(np.divide(x, rule.step), rule)
+        u = np.divide(x, rule.step)
+    found = levels_forward(u, rule, ends_of(u))
     return None if found is None else (np.multiply(found[0], rule.step), found[1])
 
 

@@ -20,7 +20,7 @@ P, the masks and the comparison f > B are computed as the definition computes th
 B differs by rounding, so a level differs only where a fraction is that close to its border.
 
 Not modelled, the definition runs (`covers`): bound="clip", scale="inner", kappa <= 1,
-fuse="fuse_bound", border_mask="open"; inputs that are not finite, or whose squares are not.
+fuse="fuse_bound", border_mask="open"; inputs so large that P might overflow (`BorderRule.holds`).
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from refquant._types import Array
-from refquant.kernels.border_rule import BorderRule
+from refquant.kernels.border_rule import BorderRule, Ends
 from refquant.kernels.buffers import short_buffers
 from refquant.numerics import masked
 from refquant.quantizers.border import BorderParams
@@ -61,26 +61,28 @@ class LevelGrads(NamedTuple):
 
 
 @short_buffers()
-def levels_forward(u: Array, rule: BorderRule) -> tuple[Array, BorderCache] | None:
+def levels_forward(u: Array, rule: BorderRule, ends: Ends) -> tuple[Array, BorderCache] | None:
     """Return ``t = clip(u + a (border_round(u) - u), n, p)``, and a cache.
 
     Parameters
     ----------
     u : (n, f, ...) array, float32 or float64
-        None is returned if some of it is not finite, or the square of its polynomial is not.
     rule : BorderRule
+        None is returned unless it `holds` between the ends.
+    ends : Ends
+        Between which all of u lies: the caller finds them sooner, on the map.
     """
-    rows, shape = as_rows(u), None
-    with np.errstate(over="ignore", invalid="ignore"):
-        levels = _half_polynomial(rows, rule) if rule.a else rows.copy()
-    if not np.isfinite(np.vdot(levels, levels)):
+    if not rule.holds(ends):
         return None
+    rows, shape = as_rows(u), None
+    levels = _half_polynomial(rows, rule) if rule.a else rows.copy()
     if rule.a:
         shape, border = _border(levels, rule)
         levels = _mixed(rows, border, rule, levels)
     told = rows if rule.options.mask == "unrounded" else levels
-    inside = told >= rule.low
-    inside &= told <= rule.high
+    inside = told <= rule.high
+    if ends.low < rule.low:  # else no level is below n either: none is below the floor of its u
+        inside &= told >= rule.low
     np.clip(levels, rule.low, rule.high, out=levels)
     return as_map(levels, u.shape), BorderCache(rows, levels, inside, shape)
 
@@ -111,12 +113,12 @@ def _border(p: Array, rule: BorderRule) -> tuple[BorderShape, Array]:
 
 def _mixed(u: Array, border: Array, rule: BorderRule, out: Array) -> Array:
     """Return u + a (r - u) in `out`; r is up where the fraction exceeds the border."""
-    fraction = np.floor(u)
-    np.subtract(u, fraction, out=fraction)
+    whole = np.floor(u)
+    fraction = np.subtract(u, whole, out=out if rule.a == 1.0 else whole)
     np.subtract(_by_channel(fraction, rule.taps), border, out=_by_channel(out, rule.taps))
     np.ceil(out, out=out)  # 1 where f > B, else 0
     if rule.a == 1.0:
-        out += np.floor(u, out=fraction)
+        out += whole
         return out
     out -= fraction
     out *= rule.a
@@ -160,8 +162,7 @@ def _pull(flow: Array, cache: BorderCache, rule: BorderRule, scale: float) -> Ar
     reached, shape = flow, cast(BorderShape, cache.shape)
     if rule.options.gate == "support":
         reached = masked(flow, (cache.u > rule.low) & (cache.u < rule.high))
-    pull = _over_taps(np.ones_like(rule.weights), reached)
-    pull *= -rule.a * scale
+    pull = _over_taps(np.full_like(rule.weights, -rule.a * scale), reached)
     pull *= shape.unclipped
     return pull
 
@@ -193,7 +194,8 @@ def _border_gradients(
     number, taps, steep = pull.dtype.type, rule.taps, pull.mT
     q, centre = cast(BorderShape, cache.shape).q, 0.0 if rule.options.fuse == "centred" else 0.5
     by_q = np.matmul(_by_channel(q, taps), steep)[:, :, 0]
-    d_fusion = number(rule.options.kappa / 2.0) * by_q + centre * pull.sum(axis=2)
+    total = np.matmul(pull, np.ones_like(steep))[:, :, 0]
+    d_fusion = number(rule.options.kappa / 2.0) * by_q + centre * total
     sums = []  # of GF D(P) u^j
     for power in range(3):
         if power:

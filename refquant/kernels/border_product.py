@@ -33,7 +33,7 @@ from refquant.kernels.border_levels import (
     levels_backward,
     levels_forward,
 )
-from refquant.kernels.border_rule import BorderRule
+from refquant.kernels.border_rule import BorderRule, ends_of
 from refquant.kernels.unfold import unfold
 from refquant.layers.geometry import Geometry
 from refquant.layers.im2col import col2im
@@ -57,7 +57,8 @@ def convolve(
     None is returned where `levels_forward` returns it.
     """
     with np.errstate(over="ignore"):  # what is not finite is found there
-        found = levels_forward(unfold(np.divide(x, rule.step), geometry), rule)
+        u = np.divide(x, rule.step)
+    found = levels_forward(unfold(u, geometry), rule, ends_of(u))
     if found is None:
         return None
     cache, groups, size = found[1], geometry.groups, geometry.output_size(*x.shape[2:])

@@ -10,12 +10,25 @@ b_j / 2        halves    (f, 1)      coefficients of P / 2, f = c K rows
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from refquant._types import Array
 from refquant.quantizers.border import BorderParams
 from refquant.quantizers.border_options import BorderOptions
+
+
+class Ends(NamedTuple):
+    """The smallest and the largest of the numbers in units of the step; NaN if one of them is."""
+
+    low: float
+    high: float
+
+
+def ends_of(u: Array) -> Ends:
+    """Return the ends of what a map holds and of the zeros around it."""
+    return Ends(float(u.min(initial=0.0)), float(u.max(initial=0.0)))
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,15 @@ class BorderRule:
         edge = self.options.saturation / 2.0
         near = np.asarray(edge, self.params.b0.dtype)
         return float(near if near <= edge else np.nextafter(near, near.dtype.type(0)))
+
+    def holds(self, ends: Ends) -> bool:
+        """Return whether P of every u between these ends, its square and the weights are finite."""
+        reach, size = max(-ends.low, ends.high), np.zeros_like(self.halves[0])
+        with np.errstate(over="ignore", invalid="ignore"):
+            for half in self.halves[::-1]:
+                size = size * reach + np.abs(half)
+            total = np.square(4.0 * size).sum() + np.abs(self.weights).sum()
+        return bool(np.isfinite(reach) and np.isfinite(total))
 
 
 def covers(options: BorderOptions) -> bool:

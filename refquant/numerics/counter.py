@@ -89,7 +89,8 @@ def bernoulli(key: Key, keep: float, shape: Shape) -> Array:
     bound, drawn = ceil(float(keep) * 2.0**53) << 11, np.empty(min(found.size, BLOCK), np.uint64)
     for start in range(0, found.size if bound < 2**64 else 0, BLOCK):
         part = found[start : start + BLOCK]
-        np.less(_fill(drawn[: part.size], begin, start), np.uint64(bound), out=part)
+        words = _fill(drawn[: part.size], begin, start, last=bound % 2**33 != 0)
+        np.less(words, np.uint64(bound), out=part)
     return found.reshape(dims)
 
 
@@ -138,17 +139,17 @@ def _mix_int(z: int) -> int:
     return z ^ (z >> 31)
 
 
-def _fill(part: Array, begin: int, start: int) -> Array:
-    """Put the numbers of a stream from number `start` on, at most `BLOCK`, into `part`."""
+def _fill(part: Array, begin: int, start: int, last: bool = True) -> Array:
+    """Put the numbers of a stream from number `start` on, at most `BLOCK`, into `part`.
+
+    Without the last step of `mix` only their upper 31 bits are right: all that matters to who
+    compares them with a multiple of 2^33.
+    """
     np.add(STEPS[: part.size], np.uint64((begin + start * GOLDEN) & MASK), out=part)
-    _mix(part)
+    part ^= part >> np.uint64(30)
+    part *= np.uint64(0xBF58476D1CE4E5B9)
+    part ^= part >> np.uint64(27)
+    part *= np.uint64(0x94D049BB133111EB)
+    if last:
+        part ^= part >> np.uint64(31)
     return part
-
-
-def _mix(z: Array) -> None:
-    """Mix every element, in place."""
-    z ^= z >> np.uint64(30)
-    z *= np.uint64(0xBF58476D1CE4E5B9)
-    z ^= z >> np.uint64(27)
-    z *= np.uint64(0x94D049BB133111EB)
-    z ^= z >> np.uint64(31)
