@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from oracle_tests.oracle_cases import Nothing
+from refquant.oracle.declared import spoken
 from refquant.oracle.fingerprint import fingerprint
-from refquant.oracle.profiles import PROFILES, resolve, speaks
+from refquant.oracle.profiles import PROFILES, resolve
 from refquant.oracle.registry import ops, variants
 from refquant.oracle.traits import RIGHT, TRAITS
 
@@ -96,12 +97,8 @@ def test_every_profile_is_spoken_by_some_case(name: str) -> None:
     fields = resolve(name)
     named = {key.partition(".")[0] for key in fields}
     for op in {name for name in named if not name.endswith("_step")}:
-        spoken = [
-            item
-            for item in corpus.load(op)
-            if speaks(fields, ops()[op], ops()[op].resolve(item.case.attrs))
-        ]
-        assert spoken, f"{name} has no case of {op}"
+        held = spoken(ops()[op], corpus.load(op), fields)
+        assert held, f"{name} has no case of {op}"
 
 
 # The released programs as their sources were read: what beta does, and where h = 1/2 goes.

@@ -11,6 +11,7 @@ from oracle_tests.oracle_cases import goldens, half_away, sample
 from refquant.oracle import corpus, freeze, gallery, profiles, smoke
 from refquant.oracle.build import Built, Golden, build
 from refquant.oracle.case import Case
+from refquant.oracle.declared import spoken
 from refquant.oracle.diagnose import Seen, diagnose
 from refquant.oracle.gallery import Candidate, Gallery, both, candidates_of, compatible
 from refquant.oracle.op import Attr, Plain, Tensor, Variant
@@ -220,17 +221,7 @@ def test_every_profile_can_be_spoken(name: str) -> None:
     """Its fields exist, and some case of each op that it mentions is left; of runs perhaps not."""
     fields = profiles.resolve(name)
     for op in {field.partition(".")[0] for field in fields if "_step." not in field}:
-        attrs = [ops()[op].resolve(item.case.attrs) for item in corpus.load(op)]
-        assert any(profiles.speaks(fields, ops()[op], a) for a in attrs), op
-
-
-def test_a_backend_is_held_to_cases_of_its_dialect() -> None:
-    """All fields of the op must have their values; what it does not mention may be anything."""
-    op = ops()["fake_quant"]
-    attrs = op.resolve({"rounding": "floor"})
-    assert profiles.speaks({"fake_quant.rounding": "floor"}, op, attrs)
-    assert not profiles.speaks({"fake_quant.rounding": "rint"}, op, attrs)
-    assert profiles.speaks({"round.mode": "ceil"}, op, attrs)
+        assert spoken(ops()[op], corpus.load(op), fields), op
 
 
 def test_half_away_is_a_wrong_rint() -> None:

@@ -34,7 +34,8 @@ class Backend(Protocol):
     ----------
     name : str
     profile : str or mapping, optional
-        A profile's name or dialect fields; "any" if absent.
+        A profile's name or dialect fields; "any" if absent. `run` is given the values declared, in
+        cases of other values too where the golden is the same.
     dtype : str, optional
         The arithmetic that bounds are scaled to: float64 (default), float32, tf32, float16 or
         bfloat16. Floats are handed over as float64 or float32 arrays, integers as int32.

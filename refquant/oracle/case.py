@@ -31,6 +31,9 @@ class Case:
         Of the op's clauses, those that this case tests.
     flags : tuple of str
         "trajectory": a step of a recorded run.
+    frozen : dict or None
+        The attributes that it was frozen with, where `attrs` has values that a backend declares in
+        their place; see `declared`. The id stays that of the frozen case.
     """
 
     op: str
@@ -40,6 +43,7 @@ class Case:
     attrs: dict[str, Any] = field(default_factory=dict)
     clauses: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    frozen: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Bring the arrays to the stored dtypes; refuse numbers that the tier does not allow."""
@@ -50,8 +54,9 @@ class Case:
 
     @property
     def id(self) -> str:
-        """The first 16 hex digits of the SHA-256 of op, attributes and inputs."""
-        digest = hashlib.sha256(canonical([self.op, self.attrs]).encode())
+        """The first 16 hex digits of the SHA-256 of op, attributes and inputs, as frozen."""
+        attrs = self.attrs if self.frozen is None else self.frozen
+        digest = hashlib.sha256(canonical([self.op, attrs]).encode())
         for name in sorted(self.inputs):
             value = self.inputs[name]
             digest.update(canonical([name, value.dtype.str, list(value.shape)]).encode())

@@ -13,8 +13,10 @@ import numpy as np
 
 from refquant._checks import complaint
 from refquant.oracle.build import Built
+from refquant.oracle.declared import also_right
 from refquant.oracle.exact.traced import Log, Traced, inputs, show, steps
 from refquant.oracle.exact.tracked import special
+from refquant.oracle.op import Op
 from refquant.oracle.registry import ops
 
 SHOWN = 60  # steps, and comparisons
@@ -59,10 +61,19 @@ def explain(built: Built, output: str = "", index: tuple[int, ...] | None = None
     label = f"{name}{list(place) if place else ''}"
     head = [f"{op.name}: {op.says}", *(f"  {line}" for line in op.formula.splitlines())]
     head += [f"case {built.case.id}: {built.case.purpose} [{built.case.tier}]"]
-    attrs = op.resolve(built.case.attrs)
-    head += [f"  {key} = {value}" for key, value in sorted(attrs.items())]
+    head += _settings(op, built)
     golden_line = f"golden {label} = {golden.value[place].item()!r}"
     return "\n".join([*head, "", *_story(label, result, log, place), "", golden_line])
+
+
+def _settings(op: Op, built: Built) -> Iterator[str]:
+    """Yield the attributes, and the other values of a dialect with which the golden is the same."""
+    same: dict[str, list[str]] = {}
+    for name, value in also_right(op, built):
+        same.setdefault(name, []).append(str(value))
+    for name, value in sorted(op.resolve(built.case.attrs).items()):
+        also = f"  (the same golden with {', '.join(same[name])})" if name in same else ""
+        yield f"  {name} = {value}{also}"
 
 
 def _at(nested: Any, place: tuple[int, ...]) -> Any:

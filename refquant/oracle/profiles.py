@@ -1,8 +1,9 @@
 """Dialects: what a backend says about the choices on which published implementations differ.
 
 A profile fixes attributes: {"attribute": value} for every op that has a dialect of that name, or
-{"op.attribute": value} for one op. A backend is held to the cases that have these values; what it
-does not mention it must honour as each case gives it.
+{"op.attribute": value} for one op. A backend is held to the cases that have these values, and to
+those whose golden is the same with them (see `declared`); what it does not mention it must honour
+as each case gives it.
 
     any     nothing is fixed: every attribute is honoured
     paper   every dialect attribute has its default, the choice of the paper
@@ -14,7 +15,7 @@ from typing import Any
 
 from refquant._checks import check_in, complaint
 from refquant.methods import METHODS
-from refquant.oracle.op import Attrs, Op
+from refquant.oracle.op import Op
 from refquant.oracle.registry import ops
 
 ADAROUND = ("alpha_init", "edge", "tie", "curve", "first_step", "after", "reduction")
@@ -106,8 +107,3 @@ def _known(op: Op, name: str, value: Any, field: str) -> None:
     choices = next(attr.choices for attr in op.attrs if attr.name == name)
     if choices:
         check_in("verify", f"backend.profile[{field!r}]", value, choices)
-
-
-def speaks(fields: Mapping[str, Any], op: Op, attrs: Attrs) -> bool:
-    """Return whether a backend of a resolved profile is held to a case with these attributes."""
-    return all(fields.get(f"{op.name}.{name}", attrs[name]) == attrs[name] for name in op.dialect)

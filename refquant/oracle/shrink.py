@@ -20,9 +20,11 @@ from refquant.oracle.backend import Recorded, Unsupported, format_of, open_backe
 from refquant.oracle.build import Built, Disagreement, build
 from refquant.oracle.case import Case
 from refquant.oracle.compare import Mismatch
+from refquant.oracle.declared import as_declared
 from refquant.oracle.diagnose import Diagnosis, Seen, diagnose
 from refquant.oracle.layouts import LAYOUTS, turn
 from refquant.oracle.op import Op
+from refquant.oracle.profiles import resolve
 from refquant.oracle.program import TIMEOUT
 from refquant.oracle.registry import ops
 
@@ -100,6 +102,8 @@ def _glance(value: Any) -> str:
 def reproduce(backend: Any, built: Built, timeout: float = TIMEOUT) -> Reproduction:
     """Run one case again and, if it fails, shrink it; `timeout` is that of `verify`.
 
+    It is asked with the values that the backend declares where these leave its golden as it is.
+
     Raises
     ------
     Unsupported
@@ -107,6 +111,8 @@ def reproduce(backend: Any, built: Built, timeout: float = TIMEOUT) -> Reproduct
     """
     opened = open_backend(backend, [built], timeout)
     op, form = ops()[built.case.op], format_of(opened)
+    fields = resolve(getattr(opened, "profile", "any"))
+    built = as_declared(op, built, fields) or built
     for layout in (turn(built.case.id), *LAYOUTS):
         if wrong := ask(opened, op, built, form, layout)[1]:
             break

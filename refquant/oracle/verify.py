@@ -13,12 +13,13 @@ from refquant.oracle.backend import Recorded, Unsupported, format_of, open_backe
 from refquant.oracle.build import Built
 from refquant.oracle.common import common
 from refquant.oracle.compare import Mismatch
+from refquant.oracle.declared import spoken
 from refquant.oracle.diagnose import Seen, diagnose
 from refquant.oracle.expected import Expected
 from refquant.oracle.judge import held
 from refquant.oracle.layouts import LAYOUTS, turn
 from refquant.oracle.op import Op
-from refquant.oracle.profiles import resolve, speaks
+from refquant.oracle.profiles import resolve
 from refquant.oracle.program import TIMEOUT
 from refquant.oracle.registry import alike
 from refquant.oracle.registry import ops as all_ops
@@ -78,8 +79,7 @@ def verify(
         if progress:
             progress(name)
         judged = _Judge(all_ops()[name], opened, form, fields, tier == "full")
-        for item in items:
-            judged.run(item)
+        judged.run(items)
         coverage[name] = judged.coverage
         failures += judged.failures()
     expected = xfails or Expected(())
@@ -140,18 +140,24 @@ class _Judge:
         self.seen: list[Seen] = []
         self.wrong: list[tuple[Built, str, list[Mismatch]]] = []
 
-    def run(self, item: Built) -> None:
+    def run(self, items: Iterable[Built]) -> None:
+        """Run the cases that the backend is held to, and note why the others are not run."""
+        given = list(items)
+        able = [item for item in given if held(self.op, item.case, self.form)]
+        asked = spoken(self.op, able, self.fields)
+        for item in given:
+            self.coverage.purposes[item.case.id] = item.case.purpose
+            if not held(self.op, item.case, self.form):
+                what = "this op" if self.op.composite else f"tier {item.case.tier}"
+                reason = f"{what} is not for {self.form.name}"
+                self.coverage.skip(item.case.id, "other_tier", reason)
+            elif item.case.id not in asked:
+                self.coverage.skip(item.case.id, "other_dialect", "of another dialect")
+            else:
+                self._ask(asked[item.case.id])
+
+    def _ask(self, item: Built) -> None:
         """Run one case in its layouts and note what is wrong."""
-        attrs = self.op.resolve(item.case.attrs)
-        self.coverage.purposes[item.case.id] = item.case.purpose
-        if not held(self.op, item.case, self.form):
-            what = "this op" if self.op.composite else f"tier {item.case.tier}"
-            reason = f"{what} is not for {self.form.name}"
-            self.coverage.skip(item.case.id, "other_tier", reason)
-            return
-        if not speaks(self.fields, self.op, attrs):
-            self.coverage.skip(item.case.id, "other_dialect", "of another dialect")
-            return
         for layout in self._layouts(item):
             try:
                 outputs, mismatches = ask(self.backend, self.op, item, self.form, layout)
