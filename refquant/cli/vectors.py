@@ -18,6 +18,7 @@ layout:
 examples:
   refquant vectors vectors
   refquant vectors vectors --tier smoke --only 'fake_quant*,requant*'
+  refquant vectors vectors --for backend.json    what a backend that says this is held to
   refquant vectors --list
   refquant vectors --check
 """
@@ -42,6 +43,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--tier", choices=("smoke", "quick", "full"), default="full", help="(default: %(default)s)"
     )
+    parser.add_argument(
+        "--for",
+        dest="about",
+        metavar="FILE",
+        help="a backend.json: cases for its dtype, with the attributes of its profile",
+    )
     parser.add_argument("--list", action="store_true", help="print the cases and stop")
     parser.add_argument(
         "--check",
@@ -65,6 +72,22 @@ def _check(as_json: bool) -> int:
     return 1 if names else 0
 
 
+def _for(path: Path, picked: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Return the cases, by op, that a backend is held to, as it is asked them."""
+    from refquant.oracle.backend import Recorded, format_of
+    from refquant.oracle.declared import spoken
+    from refquant.oracle.profiles import resolve
+    from refquant.oracle.registry import ops
+    from refquant.oracle.results import read_about
+
+    backend = Recorded(str(path), {}, read_about(path))
+    form, fields = format_of(backend), resolve(backend.profile)
+    return {
+        name: list(spoken(ops()[name], items, fields, form).values())
+        for name, items in picked.items()
+    }
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Write the vectors, list the cases, or build them anew and compare."""
     if arguments.check:
@@ -73,6 +96,8 @@ def run(arguments: argparse.Namespace) -> int:
     from refquant.oracle.verify import chosen
 
     picked = chosen(arguments.only, arguments.tier, caller="vectors")
+    if arguments.about:
+        picked = _for(Path(arguments.about), picked)
     cases = [item for items in picked.values() for item in items]
     if arguments.list:
         lines = [(f"{c.case.op}/{c.case.id}", c.case.tier, c.case.purpose) for c in cases]

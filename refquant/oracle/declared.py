@@ -9,7 +9,7 @@ the values declared together, as goldens are: three computations agree, every va
 bound would have to be wider, and there is no right answer besides that the golden does not have.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,21 +18,25 @@ import numpy as np
 from refquant.oracle.ask import same
 from refquant.oracle.build import Built, Disagreement, Golden, build
 from refquant.oracle.case import Case
-from refquant.oracle.judge import first_failure
+from refquant.oracle.judge import first_failure, held
 from refquant.oracle.op import Op
-from refquant.oracle.tiers import FORMATS
+from refquant.oracle.tiers import FORMATS, Format
 
 
-def spoken(op: Op, items: Sequence[Built], fields: Mapping[str, Any]) -> dict[str, Built]:
+def spoken(
+    op: Op, items: Iterable[Built], fields: Mapping[str, Any], form: Format = FORMATS["float64"]
+) -> dict[str, Built]:
     """Return the cases that a backend is held to, by id, as it is asked them.
 
     Parameters
     ----------
     op : Op
-    items : sequence of Built
+    items : iterable of Built
         Cases of the op.
     fields : mapping of "op.attribute" to value
         A profile, as `profiles.resolve` returns it.
+    form : Format
+        The arithmetic that is declared.
 
     Returns
     -------
@@ -40,8 +44,9 @@ def spoken(op: Op, items: Sequence[Built], fields: Mapping[str, Any]) -> dict[st
         Those that have the values declared, as they are; and of the others those with the same
         golden, asked with these values, unless that is what another case asks already.
     """
-    found = {item.case.id: item for item in items if not _other(op, item, fields)}
-    others = [item for item in items if item.case.id not in found]
+    able = [item for item in items if held(op, item.case, form)]
+    found = {item.case.id: item for item in able if not _other(op, item, fields)}
+    others = [item for item in able if item.case.id not in found]
     questions = {_question(op, item.case) for item in found.values()} if others else set()
     for item in others:
         question = _question(op, _asking(item.case, _other(op, item, fields)))

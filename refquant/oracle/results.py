@@ -41,7 +41,8 @@ def read_results(directory: Path) -> tuple[dict[str, dict[str, Array]], dict[str
             total += sum(array.nbytes for array in found[case.name].values())
             if total > MAX_TOTAL:
                 raise refusal(root, f"more than {MAX_TOTAL} bytes", "Leave only results there.")
-    return found, _about(root / "backend.json")
+    about = root / "backend.json"
+    return found, read_about(about) if about.exists() else {}
 
 
 def _folders(root: Path, pattern: Any) -> Iterator[Path]:
@@ -50,9 +51,14 @@ def _folders(root: Path, pattern: Any) -> Iterator[Path]:
             yield path
 
 
-def _about(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
+def read_about(path: Path) -> dict[str, Any]:
+    """Return what a backend.json says.
+
+    Raises
+    ------
+    BundleError
+        If it is missing, or says something else.
+    """
     about = parse(path, read_whole(path, MAX_ABOUT))
     if not isinstance(about, dict) or set(about) - {"name", "profile", "dtype"}:
         raise refusal(

@@ -15,6 +15,8 @@ All .npy files are of format 1.0, little endian, in C order. case.txt has one it
 
 where TYPE is one of int, float (in C's hexadecimal notation), bool, str, none, list (of hexadecimal
 floats or integers, separated by commas) and SHAPE is numbers joined by ``x``, or ``scalar``.
+Where the attributes are those of a declared dialect, the manifest has those that the id is made of
+beside them, as "frozen".
 A program writes RESULTS/OP/ID/NAME.npy, in any numeric dtype, and may leave out what it lacks.
 
 `read_vectors` reads it back and trusts nothing.
@@ -135,7 +137,8 @@ def _tensor(name: str, role: str, array: Array) -> dict[str, Any]:
 
 def _entry(item: Built, tensors: list[dict[str, Any]]) -> dict[str, Any]:
     case = item.case
-    return {
+    frozen = {} if case.frozen is None else {"frozen": case.frozen}
+    return frozen | {
         "id": case.id,
         "op": case.op,
         "tier": case.tier,

@@ -58,17 +58,19 @@ def _checked(path: Path, entry: Any) -> dict[str, Any]:
     """Return an entry of the manifest if every field is what it must be."""
     problem = ""
     fields = {*("id", "op", "tier", "purpose", "attrs", "clauses", "flags", "agreement", "tensors")}
-    if not isinstance(entry, dict) or set(entry) != fields:
+    if not isinstance(entry, dict) or set(entry) - {"frozen"} != fields:
         problem = "a case without the fields " + ", ".join(sorted(fields))
     elif not _matches(OP, entry["op"]) or not _matches(ID, entry["id"]):
         problem = f"a case named {entry['op']!r:.40}/{entry['id']!r:.40}"
     elif not is_name(entry["purpose"]):
         problem = f"case {entry['id']}: a purpose that is no line of text"
-    elif not all(_is_flat(entry[key]) for key in ("attrs", "agreement")) or not all(
+    elif not all(_is_flat(entry.get(key, {})) for key in ("attrs", "frozen", "agreement")):
+        problem = f"case {entry['id']}: attributes or an agreement of the wrong type"
+    elif not all(
         isinstance(entry[key], list) and all(map(is_name, entry[key]))
         for key in ("clauses", "flags")
     ):
-        problem = f"case {entry['id']}: attributes, clauses or flags of the wrong type"
+        problem = f"case {entry['id']}: clauses or flags of the wrong type"
     elif not isinstance(entry["tensors"], list) or not all(map(_is_tensor, entry["tensors"])):
         problem = f"case {entry['id']}: a tensor that cannot be"
     if problem:
@@ -119,7 +121,7 @@ def _read_case(directory: Path, entry: dict[str, Any]) -> Built:
     try:
         case = Case(
             entry["op"], entry["tier"], entry["purpose"], inputs, entry["attrs"],
-            tuple(entry["clauses"]), tuple(entry["flags"]),
+            tuple(entry["clauses"]), tuple(entry["flags"]), entry.get("frozen"),
         )  # fmt: skip
         goldens = {name: Golden(**roles) for name, roles in outputs.items()}
     except (KeyError, TypeError, ValueError) as error:

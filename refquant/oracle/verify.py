@@ -143,8 +143,7 @@ class _Judge:
     def run(self, items: Iterable[Built]) -> None:
         """Run the cases that the backend is held to, and note why the others are not run."""
         given = list(items)
-        able = [item for item in given if held(self.op, item.case, self.form)]
-        asked = spoken(self.op, able, self.fields)
+        asked = spoken(self.op, given, self.fields, self.form)
         for item in given:
             self.coverage.purposes[item.case.id] = item.case.purpose
             if not held(self.op, item.case, self.form):
