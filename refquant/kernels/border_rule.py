@@ -8,6 +8,7 @@ alpha_j / K    weights   (c, 1, K)   weight of a row in the border of its channe
 b_j / 2        halves    (f, 1)      coefficients of P / 2, f = c K rows
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -71,13 +72,19 @@ class BorderRule:
         return float(near if near <= edge else np.nextafter(near, near.dtype.type(0)))
 
     def holds(self, ends: Ends) -> bool:
-        """Return whether P of every u between these ends, its square and the weights are finite."""
-        reach, size = max(-ends.low, ends.high), np.zeros_like(self.halves[0])
-        with np.errstate(over="ignore", invalid="ignore"):
-            for half in self.halves[::-1]:
-                size = size * reach + np.abs(half)
-            total = np.square(4.0 * size).sum() + np.abs(self.weights).sum()
-        return bool(np.isfinite(reach) and np.isfinite(total))
+        """Return whether P of every u between these ends, its square and the weights are finite.
+
+        |P / 2| is at most the sum of |u|^j times the norms of the rows' b_j / 2.
+        """
+        reach, size = max(-ends.low, ends.high), 0.0
+        for half in self.halves[::-1]:
+            size = size * reach + _norm(half)
+        largest = math.sqrt(np.finfo(self.params.b0.dtype).max) / 4.0
+        return size < largest and math.isfinite(_norm(self.weights))
+
+
+def _norm(x: Array) -> float:
+    return math.sqrt(np.vdot(x, x))
 
 
 def covers(options: BorderOptions) -> bool:

@@ -65,7 +65,7 @@ def loss_and_gradients(
         total += weight * loss
         for key, value in pulled.items():
             share = np.asarray(weight * value)
-            grads[key] = np.asarray(grads[key] + share) if key in grads else share
+            grads[key] = np.add(grads[key], share, out=grads[key]) if key in grads else share
     return total, unfolded(returned(grads, nodes), layers)
 
 
