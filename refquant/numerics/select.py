@@ -24,10 +24,10 @@ def masked(x: Array, mask: Array, out: Array | None = None) -> Array:
         Where to put it; x itself will do.
     """
     if out is not None:
-        np.multiply(_bits(x), mask, out=_bits(out))
+        np.multiply(_bits(x), _bytes(mask), out=_bits(out))
         return out
     bits = _bits(x)
-    kept = np.array(mask, bits.dtype)  # at once: the product would convert it piece by piece
+    kept = np.array(_bytes(mask), bits.dtype)  # at once: the product would convert it in pieces
     room = kept if kept.shape == bits.shape else None
     return np.asarray(np.multiply(bits, kept, out=room).view(x.dtype))
 
@@ -35,9 +35,14 @@ def masked(x: Array, mask: Array, out: Array | None = None) -> Array:
 def either(mask: Array, a: Array, b: Array) -> Array:
     """Return a where the mask holds, b elsewhere; arrays of one dtype, float32 or float64."""
     bits = _bits(b)
-    return np.asarray((((_bits(a) ^ bits) * mask) ^ bits).view(b.dtype))
+    return np.asarray((((_bits(a) ^ bits) * _bytes(mask)) ^ bits).view(b.dtype))
 
 
 def _bits(x: Array) -> Array:
     bits: Array = np.asarray(x).view(INTEGER[x.dtype])
     return bits
+
+
+def _bytes(mask: Array) -> Array:
+    """A mask as numbers, 0 and 1, which NumPy converts sooner: it need not ask of each."""
+    return np.asarray(mask, np.bool_).view(np.int8)
