@@ -26,6 +26,7 @@ from refquant.oracle.judge import handed
 from refquant.oracle.op import Op
 from refquant.oracle.registry import ops
 from refquant.oracle.tiers import FORMATS
+from validation import oracle_blind_dialects
 from validation.blind import sets
 from validation.blind.sets import BlindSet, Mistake, Run
 from validation.blind.survivors import REASONS, SECOND, THIRD
@@ -126,6 +127,11 @@ def failure(op: Op, item: Built, found: dict[str, Any]) -> str:
     return f"{problems[0].output}: {problems[0].says}" if problems else ""
 
 
+def fails(op: Op, item: Built, run: Run) -> bool:
+    """Tell whether an implementation is wrong on a case."""
+    return bool(failure(op, item, answer(op, item, run)))
+
+
 def misread(right: dict[str, Run]) -> dict[str, list[str]]:
     """Return {op: cases that its right implementation fails}."""
     found: dict[str, list[str]] = {}
@@ -185,6 +191,8 @@ def page() -> str:
     for name, m in found.items():
         share = f"{m.caught} ({100 * m.caught / m.wrong:.1f} %)"
         lines.append(f"| {name} set | {m.wrong} | {share} | {m.by_smoke} | {m.named} |")
+    known = {name: (all_sets[name], set(m.open)) for name, m in found.items()}
+    lines += oracle_blind_dialects.lines(known, fails)
     lines.append(SURVIVORS.rstrip("\n"))
     for name, m in found.items():
         for s in m.survivors:
