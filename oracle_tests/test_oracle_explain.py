@@ -133,6 +133,8 @@ def test_a_power_of_a_traced_exponent_is_traced(base: float) -> None:
     exponent = Traced(log, Fraction(5), 5, name="e")
     assert (2**exponent).value == power(base, exponent).value == 32
     assert (exponent // 2).value == 2 and type((exponent // 2).near) is int
+    with pytest.raises(TypeError, match=r"exponent is 5/2.*real\.power"):
+        2 ** Traced(log, Fraction(5, 2), 2.5, name="half")
 
 
 @pytest.mark.parametrize("op", ["quantize_multiplier", "qubo_energy"])

@@ -88,6 +88,9 @@ class Traced:
         return self._make(f"^{exponent}", self.value**exponent, self.near**exponent, self)
 
     def __rpow__(self, base: int) -> Any:
+        if self.value.denominator != 1:
+            message = f"Traced.__rpow__(): exponent is {self.value}; expected a whole number."
+            raise TypeError(message + " Use refquant.oracle.exact.real.power.")
         e = int(self.value)
         return self._make("^", Fraction(base) ** e, base**e, self.lift(base), self)
 
