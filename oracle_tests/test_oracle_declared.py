@@ -19,6 +19,7 @@ from refquant.oracle.explain import explain
 from refquant.oracle.judge import held, judge
 from refquant.oracle.legit import LEGIT
 from refquant.oracle.op import Attr, Op, Plain, Tensor
+from refquant.oracle.profiles import PROFILES, resolve
 from refquant.oracle.registry import ops, variants
 from refquant.oracle.report import Report
 from refquant.oracle.shrink import reproduce
@@ -142,6 +143,23 @@ def test_what_is_asked_under_another_value_is_right_under_it(
             form = FORMATS[legit.dtype]
             if held(op, item.case, form) and (op.name, item.case.tier) not in legit.excused:
                 assert judge(op, item, partial(legit.run, op), form) == []
+
+
+@pytest.mark.parametrize("profile", [*PROFILES, 0, 1, -1])
+def test_no_right_implementation_of_a_whole_dialect_is_blamed(profile: str | int) -> None:
+    """Of a profile, or of one value of every field at once, in single precision."""
+    fields = resolve(profile) if isinstance(profile, str) else {
+        f"{op.name}.{attr.name}": attr.choices[profile]
+        for op, attr, value in SPOKEN if value == attr.choices[0]
+    }  # fmt: skip
+    form, ran = FORMATS["float32"], 0
+    for op in ops().values():
+        for item in spoken(op, corpus.select(op.name, "smoke"), fields, form).values():
+            attrs = op.resolve(item.case.attrs)
+            assert all(attrs[n] == fields.get(f"{op.name}.{n}", attrs[n]) for n in op.dialect)
+            assert judge(op, item, op.plain, form) == []
+            ran += 1
+    assert ran > 200
 
 
 class Rigid:

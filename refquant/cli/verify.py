@@ -19,7 +19,8 @@ backends:
   dir:RESULTS     the same results, written elsewhere from `refquant vectors DIR`
   Programs and directories may say RESULTS/backend.json: {"name", "dtype", "profile"}.
   What a profile declares holds whatever attribute a case has; a case of another dialect counts
-  where its golden is the same in the one declared, and only there.
+  where its golden is the same in the one declared, and only there. A program that heeds
+  attributes is asked with what it declares by `refquant vectors DIR --for backend.json`.
   A program that hangs or dies is run again on fewer cases, until the case is found; only what
   a run with exit code 0 wrote is read.
 
