@@ -170,10 +170,13 @@ def test_a_dry_run_counts_what_is_missing(
     assert bits_name(plan.widths[0]) == "W2A2"
 
 
-@pytest.mark.parametrize("page", ["study-digits.md", "study-resnet8.md"])
+@pytest.mark.parametrize(
+    "page", ["digits", "resnet8", "seeds-digits", "seeds-copies-digits", "seeds-resnet8"]
+)
 def test_the_settings_of_the_pages_are_those_of_today(page: str) -> None:
     """A field that came later is left out of the JSON at its default; rows keep their keys."""
-    text = (Path(__file__).parents[1] / "validation" / page).read_text(encoding="utf-8")
+    path = Path(__file__).parents[1] / "validation" / f"study-{page}.md"
+    text = path.read_text(encoding="utf-8")
     (line,) = (one for one in text.splitlines() if one.startswith("Settings, by the hash"))
     found = dict(re.findall(r"(\S+) `([0-9a-f]{12})`", line))
     assert "nearest" in found and len(found) > 9

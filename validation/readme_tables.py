@@ -23,7 +23,10 @@ from refquant.oracle.registry import variants
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 BITS = ("W4A4", "W2A4", "W3A3", "W2A2")
-STUDIES = {"digits": HERE / "study-digits.md", "ResNet-8": HERE / "study-resnet8.md"}
+STUDIES = {  # of one rounding seed, and of three, which are preferred where they are
+    "digits": ("study-digits.md", "study-seeds-copies-digits.md"),
+    "ResNet-8": ("study-resnet8.md", "study-seeds-resnet8.md"),
+}
 GAINS = {  # in words: candidate, against
     "AdaRound over nearest": ("adaround+equal-rounding", "nearest"),
     "BRECQ over AdaRound": ("brecq+equal-rounding", "adaround+equal-rounding"),
@@ -112,17 +115,27 @@ def oracle_facts() -> str:
 
 def gains() -> str:
     """Return the gains in SQNR that the study's pages give, undecided ones in italics."""
-    found: dict[tuple[str, tuple[str, str]], str] = {}
-    for name, page in STUDIES.items():
-        for line in page.read_text(encoding="utf-8").splitlines():
-            cells = [cell.strip() for cell in line.split("|")]
-            if len(cells) == 10 and cells[5] in BITS:  # source, claim, candidate, against, bits
-                gain = f"{float(cells[6].partition(' ')[0]):+.1f}"
-                shown = f"*{gain}*" if cells[8].startswith("undecided") else gain
-                found[f"{name} {cells[5]}", (cells[3], cells[4])] = shown
-    columns = [f"{name} {bits}" for name in STUDIES for bits in BITS]
-    rows = [[words, *(found[column, pair] for column in columns)] for words, pair in GAINS.items()]
+    columns: dict[str, dict[tuple[str, str], str]] = {}
+    for name, (once, thrice) in STUDIES.items():
+        seeded = gains_of(HERE / thrice)
+        for bits, found in (gains_of(HERE / once) | seeded).items():
+            columns[f"{name} {bits}{', 3 seeds' if bits in seeded else ''}"] = found
+    rows = [
+        [words, *(column[pair] for column in columns.values())] for words, pair in GAINS.items()
+    ]
     return markdown(["gain in SQNR, dB", *columns], rows)
+
+
+def gains_of(page: Path) -> dict[str, dict[tuple[str, str], str]]:
+    """Return the gains of a page by bits, and by candidate and against."""
+    found: dict[str, dict[tuple[str, str], str]] = {}
+    for line in page.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.split("|")]
+        if len(cells) == 10 and cells[5] in BITS:  # source, claim, candidate, against, bits
+            gain = f"{float(cells[6].partition(' ')[0]):+.1f}"
+            shown = f"*{gain}*" if cells[8].startswith("undecided") else gain
+            found.setdefault(cells[5], {})[(cells[3], cells[4])] = shown
+    return found
 
 
 def replaced(text: str, name: str, content: str) -> str:
