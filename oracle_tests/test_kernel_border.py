@@ -234,6 +234,14 @@ def test_polynomials_whose_square_might_overflow_run_the_definition(degree, expo
     assert (border_forward(x, rule) is not None) == held
 
 
+def test_coefficients_whose_squares_underflow_are_not_taken_for_0():
+    """2^-80 squared is 0 in float32; with u = 2^80, P is 2^80."""
+    x, b = np.full((1, 1, 2), 2.0**80 * STEP_EXACT, np.float32), np.zeros((1, 1), np.float32)
+    border = BorderParams(b, b, b + np.float32(2.0**-80), b + 1)
+    rule = BorderRule(STEP_EXACT, LOW, HIGH, 1.0, border, BorderOptions())
+    assert border_forward(x, rule) is None
+
+
 @pytest.mark.parametrize("mode", ["fast", "pinned"])
 def test_codes_are_those_of_the_forward(mode):
     component = BorderActivations(bits=3)

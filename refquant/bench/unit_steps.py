@@ -33,7 +33,7 @@ ROUNDED = 0.7  # share of the rounding schedule
 JOINT = replace(QDROP, name="joint", phases=(replace(QDROP.phases[0], mix=()),))
 BORDER_LIMIT = (
     "three matrix products at the speed of BLAS are a fifth (16:32) to a half (128:8) of a step; "
-    "most of the rest are 29 passes over the patches, in a cache shared by all cores."
+    "most of the rest are elementwise passes over the patches."
 )
 JOINT_LIMIT = (
     "a fifth (16:16) to a half (64:16) of a step are matrix products, four ninths as many as "

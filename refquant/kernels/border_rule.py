@@ -84,7 +84,8 @@ class BorderRule:
 
 
 def _norm(x: Array) -> float:
-    return math.sqrt(np.vdot(x, x))
+    wide = x.astype(np.float64)  # where no square of a float32 is 0 but that of 0
+    return math.sqrt(np.vdot(wide, wide))
 
 
 def covers(options: BorderOptions) -> bool:
