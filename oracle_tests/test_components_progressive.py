@@ -12,7 +12,7 @@ from oracle_tests.reconstruct_cases import correlated, dense, images, residual, 
 from refquant import numerics as nx
 from refquant.calibrate.ranges import MinMax
 from refquant.components import NearestWeights, ProgressiveWeights
-from refquant.methods import METHODS
+from refquant.methods import METHODS, Learn
 from refquant.methods.absorb import AbsorbError
 from refquant.methods.pos import POS, POS_CLOSED_FORM, STAGE_B
 from refquant.network.run import evaluate
@@ -88,6 +88,14 @@ def test_the_stages_of_a_run():
     assert all(np.any(v) for key, v in state.items() if key[1] == "v_w")
     shares = np.concatenate([v.ravel() for key, v in state.items() if key[1] == "h"])
     assert shares.min() >= 0.0 and shares.max() <= 1.0
+
+
+def test_a_learnt_share_stays_one():
+    """methods.md 10.4: v is clipped to [0, 1] after every step, whatever the setting says."""
+    fast = replace(STAGE_B, learn=(("h", Learn(lr=9.0)),))
+    _, state, _ = run_of(residual(), replace(POS, phases=(fast,)), steps=6)
+    shares = np.concatenate([v.ravel() for key, v in state.items() if key[1] == "h"])
+    assert shares.min() == 0.0 and shares.max() == 1.0
 
 
 @pytest.mark.parametrize("mode", ["fast", "pinned"])

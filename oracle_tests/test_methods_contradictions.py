@@ -16,11 +16,16 @@ from refquant.methods.adaqtransform import ADAQTRANSFORM
 from refquant.methods.adaround import ADAROUND
 from refquant.methods.aquant import AQUANT
 from refquant.methods.finish import FitTransform
+from refquant.methods.lsq import LSQ
 from refquant.methods.nearest import NEAREST
-from refquant.methods.paradigm import CASE_22
-from refquant.optim.schedules import BetaSchedule, RoundingSchedule
+from refquant.methods.nwq import NWQ_ASOFTMAX
+from refquant.methods.paradigm import BN_UNFOLDED, CASE_22
+from refquant.methods.pos import POS
+from refquant.methods.prepare import FoldBatchNorm
+from refquant.optim.schedules import BetaSchedule, CoolingSchedule, RoundingSchedule
 
 ALPHA, S_X = ("alpha", Learn(lr=1e-3)), ("s_x", Learn(lr=1e-3))
+STEP, HALF = LSQ.phases[0].learn[1], RoundingSchedule(hold=0.5)
 TIED = replace(ADAROUND, weights=DecoupledWeights(case="tied"))
 
 
@@ -55,6 +60,57 @@ CONTRADICTIONS = {
     "alpha, activations only": (
         lambda: Phase(learn=(ALPHA, S_X), quantize=("activations",)),
         "of real weights.*Add 'weights'",
+    ),
+    "step of real weights": (
+        lambda: replace(LSQ, phases=(replace(LSQ.phases[0], quantize=("activations",)),)),
+        "'s_w', of real weights.*Add 'weights' to quantize",
+    ),
+    "temperature of real weights": (
+        lambda: replace(
+            NWQ_ASOFTMAX,
+            phases=(replace(NWQ_ASOFTMAX.phases[0], learn=(STEP,), quantize=("activations",)),),
+        ),
+        "'tau', of real weights",
+    ),
+    "nothing quantized": (
+        lambda: Phase(learn=(("xi", Learn(lr=1e-3)),), quantize=()),
+        "quantize is empty; expected one of .'weights', 'activations'., or both",
+    ),
+    "learnt switch": (
+        lambda: replace(AQUANT, phases=learning("alpha", "a")),
+        "'a', which has no gradient.*Let `drive` move it",
+    ),
+    "learnt temperature": (
+        lambda: replace(NWQ_ASOFTMAX, phases=learning("logits", "tau")),
+        "'tau', which has no gradient",
+    ),
+    "driven step": (
+        lambda: replace(AQUANT, phases=learning("alpha", drive=(("s_x", CoolingSchedule()),))),
+        "drive is 's_x'; expected one of 'a'.*Put 's_x' into `learn`",
+    ),
+    "driven rounding": (
+        lambda: replace(NEAREST, phases=(Phase(learn=(STEP,), drive=(("s_w", HALF),)),)),
+        "drive is 's_w'; expected empty: nothing here is a switch",
+    ),
+    "two stages in one": (
+        lambda: replace(POS, phases=learning("v_w", "h")),
+        "v_w and h in one phase.*Write a phase for each",
+    ),
+    "batch norms folded and learnt": (
+        lambda: replace(BN_UNFOLDED, prepare=(FoldBatchNorm(),)),
+        "NormAffine behind FoldBatchNorm.*Use prepare=()",
+    ),
+    "probability of an annealed mix": (
+        lambda: Mix(at="quantizers", rule="anneal", keep=0.3),
+        "keep is 0.3 with rule='anneal'.*use rule='bernoulli'",
+    ),
+    "hold of a mask": (
+        lambda: Mix(at="quantizers", hold=0.5),
+        "hold is 0.5 with rule='bernoulli'.*use rule='anneal'",
+    ),
+    "factor of a constant rate": (
+        lambda: Learn(lr=1e-3, factor=0.5),
+        "factor is 0.5 with schedule='constant'",
     ),
     "scaled gradient without a quantizer": (
         lambda: replace(
@@ -164,6 +220,13 @@ def test_contradictions_are_refused_when_they_are_made(what):
 
 
 MISTAKEN = {
+    "prepare": (lambda: replace(NEAREST, prepare=("fold",)), "prepare is str.*a step with apply"),
+    "phases": (lambda: replace(NEAREST, phases=("qdrop",)), "phases is str; expected a tuple of"),
+    "phases, a list": (lambda: replace(NEAREST, phases=[]), "phases is list"),
+    "terms": (lambda: Phase(learn=(ALPHA,), terms=("lp",)), "terms is str; expected a tuple of"),
+    "mix": (lambda: Phase(learn=(ALPHA,), mix=("drop",)), "mix is str; expected a tuple of Mix"),
+    "penalty": (lambda: Phase(learn=(ALPHA,), penalty=0.01), "penalty is float; expected a Pen"),
+    "gram": (lambda: Phase(learn=(ALPHA,), gram="plane"), "gram is str; expected a Gram"),
     "finish": (lambda: replace(NEAREST, finish=("bias correction",)), "finish is str"),
     "learn": (lambda: Phase(learn=(("alpha", 1e-3),)), "float for 'alpha'.*Learn.lr="),
     "drive": (lambda: Phase(learn=(ALPHA,), drive=(("a", 1.0),)), "float for 'a'.*schedules"),

@@ -148,10 +148,10 @@ def penalty_of(task, own):
     return task.phase.penalty.lam * sum((1.0 - np.abs(2.0 * v - 1.0) ** beta).sum() for v in h)
 
 
-def adaqt_with(output, *names):
+def adaqt_with(output, *names, **fields):
     """AdaQTransform's pipeline with another component behind the products."""
     learn = (*ADAQT.phases[0].learn[:2], *((name, Learn(lr=1e-2)) for name in names))
-    return replace(ADAQT, output=output, phases=(replace(ADAQT.phases[0], learn=learn),))
+    return replace(ADAQT, output=output, phases=(replace(ADAQT.phases[0], learn=learn),), **fields)
 
 
 LARGE = Penalty(lam=0.3)
@@ -161,7 +161,7 @@ STEPS_ALONE = changed(
 )
 BEHIND = {  # what else may be learnt behind a product
     "bias": adaqt_with(FreeBias(), "bias"),
-    "norm": replace(adaqt_with(NormAffine(), "gamma", "beta"), prepare=()),
+    "norm": adaqt_with(NormAffine(), "gamma", "beta", prepare=()),
 }
 TERMS = (Term(weight=0.5), Term(at="layers", p=2.4, weight=2.0))
 CASES = {

@@ -144,6 +144,16 @@ def check_int(function: str, argument: str, value: Any, low: int, high: int | No
     return int(value)
 
 
+def check_kinds(function: str, argument: str, values: Any, kind: type) -> None:
+    """Refuse what is no tuple of `kind` alone, with a TypeError."""
+    wrong = (
+        [v for v in values if not isinstance(v, kind)] if isinstance(values, tuple) else [values]
+    )
+    if wrong:
+        got, expected = type(wrong[0]).__name__, f"a tuple of {kind.__name__} alone"
+        raise TypeError(complaint(function, argument, got, expected))
+
+
 def check_bits(function: str, argument: str, value: Any) -> int:
     """Return `value` if it is a bit width refquant supports (2..16); an error otherwise."""
     return check_int(function, argument, value, MIN_BITS, MAX_BITS)

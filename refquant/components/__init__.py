@@ -16,6 +16,8 @@ A *weight component* turns a layer's weight into its quantized form:
     bounds                   -> {parameter: (low, high)} kept while learning; optional
     tied                     -> (parameter, the one it follows, the fix) each; optional
     positive                 -> those that are steps, learnt with a positive `project`; optional
+    switches                 -> those that schedules drive and nothing learns; optional
+    stages                   -> those of which a phase learns one at most; optional
 
 An *activation component* does the same for the value on an edge:
 
@@ -28,7 +30,7 @@ An *activation component* does the same for the value on an edge:
     elementwise              -> whether each value is rounded by itself
     parameter_gradients(d_x_hat, cache) -> those alone, where there is a shorter way; optional
     offset(params)           -> real value of the level 0, where it is not 0; optional
-    bounds, positive         -> as of a weight component; optional
+    bounds, positive, switches -> as of a weight component; optional
     placements               -> where its quantizers may stand, if not anywhere; optional
     uniform                  -> False: levels no integer times a step, hence no integer products,
                                 and neither step nor zero point; optional

@@ -41,6 +41,7 @@ class ASoftmaxWeights(NearestWeights):
     offsets: tuple[int, ...] = asoftmax.OFFSETS
     floor: float = 1e-3
     choices: ClassVar[Choices] = DECIDED_OTHERWISE
+    switches: ClassVar[tuple[str, ...]] = ("tau",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -63,6 +63,7 @@ class BorderActivations(NearestActivations):
     options: BorderOptions = BorderOptions()
     border_bits: int | None = None
     choices: ClassVar[Choices] = DECIDED_OTHERWISE  # the clip mask is a field of the options
+    switches: ClassVar[tuple[str, ...]] = ("a",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -34,10 +34,17 @@ DECIDED = 5e-4  # from 0 or 1; AdaRound's margin (methods.md 24)
 class ProgressiveWeights(NearestWeights):
     """Two stages in one component; fields of `NearestWeights` give grid and step.
 
-    A phase that learns `v_w` leaves the weights real, one that learns `h` rounds them.
+    A phase that learns `v_w` leaves the weights real, one that learns `h` rounds them; none learns
+    both.
     """
 
     choices: ClassVar[Choices] = DECIDED_OTHERWISE
+    stages: ClassVar[tuple[str, ...]] = ("v_w", "h")
+
+    @property
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """Intervals that parameters are kept in: a share stays one (methods.md 10.4)."""
+        return {"h": (0.0, 1.0)}
 
     @property
     def learnable(self) -> tuple[str, ...]:

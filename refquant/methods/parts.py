@@ -91,6 +91,9 @@ class Learn:
         if bool(self.milestones) != (self.schedule == "steps"):
             expected = "given with schedule='steps', and only there"
             raise ValueError(complaint("Learn", "milestones", self.milestones, expected))
+        if self.factor != Learn.factor and self.schedule != "steps":
+            got, fix = f"{self.factor} with schedule={self.schedule!r}", "Leave it out."
+            raise ValueError(complaint("Learn", "factor", got, "the default", fix))
         check_milestones("Learn", self.milestones)
         if not 0.0 <= self.lr < math.inf:
             raise ValueError(complaint("Learn", "lr", self.lr, "a finite rate of at least 0"))
@@ -202,7 +205,8 @@ class Mix:
         Elementwise 0/1 masks, elementwise uniform weights (POS), or a share of real values that
         falls from 1 to 0 (AMixup).
     keep : float
-        Probability of keeping the *quantized* value (D26: QDrop calls it drop probability).
+        Of "bernoulli": probability of keeping the *quantized* value (D26: QDrop calls it drop
+        probability).
     hold : float
         Of "anneal": share of the steps, at the end, in which only the quantized value is left
         (methods.md 11: a last part without mixing; its length is not published).
@@ -226,6 +230,11 @@ class Mix:
         if self.elementwise and self.rule != "anneal":
             got, fix = f"True with rule={self.rule!r}", "Leave it out: masks are elementwise."
             raise ValueError(complaint("Mix", "elementwise", got, "rule='anneal'", fix))
+        for name, rule in (("keep", "bernoulli"), ("hold", "anneal")):
+            if self.rule != rule and getattr(self, name) != getattr(Mix, name):
+                got = f"{getattr(self, name)} with rule={self.rule!r}"
+                fix = f"Leave it out, or use rule={rule!r}."
+                raise ValueError(complaint("Mix", name, got, "a field this rule reads", fix))
 
 
 @dataclass(frozen=True, kw_only=True)

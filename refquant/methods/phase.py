@@ -7,7 +7,7 @@ learns what cannot move, or mixes what is equal, would only look like the method
 from dataclasses import dataclass, replace
 from typing import Any
 
-from refquant._checks import check_in, check_int, complaint
+from refquant._checks import check_in, check_int, check_kinds, complaint
 from refquant.methods.gram import Gram, check_quadratic
 from refquant.methods.parts import Learn, Mix, Penalty, Term
 from refquant.network.units import GRANULARITIES
@@ -77,12 +77,15 @@ class Phase:
     keep_best: bool = False
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         check_in("Phase", "unit", self.unit, GRANULARITIES)
         check_in("Phase", "source", self.source, SOURCES)
         check_in("Phase", "sampling", self.sampling, SAMPLINGS)
         check_in("Phase", "solver", self.solver, SOLVERS)
         for role in self.quantize:
             check_in("Phase", "quantize", role, ROLES)
+        if not self.quantize:
+            raise ValueError(complaint("Phase", "quantize", "empty", f"one of {ROLES}, or both"))
         for role in self.harden:
             check_in("Phase", "harden", role, ROLES[:1])
         check_int("Phase", "steps", self.steps, 1)
@@ -111,6 +114,14 @@ class Phase:
         count = 1 if direct else steps or self.steps
         learn = tuple((name, how.over(self.steps, count)) for name, how in self.learn)
         return replace(self, steps=count, learn=learn)
+
+    def _check_kinds(self) -> None:
+        for name, kind in (("terms", Term), ("mix", Mix)):
+            check_kinds("Phase", name, getattr(self, name), kind)
+        for name, kinds in (("penalty", Penalty | None), ("gram", Gram)):
+            if not isinstance(getattr(self, name), kinds):
+                got, expected = type(getattr(self, name)).__name__, f"a {name.capitalize()}"
+                raise TypeError(complaint("Phase", name, got, expected))
 
     def _check_learn(self) -> None:
         for name, how in self.learn:

@@ -18,10 +18,11 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from refquant._checks import check_in, complaint
+from refquant._checks import check_in, check_kinds, complaint
 from refquant.methods.allocation import BitAllocation
 from refquant.methods.canonical import added, as_data
 from refquant.methods.gram import Gram
+from refquant.methods.moves import check_moves, check_norms, learnable
 from refquant.methods.parts import Learn, Mix, Penalty, Term
 from refquant.methods.phase import ROLES, Phase
 from refquant.network.lower import PLACEMENTS
@@ -78,16 +79,18 @@ class Setting:
     allocate: BitAllocation | None = added(None, "AdaQuant (CalibTIP): an integer programme")
 
     def __post_init__(self) -> None:
+        check_kinds(f"Setting {self.name!r}", "phases", self.phases, Phase)
         check_in("Setting", "placement", self.placement, PLACEMENTS)
         self._check_placement()
         check_in("Setting", "order", self.order, ORDERS)
         self._check_seats()
         self._check_calibration()
         for phase in self.phases:
-            self._check_names(phase)
+            check_moves(self, phase)
             self._check_solver(phase)
             for step in phase.begin:
                 self._check_step("begin", step)
+        self._check_prepare()
         self._check_finish()
         self._check_probabilities()
         self._check_allocate()
@@ -158,29 +161,6 @@ class Setting:
             expected = "a component for probabilities"
             raise ValueError(complaint(where, "probabilities", got, expected, fix))
 
-    def _check_names(self, phase: Phase) -> None:
-        where, what = f"Setting {self.name!r}", "a learnt parameter"
-        parts = {"weights": self.weights, "activations": self.activations}
-        real = () if "activations" in phase.quantize else _learnable(self.activations)
-        for name, how in phase.learn:
-            if how.grad_scale != "none" and name in _learnable(self.output):
-                got, fix = f"set for {name!r}, which no quantizer has", "Leave it out."
-                raise ValueError(complaint(where, "grad_scale", got, "'none'", fix))
-        for name, _ in (*phase.learn, *phase.drive):
-            for part in parts.values():
-                _check_tied(where, name, part)
-            if name not in self.learnable and None in parts.values():
-                (absent, *_) = (role for role, part in parts.items() if part is None)
-                got = f"{name!r}, where {absent} are real"
-                fix = f"Give the setting a component for {absent}, or do not learn {name!r}."
-                expected = f"one of {', '.join(map(repr, self.learnable))}"
-                raise ValueError(complaint(where, what, got, expected, fix))
-            check_in(where, what, name, self.learnable)
-            if name in real:
-                got = f"{name!r}, of real activations"
-                fix = f"Add 'activations' to quantize, or do not learn {name!r}."
-                raise ValueError(complaint(where, what, got, "a parameter in use", fix))
-
     def _check_floors(self) -> None:
         """Refuse to learn a step that nothing keeps above 0."""
         parts = (self.weights, self.activations)
@@ -200,6 +180,15 @@ class Setting:
             fix = "Use placement='input', or learn s_x in a phase with solver='minibatch'."
             where, expected = f"Setting {self.name!r}", "a step in front of the product"
             raise ValueError(complaint(where, "a learnt parameter", got, expected, fix))
+
+    def _check_prepare(self) -> None:
+        """Refuse a step of `prepare` that is none, and one that takes away what is learnt."""
+        for step in self.prepare:
+            if not callable(getattr(step, "apply", None)):
+                where, kind = f"Setting {self.name!r}", type(step).__name__
+                fix = "See refquant.methods.prepare and prepare_redistribution."
+                raise TypeError(complaint(where, "prepare", kind, "a step with apply", fix))
+        check_norms(self)
 
     def _check_finish(self) -> None:
         moved = {name for phase in self.phases for name, _ in (*phase.learn, *phase.drive)}
@@ -240,7 +229,7 @@ class Setting:
     def learnable(self) -> tuple[str, ...]:
         """Names of the parameters its components declare."""
         parts = (self.weights, self.activations, self.output)
-        return tuple(name for part in parts for name in _learnable(part))
+        return tuple(name for part in parts for name in learnable(part))
 
     @property
     def learnt(self) -> tuple[str, ...]:
@@ -264,15 +253,3 @@ class Setting:
     def to_json(self, indent: int | None = None) -> str:
         """Return the setting as canonical JSON: equal settings, equal text."""
         return json.dumps(as_data(self), indent=indent, sort_keys=False, allow_nan=False)
-
-
-def _learnable(component: Any) -> tuple[str, ...]:
-    return () if component is None else tuple(component.learnable)
-
-
-def _check_tied(where: str, name: str, component: Any) -> None:
-    """Refuse to learn a parameter that the component ties to another one."""
-    for tied, to, fix in getattr(component, "tied", ()):
-        if name == tied:
-            got = f"{name!r}, which is tied to {to!r}"
-            raise ValueError(complaint(where, "a learnt parameter", got, "one that is free", fix))
