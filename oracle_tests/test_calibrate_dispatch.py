@@ -12,7 +12,7 @@ from refquant.calibrate.calibrate import calibrate
 from refquant.calibrate.kl_amct import KlAmct, kl_amct
 from refquant.calibrate.kl_trt import KlTrt, kl_trt
 from refquant.calibrate.lloyd import Lloyd, lloyd
-from refquant.calibrate.lsq_init import LsqInit, lsq_plus_init
+from refquant.calibrate.lsq_init import LsqInit, LsqPlusSearch, lsq_plus_init
 from refquant.calibrate.mse_search import MseSearch, mse_search
 from refquant.calibrate.percentile import Percentile, percentile_range
 from refquant.calibrate.percentile_search import PercentileSearch, percentile_search
@@ -34,6 +34,7 @@ RULES = [
     LsqInit("lsq"),
     LsqInit("lsq_plus"),
     LsqInit("mqbench"),
+    LsqPlusSearch(steps=20),
 ]
 SYMMETRIC_ONLY = (KlAmct, KlTrt)
 
@@ -42,6 +43,8 @@ def defined(rule, kind):
     """Whether the table in the dispatcher's docstring lists the rule for the grid."""
     if isinstance(rule, SYMMETRIC_ONLY) or rule == MseSearch("fro"):
         return kind in ("signed", "narrow")
+    if isinstance(rule, LsqPlusSearch):
+        return kind == "affine"
     if isinstance(rule, LsqInit) and rule.variant != "lsq":
         return kind in ("signed", "narrow")
     return rule != MseSearch("grid100_2d") or kind == "affine"

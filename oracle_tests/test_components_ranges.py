@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from oracle_tests.reconstruct_cases import correlated, dense, images, residual, run_of, task_of
+from refquant.calibrate.calibrate import calibrate
+from refquant.calibrate.lsq_init import LsqPlusSearch, lsq_plus_activations
 from refquant.components import (
     AdaQuantActivations,
     AdaQuantWeights,
@@ -18,6 +20,7 @@ from refquant.methods.adaquant import ADAQUANT, ADAQUANT_SEQUENTIAL
 from refquant.methods.lsq import LSQ
 from refquant.methods.lsq_plus import LSQ_PLUS, LSQ_PLUS_OFFSET
 from refquant.pipeline import quantize
+from refquant.quantizers.grid import Grid
 from refquant.reconstruct.unit import gradients, learnt_keys
 
 
@@ -50,6 +53,26 @@ def test_both_forms_start_at_the_same_codes():
         x_hat, _ = component.forward(x, params)
         levels = component.codes(x, params) - component.zero_point(params)
         np.testing.assert_array_equal(x_hat, params["s_x"] * levels + component.offset(params))
+
+
+def test_lsq_plus_may_start_by_its_own_search():
+    """methods.md 3.4: step and real offset as found; z is -o / s, within the codes."""
+    x = np.random.default_rng(5).normal(1.5, 1.0, (40, 6))
+    rule, grid = LsqPlusSearch(p=2.0, steps=60), Grid("affine", 4)
+    step, offset, _ = lsq_plus_activations(x[:30], grid, 2.0, 60)
+    real = LsqPlusActivations(form="offset", calibration=rule, bits=4, samples=30).start(x)
+    assert (real["s_x"], real["o_x"]) == (step, offset) and offset % step != 0.0
+    for moved in (0.0, 9.0):  # all above 0: z takes the end
+        step, offset, _ = lsq_plus_activations(x + moved, grid, 2.0, 60)
+        own = LsqPlusActivations(calibration=rule, bits=4).start(x + moved)
+        assert (own["s_x"], own["z_x"]) == (step, min(max(-offset / step, 0.0), 15.0))
+        assert calibrate(x + moved, rule, grid).zero_point == np.rint(own["z_x"])
+    setting = replace(
+        LSQ_PLUS_OFFSET, activations=LsqPlusActivations(form="offset", calibration=rule)
+    )
+    result = small(setting, steps=2)
+    y = images(residual())
+    assert result.network(y).tobytes() == result.integer(y).tobytes()
 
 
 def test_a_learnt_zero_point_stays_a_code():

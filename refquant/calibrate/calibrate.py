@@ -11,8 +11,14 @@ a setting can hold, print and hash it.
     Lloyd               lloyd from the MinMax step    all                    errors
     KlAmct, KlTrt       kl_amct, kl_trt               signed, narrow         divergence
     LsqInit             lsq_init, lsq_plus_init       all; signed, narrow    --
+    LsqPlusSearch       lsq_plus_activations          affine                 offset, score
+    OverBatches         over_batches                  as the rule inside     --
 
-One rule asks for more than the tensor, and is a rule of weights alone: `sequential`.
+`OverBatches` is for activations alone, whose first axis has samples. One rule asks for more than
+the tensor, and is a rule of weights alone: `sequential`.
+
+`LsqPlusSearch` finds a real offset, whose nearest code is the zero point here; one beyond the codes
+takes the end. `LsqPlusActivations` starts at the offset itself.
 
 Edge cases: a zero channel gets the floor 1e-8 of section 3 from all rules but the two KL rules,
 which give 1. A tensor that is empty or not finite is refused.
@@ -20,30 +26,49 @@ which give 1. A tensor that is empty or not finite is refused.
 
 import numpy as np
 
+from refquant._checks import check_in, complaint
 from refquant._types import Array
 from refquant.calibrate.kl_amct import KlAmct, kl_amct
 from refquant.calibrate.kl_trt import KlTrt, kl_trt
 from refquant.calibrate.lloyd import Lloyd, lloyd
-from refquant.calibrate.lsq_init import LsqInit, lsq_init, lsq_plus_init
+from refquant.calibrate.lsq_init import (
+    LsqInit,
+    LsqPlusSearch,
+    lsq_init,
+    lsq_plus_activations,
+    lsq_plus_init,
+)
 from refquant.calibrate.mse_search import MseSearch, mse_search
+from refquant.calibrate.over_batches import OverBatches, over_batches
 from refquant.calibrate.percentile import Percentile, percentile_range
 from refquant.calibrate.percentile_search import PercentileSearch, percentile_search
 from refquant.calibrate.qparams import range_to_qparams
 from refquant.calibrate.ranges import MinMax, minmax
 from refquant.calibrate.rows import check_kind, check_rule, check_tensor
-from refquant.quantizers.grid import Grid, QParams
+from refquant.quantizers.grid import Grid, QParams, make_qparams
 
-Rule = MinMax | Percentile | PercentileSearch | MseSearch | Lloyd | KlAmct | KlTrt | LsqInit
+Rule = (
+    MinMax
+    | Percentile
+    | PercentileSearch
+    | MseSearch
+    | Lloyd
+    | KlAmct
+    | KlTrt
+    | LsqInit
+    | LsqPlusSearch
+)
+ActivationRule = Rule | OverBatches
 
 
-def calibrate(x: Array, rule: Rule, grid: Grid, axis: int | None = None) -> QParams:
+def calibrate(x: Array, rule: ActivationRule, grid: Grid, axis: int | None = None) -> QParams:
     """The step and zero point that a rule gives for a tensor.
 
     Parameters
     ----------
     x : Array
         float32 or float64, finite, any shape: a weight, or all calibration activations.
-    rule : Rule
+    rule : Rule or OverBatches
         Which calibrator, with its options.
     grid : Grid
         The codes.
@@ -62,11 +87,12 @@ def calibrate(x: Array, rule: Rule, grid: Grid, axis: int | None = None) -> QPar
         If `x` is not a float32 or float64 array, `grid` not a Grid, or `rule` not one of the
         rules.
     ValueError
-        If `x` is empty or not finite, has no such axis, or the rule is not defined on the grid.
+        If `x` is empty or not finite, has no such axis, or the rule is not defined on the grid;
+        if batches are asked for beside an axis.
     """
     check_tensor("calibrate", "x", x, axis)
     check_kind("calibrate", "grid", grid, Grid)
-    check_rule("calibrate", "rule", rule, Rule)
+    check_rule("calibrate", "rule", rule, ActivationRule)
     match rule:
         case MinMax():
             return _from_minmax(x, rule, grid, axis)
@@ -86,6 +112,13 @@ def calibrate(x: Array, rule: Rule, grid: Grid, axis: int | None = None) -> QPar
             return kl_trt(x, grid, rule, axis)[0]
         case LsqInit():
             return _from_moments(x, rule, grid, axis)
+        case LsqPlusSearch():
+            return _from_offset(x, rule, grid, axis)
+        case OverBatches():
+            if axis is not None:
+                fix = "Use the rule inside."
+                raise ValueError(complaint("calibrate", "axis", axis, "None with batches", fix))
+            return over_batches(x, rule, grid)
 
 
 def _from_minmax(x: Array, rule: MinMax, grid: Grid, axis: int | None) -> QParams:
@@ -102,3 +135,11 @@ def _from_moments(x: Array, rule: LsqInit, grid: Grid, axis: int | None) -> QPar
         return lsq_init(x, grid, axis)
     divisor = "paper" if rule.variant == "lsq_plus" else "mqbench"
     return lsq_plus_init(x, grid, divisor, axis)
+
+
+def _from_offset(x: Array, rule: LsqPlusSearch, grid: Grid, axis: int | None) -> QParams:
+    """LSQ+'s first step of activations, and the code nearest to 0."""
+    check_in("calibrate", "grid.kind", grid.kind, ("affine",))
+    step, offset, _ = lsq_plus_activations(x, grid, rule.p, rule.steps, axis)
+    zero = np.clip(-np.rint(offset / step), grid.code_min, grid.code_max)
+    return make_qparams(step, zero.astype(np.int64), grid)

@@ -50,6 +50,26 @@ class LsqInit:
         check_in("LsqInit", "variant", self.variant, VARIANTS)
 
 
+@dataclass(frozen=True, kw_only=True)
+class LsqPlusSearch:
+    """Rule: the first step and offset of LSQ+ activations, by a shrinking search (section 3.4).
+
+    Attributes
+    ----------
+    p : float
+        Exponent of the error.
+    steps : int
+        Number of candidates, 1..100; 1 takes the whole range.
+    """
+
+    p: float = 2.0
+    steps: int = 80
+
+    def __post_init__(self) -> None:
+        check_positive("LsqPlusSearch", "p", self.p)
+        check_int("LsqPlusSearch", "steps", self.steps, 1, 100)
+
+
 def lsq_init(x: Array, grid: Grid, axis: int | None = None) -> QParams:
     """LSQ's first step, 2 mean|x| / sqrt(p).
 

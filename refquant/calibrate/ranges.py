@@ -88,11 +88,16 @@ def ema(batches: Array, momentum: float = 0.9, axis: int | None = None) -> tuple
     if not 0.0 <= momentum <= 1.0:
         raise ValueError(complaint("ema", "momentum", momentum, "a number in [0, 1]"))
     los, his = _batch_ranges("ema", batches, axis)
-    lo, hi = los[0], his[0]
-    for lo_batch, hi_batch in zip(los[1:], his[1:], strict=True):
-        lo = momentum * lo + (1.0 - momentum) * lo_batch
-        hi = momentum * hi + (1.0 - momentum) * hi_batch
+    lo, hi = moving_average(los, momentum), moving_average(his, momentum)
     return _restore(lo, hi, batches, axis)
+
+
+def moving_average(values: Array, momentum: float) -> Array:
+    """Exponential moving average along the first axis, started at its first entry."""
+    mean = values[0]
+    for value in values[1:]:
+        mean = momentum * mean + (1.0 - momentum) * value
+    return np.asarray(mean)
 
 
 def average(batches: Array, axis: int | None = None) -> tuple[Array, Array]:

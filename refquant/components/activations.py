@@ -10,11 +10,12 @@ the step (methods.md 2.1). Differs from: LSQ and QDrop scale that gradient (D34)
 """
 
 from dataclasses import dataclass
+from types import UnionType
 from typing import Any, ClassVar
 
 from refquant._checks import check_int
 from refquant._types import Array
-from refquant.calibrate.calibrate import Rule, calibrate
+from refquant.calibrate.calibrate import ActivationRule, calibrate
 from refquant.calibrate.mse_search import MseSearch
 from refquant.calibrate.rows import check_rule
 from refquant.components.choices import NEAREST, Choices, check_choices
@@ -36,7 +37,8 @@ class NearestActivations:
     bits : int
         2..16.
     calibration : rule of refquant.calibrate
-        How the range is found on the float network's activations.
+        How the range is found on the float network's activations: on all of them, or batch by
+        batch (`OverBatches`, as PD-Quant and AdaBM).
     samples : int
         How many calibration inputs, from the first, the range is found on (QDrop: 256).
     rounding : str
@@ -47,17 +49,18 @@ class NearestActivations:
 
     grid: str = "affine"
     bits: int = 8
-    calibration: Rule = MseSearch("grid100_1d", p=2.0)
+    calibration: ActivationRule = MseSearch("grid100_1d", p=2.0)
     samples: int = 256
     rounding: str = "rint"
     mask: str = "rounded"
     choices: ClassVar[Choices] = NEAREST
     positive: ClassVar[tuple[str, ...]] = ("s_x",)
+    rules: ClassVar[UnionType] = ActivationRule
 
     def __post_init__(self) -> None:
         check_choices(self)
         kind = type(self).__name__
-        check_rule(kind, "calibration", self.calibration, Rule)
+        check_rule(kind, "calibration", self.calibration, self.rules)
         check_int(kind, "samples", self.samples, 1)
 
     @property

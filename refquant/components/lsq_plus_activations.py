@@ -25,6 +25,8 @@ import numpy as np
 
 from refquant._checks import check_in
 from refquant._types import Array
+from refquant.calibrate.calibrate import calibrate
+from refquant.calibrate.lsq_init import LsqPlusSearch, lsq_plus_activations
 from refquant.components.activations import NearestActivations, Params
 from refquant.components.choices import DECIDED_OTHERWISE, Choices
 from refquant.network.lower import PLACEMENTS
@@ -75,12 +77,24 @@ class LsqPlusActivations(NearestActivations):
         return {"z_x": ends} if self.form == "zero_point" else {}
 
     def start(self, x: Array, taps: int = 1) -> Params:
-        """Return the calibrated step, and the calibrated zero point as z or as o = -s z."""
-        found = super().start(x)
-        zero, step = found["zero_point"].astype(x.dtype), found["s_x"]
+        """Return the calibrated step, and the calibrated zero point as z or as o = -s z.
+
+        LSQ+'s own search finds o, which is taken as it is, or as z = -o / s within the codes.
+        """
+        step, zero, offset = self._found(x[: self.samples])
         if self.form == "zero_point":
-            return {"s_x": step, "z_x": zero}
-        return {"s_x": step, "o_x": np.asarray(-step * zero)}
+            return {"s_x": step, "z_x": np.asarray(zero)}
+        return {"s_x": step, "o_x": np.asarray(offset)}
+
+    def _found(self, x: Array) -> tuple[Array, Array, Array]:
+        """Return the first step, z and o."""
+        rule, grid = self.calibration, self._grid
+        if isinstance(rule, LsqPlusSearch):
+            step, offset, _ = lsq_plus_activations(x, grid, rule.p, rule.steps)
+            return step, np.clip(-offset / step, grid.code_min, grid.code_max), offset
+        step, code, _ = calibrate(x, rule, grid)
+        zero = code.astype(x.dtype)
+        return step, zero, -step * zero
 
     def forward(self, x: Array, params: Params) -> tuple[Array, LsqPlusCache]:
         """Return ``s (clip(rint(x/s) + Z, n, p) - Z)`` or ``s clip(rint((x - o)/s), n, p) + o``."""

@@ -10,7 +10,9 @@ the target (methods.md 2.2 and 12).
 
 Differs from: LSQ+ trains the weights with the task's loss, and gives its offset to activations with
 negative values alone; here every quantizer learns one, and behind a ReLU it starts at 0. The paper
-has the real offset; QDrop and MQBench the integer zero point, which deploys at any placement. At
+has the real offset; QDrop and MQBench the integer zero point, which deploys at any placement. The
+paper starts both by a search of their own, ``LsqPlusActivations(calibration=LsqPlusSearch())``;
+here they start where LSQ does, so that what is learnt is the only difference. At
 the steps' rate, which is QDrop's, an integer zero point travels 0.4 codes at most, so that one that
 starts at 0 stays there: on digits-resnet at W2A2 and 200 steps `lsq+` ends with the codes of `lsq`.
 """
