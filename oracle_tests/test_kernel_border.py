@@ -59,13 +59,14 @@ def rows(value):
 
 
 def border_error(rule, unit):
-    """Bound on the difference of the two borders.
+    """Bound on the difference of the two comparisons with a border.
 
     sigma: 4 roundings, E: 2 more, times kappa = 2.5; tanh 4 and E 2 in the kernel; the means of K
-    products K + 2 each, of numbers of at most the largest |alpha|.
+    products K + 2 each, of numbers of at most the largest |alpha|. u - B is rounded, half a unit
+    of 8 <= |u| + 2 < 16, and a border of 1 is a unit less.
     """
     largest = max(1.0, np.abs(rule.weights).max() * TAPS)
-    return (2.5 * 6 + 6 + 2 * (TAPS + 2)) * largest * unit
+    return (2.5 * 6 + 6 + 2 * (TAPS + 2)) * largest * unit + 1.5 * 8.0 * unit
 
 
 @SCHEDULE
@@ -293,3 +294,44 @@ def test_whole_numbers_stay_where_the_border_is_one(dtype, high):
     assert found is not None and np.array_equal(found[0], x)
     near = np.nextafter(x, np.inf).astype(dtype)  # fractions below 1: down, to the same levels
     assert np.array_equal(border_forward(near, rule)[0], x)
+
+
+@KINDS
+def test_far_beyond_the_grid_everything_is_its_end(dtype):
+    """Where numbers lie further apart than the border is from 1, or whole steps apart."""
+    far = np.ldexp(1.0, np.arange(4, 60))
+    u = np.concatenate([far, far + 1.0, np.nextafter(far, 0.0), [HIGH + 1.0, HIGH + 1.5]])
+    x = (STEP_EXACT * np.concatenate([u, -u])).astype(dtype).reshape(1, 1, -1)
+    for b0 in (-3.0, 0.0, 3.0):  # B = 0, 1/2, 1
+        params = init_border(1, 1, BorderOptions(), x.dtype)._replace(b0=np.full((1, 1), b0, dtype))
+        for a in (0.3, 1.0):
+            found = border_forward(x, BorderRule(STEP_EXACT, LOW, HIGH, a, params, BorderOptions()))
+            assert found is not None
+            want = np.where(x > 0.0, STEP_EXACT * HIGH, 0.0)
+            assert np.array_equal(found[0], want)
+            assert not found[1].inside.any()
+
+
+@pytest.mark.parametrize(("bits", "held"), [(11, True), (12, False)])
+def test_grids_so_long_that_the_resolution_shows_run_the_definition(bits, held):
+    """Beside 2^11 float32 numbers are 2^-12 apart, beside 2^12 twice as far."""
+    x, high = np.ones((1, 1, 2), np.float32), 2.0**bits - 1.0
+    params = init_border(1, 1, BorderOptions(), x.dtype)
+    rule = BorderRule(STEP_EXACT, LOW, high, 1.0, params, BorderOptions())
+    assert (border_forward(x, rule) is not None) == held
+
+
+@KINDS
+def test_every_number_of_the_grid_is_rounded_to_a_neighbour(dtype):
+    """By any border: to the floor, or to one more."""
+    rng = np.random.default_rng(3)
+    whole = np.arange(-9.0, 8.0)
+    u = np.concatenate([whole, np.nextafter(whole, 99.0), np.nextafter(whole, -99.0)]).astype(dtype)
+    u = np.concatenate([u, rng.uniform(-9.0, 8.0, 400).astype(dtype)])
+    for b0 in (-3.0, -0.8, 0.0, 0.8, 3.0):
+        params = init_border(1, 1, BorderOptions(), u.dtype)._replace(b0=np.full((1, 1), b0, dtype))
+        rule = BorderRule(1.0, -8.0, 7.0, 1.0, params, BorderOptions())
+        found = border_forward(u.reshape(1, 1, -1), rule)
+        assert found is not None
+        up = found[0].ravel() - np.clip(np.floor(u), -8.0, 7.0)
+        assert set(np.unique(up)) <= {0.0, 1.0}

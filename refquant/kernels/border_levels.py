@@ -16,11 +16,18 @@ hence
     0 <= F <= 1  unclipped   (c, 1, t)     bool; F is B before its clip
     GF           pull        (c, 1, t)     gradient of a channel's border
 
-P, the masks and the comparison f > B are computed as the definition computes them, bit for bit.
-B differs by rounding, so a level differs only where a fraction is that close to its border.
+P and the masks are computed as the definition computes them, bit for bit. A fraction f exceeds B
+where u - B lies above the floor of u, hence
+
+    border_round(u) = ceil(u - B)      B <= 1 - resolution
+
+The end below 1 keeps whole numbers in place: u - 1 would round them down. B and u - B are rounded
+differently than there, so a level differs only where a fraction is that close to its border, or
+both are within the `resolution` of 1: the distance of neighbouring numbers at the end of the grid.
 
 Not modelled, the definition runs (`covers`): bound="clip", scale="inner", kappa <= 1,
-fuse="fuse_bound", border_mask="open"; inputs so large that P might overflow (`BorderRule.holds`).
+fuse="fuse_bound", border_mask="open"; inputs so large that P might overflow, grids so long that the
+resolution shows (`BorderRule.holds`).
 """
 
 from collections.abc import Sequence
@@ -106,23 +113,18 @@ def _border(p: Array, rule: BorderRule) -> tuple[BorderShape, Array]:
     mean = _over_taps(number(rule.options.kappa / 2.0) * rule.weights, q)
     mean += 0.5 if rule.options.fuse == "centred" else 0.5 * rule.weights.sum(axis=2, keepdims=True)
     unclipped = (mean >= 0.0) & (mean <= 1.0)
-    # No fraction lies between this and 1, and below 1 the ceiling in `_mixed` is never -1.
-    np.clip(mean, 0.0, np.nextafter(number(1), number(0)), out=mean)
+    np.clip(mean, 0.0, 1.0 - rule.resolution, out=mean)
     return BorderShape(q, live, unclipped), mean
 
 
 def _mixed(u: Array, border: Array, rule: BorderRule, out: Array) -> Array:
-    """Return u + a (r - u) in `out`; r is up where the fraction exceeds the border."""
-    whole = np.floor(u)
-    fraction = np.subtract(u, whole, out=out if rule.a == 1.0 else whole)
-    np.subtract(_by_channel(fraction, rule.taps), border, out=_by_channel(out, rule.taps))
-    np.ceil(out, out=out)  # 1 where f > B, else 0
-    if rule.a == 1.0:
-        out += whole
-        return out
-    out -= fraction
-    out *= rule.a
-    out += u
+    """Return u + a (r - u) in `out`, with r = ceil(u - B)."""
+    np.subtract(_by_channel(u, rule.taps), border, out=_by_channel(out, rule.taps))
+    np.ceil(out, out=out)
+    if rule.a != 1.0:
+        out -= u
+        out *= rule.a
+        out += u
     return out
 
 

@@ -19,6 +19,8 @@ from refquant._types import Array
 from refquant.quantizers.border import BorderParams
 from refquant.quantizers.border_options import BorderOptions
 
+COARSE = 2.0**-12  # of a step: a resolution above this would show
+
 
 class Ends(NamedTuple):
     """The smallest and the largest of the numbers in units of the step; NaN if one of them is."""
@@ -71,11 +73,19 @@ class BorderRule:
         near = np.asarray(edge, self.params.b0.dtype)
         return float(near if near <= edge else np.nextafter(near, near.dtype.type(0)))
 
+    @cached_property
+    def resolution(self) -> float:
+        """The distance of neighbouring numbers from two steps beyond the ends of u-space on."""
+        reach = self.params.b0.dtype.type(max(-self.low, self.high) + 2.0)
+        return float(np.spacing(reach))
+
     def holds(self, ends: Ends) -> bool:
-        """Return whether P of every u between these ends, its square and the weights are finite.
+        """Return whether the grid is fine, and P of all u between these ends, P^2, weights finite.
 
         |P / 2| is at most the sum of |u|^j times the norms of the rows' b_j / 2.
         """
+        if self.resolution > COARSE:
+            return False
         reach, size = max(-ends.low, ends.high), 0.0
         for half in self.halves[::-1]:
             size = size * reach + _norm(half)
