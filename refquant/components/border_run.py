@@ -5,6 +5,7 @@ where it knows the options and the input is finite. Both, and the codes that are
 alike within one arithmetic. Gradients come as {parameter: array}, ``s_x`` for the step.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,23 @@ def border_rule(
     if not _by_kernel(options):
         return None
     step = float(step_for("border_forward", x, qparams.step))
-    low, high = (float(end) for end in qparams.grid.limits(qparams.zero_point))
-    return BorderRule(step, low, high, a, border, options)
+    ends = (float(end) for end in qparams.grid.limits(qparams.zero_point))
+    coefficients = (None if b is None else b.tobytes() for b in border)
+    return _rule((step, *ends, a), options, border.b0.dtype, border.b0.shape, *coefficients)
+
+
+@lru_cache(maxsize=64)  # the quantizers of a unit: a step asks again for every few of its images
+def _rule(
+    numbers: tuple[float, ...],
+    options: BorderOptions,
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    *coefficients: bytes | None,
+) -> BorderRule:
+    """Return the rule of these values; what it makes ready is kept with it."""
+    step, low, high, a = numbers
+    found = [None if b is None else np.frombuffer(b, dtype).reshape(shape) for b in coefficients]
+    return BorderRule(step, low, high, a, BorderParams(*found), options)  # type: ignore[arg-type]
 
 
 def border_codes(x: Array, qparams: QParams, border: BorderParams, options: BorderOptions) -> Array:

@@ -80,17 +80,25 @@ class BorderRule:
         return float(np.spacing(reach))
 
     def holds(self, ends: Ends) -> bool:
-        """Return whether the grid is fine, and P of all u between these ends, P^2, weights finite.
-
-        |P / 2| is at most the sum of |u|^j times the norms of the rows' b_j / 2.
-        """
-        if self.resolution > COARSE:
-            return False
+        """Return whether the kernel computes the levels of every u between these ends."""
         reach, size = max(-ends.low, ends.high), 0.0
-        for half in self.halves[::-1]:
-            size = size * reach + _norm(half)
-        largest = math.sqrt(np.finfo(self.params.b0.dtype).max) / 4.0
-        return size < largest and math.isfinite(_norm(self.weights))
+        for norm in self.norms[::-1]:
+            size = size * reach + norm  # at least |P / 2|
+        return size < self.largest
+
+    @cached_property
+    def norms(self) -> list[float]:
+        """Those of `halves`."""
+        return [_norm(half) for half in self.halves]
+
+    @cached_property
+    def largest(self) -> float:
+        """What |P / 2| must stay below so that its square is finite.
+
+        0 where nothing is computed: the grid is too long, or a weight is not finite.
+        """
+        able = self.resolution <= COARSE and math.isfinite(_norm(self.weights))
+        return math.sqrt(np.finfo(self.params.b0.dtype).max) / 4.0 if able else 0.0
 
 
 def _norm(x: Array) -> float:

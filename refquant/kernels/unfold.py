@@ -17,7 +17,6 @@ definition's bits, in either arithmetic.
 """
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from refquant._types import Array
 from refquant.layers.geometry import Geometry
@@ -42,7 +41,7 @@ def _shifted(x: Array, geometry: Geometry) -> Array:
     image = geometry.padded_size(*x.shape[2:])[0] * columns
     shape = (c, k_h, k_w, n, rows * columns)
     steps = (flat.shape[1], d_h * columns, d_w, image, 1)
-    shifted = as_strided(flat, shape, [x.itemsize * step for step in steps])
+    shifted = np.ndarray(shape, x.dtype, flat, strides=[x.itemsize * step for step in steps])
     cols = np.ascontiguousarray(shifted)
     by_row = cols.reshape(*shape[:4], rows, columns)
     for j in range(k_w):
