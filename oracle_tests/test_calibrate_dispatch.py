@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refquant import numerics as nx
-from refquant.calibrate.calibrate import calibrate
+from refquant.calibrate.calibrate import calibrate, grids_of
 from refquant.calibrate.kl_amct import KlAmct, kl_amct
 from refquant.calibrate.kl_trt import KlTrt, kl_trt
 from refquant.calibrate.lloyd import Lloyd, lloyd
@@ -48,6 +48,12 @@ def defined(rule, kind):
     if isinstance(rule, LsqInit) and rule.variant != "lsq":
         return kind in ("signed", "narrow")
     return rule != MseSearch("grid100_2d") or kind == "affine"
+
+
+def test_the_table_of_grids_is_that_of_the_refusals():
+    """What `grids_of` lists is what the rules accept, tested below one by one."""
+    for rule in RULES:
+        assert grids_of(rule) == tuple(kind for kind in KINDS if defined(rule, kind))
 
 
 CASES = [(rule, kind) for rule in RULES for kind in KINDS if defined(rule, kind)]

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from refquant import components
+from refquant.calibrate.mse_search import MseSearch
 from refquant.components import NearestActivations
 from refquant.methods import METHODS
 
@@ -50,6 +52,19 @@ def test_a_field_that_nothing_reads_keeps_its_neutral_value(kind, name, known):
     else:
         with pytest.raises(ValueError, match=rf"{kind.__name__}\(\): {name} is '{known}'"):
             kind(**{name: known})
+
+
+@pytest.mark.parametrize(
+    "kind", [NearestActivations, components.BorderActivations, components.LsqPlusActivations]
+)
+def test_a_range_without_0_is_refused_before_anything_is_learnt(kind):
+    """BRECQ's `mse` forces no 0 into the range, so that padding may have no code (section 3)."""
+    component = kind(calibration=MseSearch("shrink80"))
+    x = np.random.default_rng(0).normal(size=(8, 4))
+    assert component.start(x)["s_x"] > 0.0
+    with pytest.raises(ValueError, match=r"whose range lacks 0; .* Use MseSearch\('mq80'\)"):
+        component.start(x + 9.0)
+    assert kind(calibration=MseSearch("mq80")).start(x + 9.0)["s_x"] > 0.0
 
 
 def test_what_a_component_may_be_is_no_part_of_a_setting():

@@ -4,6 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from refquant.calibrate.kl_amct import KlAmct
+from refquant.calibrate.mse_search import MseSearch
+from refquant.calibrate.over_batches import OverBatches
 from refquant.components import DecoupledWeights, XiEta
 from refquant.methods import (
     Learn,
@@ -16,6 +19,7 @@ from refquant.methods.adaqtransform import ADAQTRANSFORM
 from refquant.methods.adaround import ADAROUND
 from refquant.methods.aquant import AQUANT
 from refquant.methods.finish import FitTransform
+from refquant.methods.gram_methods import ADAQTRANSFORM_GRAM
 from refquant.methods.lsq import LSQ
 from refquant.methods.nearest import NEAREST
 from refquant.methods.nwq import NWQ_ASOFTMAX
@@ -111,6 +115,26 @@ CONTRADICTIONS = {
     "factor of a constant rate": (
         lambda: Learn(lr=1e-3, factor=0.5),
         "factor is 0.5 with schedule='constant'",
+    ),
+    "quadratic of a shared scale": (
+        lambda: replace(ADAQTRANSFORM_GRAM, output=XiEta(xi="layer")),
+        "XiEta.xi='layer', eta='channel'. with solver='gram'.*Use XiEta",
+    ),
+    "rule of other grids": (
+        lambda: replace(AQUANT.activations, calibration=MseSearch("fro")),
+        "on the affine grid; expected the grid signed or narrow.*Use grid='signed', or another",
+    ),
+    "symmetric rule of affine weights": (
+        lambda: replace(AQUANT.weights, calibration=KlAmct()),
+        "KlAmct.bins=512, searches=20. on the affine grid",
+    ),
+    "affine rule of symmetric weights": (
+        lambda: replace(ADAROUND.weights, calibration=MseSearch("grid100_2d")),
+        "on the signed grid; expected the grid affine",
+    ),
+    "symmetric rule in batches": (
+        lambda: replace(NEAREST.activations, calibration=OverBatches(rule=MseSearch("fro"))),
+        "on the affine grid",
     ),
     "scaled gradient without a quantizer": (
         lambda: replace(

@@ -45,7 +45,8 @@ from refquant.calibrate.percentile_search import PercentileSearch, percentile_se
 from refquant.calibrate.qparams import range_to_qparams
 from refquant.calibrate.ranges import MinMax, minmax
 from refquant.calibrate.rows import check_kind, check_rule, check_tensor
-from refquant.quantizers.grid import Grid, QParams, make_qparams
+from refquant.calibrate.spaces import SEARCHES
+from refquant.quantizers.grid import KINDS, Grid, QParams, make_qparams
 
 Rule = (
     MinMax
@@ -59,6 +60,31 @@ Rule = (
     | LsqPlusSearch
 )
 ActivationRule = Rule | OverBatches
+SYMMETRIC = ("signed", "narrow")
+
+
+def grids_of(rule: ActivationRule) -> tuple[str, ...]:
+    """Return the kinds of grids that a rule is defined on."""
+    if isinstance(rule, OverBatches):
+        return grids_of(rule.rule)
+    if (
+        isinstance(rule, KlAmct | KlTrt)
+        or rule == LsqInit("lsq_plus")
+        or rule == LsqInit("mqbench")
+    ):
+        return SYMMETRIC
+    if isinstance(rule, MseSearch) and SEARCHES[rule.id].symmetric_only:
+        return SYMMETRIC
+    plane = isinstance(rule, MseSearch) and SEARCHES[rule.id].family == "plane"
+    return ("affine",) if plane or isinstance(rule, LsqPlusSearch) else KINDS
+
+
+def check_grid_of(function: str, rule: ActivationRule, kind: str) -> None:
+    """Refuse a rule on a kind of grid that it is not defined on, with a ValueError."""
+    if kind not in grids_of(rule):
+        got, expected = f"{rule} on the {kind} grid", " or ".join(grids_of(rule))
+        fix = f"Use grid={grids_of(rule)[0]!r}, or another rule."
+        raise ValueError(complaint(function, "calibration", got, f"the grid {expected}", fix))
 
 
 def calibrate(x: Array, rule: ActivationRule, grid: Grid, axis: int | None = None) -> QParams:

@@ -10,12 +10,11 @@ the step (methods.md 2.1). Differs from: LSQ and QDrop scale that gradient (D34)
 """
 
 from dataclasses import dataclass
-from types import UnionType
 from typing import Any, ClassVar
 
-from refquant._checks import check_int
+from refquant._checks import check_int, complaint
 from refquant._types import Array
-from refquant.calibrate.calibrate import ActivationRule, calibrate
+from refquant.calibrate.calibrate import ActivationRule, calibrate, check_grid_of
 from refquant.calibrate.mse_search import MseSearch
 from refquant.calibrate.rows import check_rule
 from refquant.components.choices import NEAREST, Choices, check_choices
@@ -55,12 +54,12 @@ class NearestActivations:
     mask: str = "rounded"
     choices: ClassVar[Choices] = NEAREST
     positive: ClassVar[tuple[str, ...]] = ("s_x",)
-    rules: ClassVar[UnionType] = ActivationRule
 
     def __post_init__(self) -> None:
         check_choices(self)
         kind = type(self).__name__
-        check_rule(kind, "calibration", self.calibration, self.rules)
+        check_rule(kind, "calibration", self.calibration, ActivationRule)
+        check_grid_of(kind, self.calibration, self.grid)
         check_int(kind, "samples", self.samples, 1)
 
     @property
@@ -81,9 +80,23 @@ class NearestActivations:
         """Return the calibrated step and zero point of the values `x`.
 
         `taps` is how many rows of patches one channel has; it matters to borders only.
+
+        Raises
+        ------
+        ValueError
+            If the range found has no code for 0, which padding and a dropped value need.
         """
-        found = calibrate(x[: self.samples], self.calibration, self._grid, axis=None)
+        found = self.found(x)
         return {"s_x": found.step, "zero_point": found.zero_point}
+
+    def found(self, x: Array) -> QParams:
+        """Return what the calibration finds on the samples it looks at."""
+        found = calibrate(x[: self.samples], self.calibration, self._grid)
+        if not self._grid.code_min <= found.zero_point <= self._grid.code_max:
+            where, got = f"{type(self).__name__}.start", f"{self.calibration}, whose range lacks 0"
+            fix = "Use MseSearch('mq80'), which keeps 0 in the range."
+            raise ValueError(complaint(where, "calibration", got, "a code for 0", fix))
+        return found
 
     def qparams(self, params: Params) -> QParams:
         """Return step, zero point and grid as one value."""

@@ -25,7 +25,6 @@ import numpy as np
 
 from refquant._checks import check_in
 from refquant._types import Array
-from refquant.calibrate.calibrate import calibrate
 from refquant.calibrate.lsq_init import LsqPlusSearch, lsq_plus_activations
 from refquant.components.activations import NearestActivations, Params
 from refquant.components.choices import DECIDED_OTHERWISE, Choices
@@ -81,18 +80,18 @@ class LsqPlusActivations(NearestActivations):
 
         LSQ+'s own search finds o, which is taken as it is, or as z = -o / s within the codes.
         """
-        step, zero, offset = self._found(x[: self.samples])
+        step, zero, offset = self._begin(x)
         if self.form == "zero_point":
             return {"s_x": step, "z_x": np.asarray(zero)}
         return {"s_x": step, "o_x": np.asarray(offset)}
 
-    def _found(self, x: Array) -> tuple[Array, Array, Array]:
+    def _begin(self, x: Array) -> tuple[Array, Array, Array]:
         """Return the first step, z and o."""
         rule, grid = self.calibration, self._grid
         if isinstance(rule, LsqPlusSearch):
-            step, offset, _ = lsq_plus_activations(x, grid, rule.p, rule.steps)
+            step, offset, _ = lsq_plus_activations(x[: self.samples], grid, rule.p, rule.steps)
             return step, np.clip(-offset / step, grid.code_min, grid.code_max), offset
-        step, code, _ = calibrate(x, rule, grid)
+        step, code, _ = self.found(x)
         zero = code.astype(x.dtype)
         return step, zero, -step * zero
 

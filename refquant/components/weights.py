@@ -16,7 +16,7 @@ import numpy as np
 
 from refquant._checks import check_in
 from refquant._types import Array
-from refquant.calibrate.calibrate import Rule, calibrate
+from refquant.calibrate.calibrate import Rule, calibrate, check_grid_of
 from refquant.calibrate.mse_search import MseSearch
 from refquant.calibrate.rows import check_rule
 from refquant.calibrate.sequential import SequentialMse
@@ -61,6 +61,8 @@ class NearestWeights:
         check_choices(self)
         kind = type(self).__name__
         check_rule(kind, "calibration", self.calibration, Rule | SequentialMse)
+        if not isinstance(self.calibration, SequentialMse):
+            check_grid_of(kind, self.calibration, self.grid)
         check_in(kind, "axis", self.axis, (0, None))
 
     @property

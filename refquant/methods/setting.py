@@ -180,6 +180,12 @@ class Setting:
             fix = "Use placement='input', or learn s_x in a phase with solver='minibatch'."
             where, expected = f"Setting {self.name!r}", "a step in front of the product"
             raise ValueError(complaint(where, "a learnt parameter", got, expected, fix))
+        shared = {getattr(self.output, name, "channel") for name in ("xi", "eta")}
+        if phase.solver == "gram" and shared != {"channel"}:
+            got = f"{self.output} with solver='gram'"
+            fix = "Use XiEta(), or solver='minibatch'."
+            where, expected = f"Setting {self.name!r}", "xi and eta per channel"
+            raise ValueError(complaint(where, "output", got, expected, fix))
 
     def _check_prepare(self) -> None:
         """Refuse a step of `prepare` that is none, and one that takes away what is learnt."""
