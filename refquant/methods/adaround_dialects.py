@@ -24,6 +24,8 @@ Differs from: the programs named, in what no field of a phase says.
                with one output is always at step 0 and its regulariser never on. Here it counts. It
                reverts by the loss with soft weights; here by the hard one. Rates that fall at 1/2
                and 2/3 belong to the weight's step, which it tunes before and refquant does not.
+    aimet      Takes 15,000 steps where weights have fewer than 8 bits, as published with its code;
+               here 10,000 at any width. Replace the phase's `steps`.
     torch      The soft weight is left in place; here alpha decides, as its hard mode does.
     amct       Written by rounding the soft weight; here alpha decides (D12).
     onnxsim    Passes no gradient at the ends of the level clip; here the interval is closed.

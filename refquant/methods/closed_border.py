@@ -2,6 +2,11 @@
 
 Reference: methods.md 13.2, beyond AQuant (arXiv:2208.11945), whose learning this starts towards.
 
+    paper   eq.   here         value
+    B*      --    b0, b1, b2   A^2-weighted mean of the borders of eq. 7 over the outputs (P15)
+    A, c    6     --           A = w + dw, c = dw x' + w e, from weights, codes and inputs
+    1/2     7     bound        clip(1/2 + P, 0, 1): the constant stands apart from P (D23)
+
     step        one layer after the other, with those before it already quantized
     FitBorder   b*, the shared border that the weights' errors and the noise of the input dictate
     fusion      none: the closed form is exact without it, and with the clip as bound

@@ -10,6 +10,12 @@ empirical and its analytic form (methods.md 8, P50).
     bias-correction            bias      the mean error of each channel is 0 on the calibration set
     analytic-bias-correction   bias      it is 0 for an input as the batch norm before it says
 
+    symbol       here       value (methods.md 15.3, 8)
+    y, y0        --         float output; product of codes and quantized input
+    xi*          xi         cov(y - b, y0) / var(y0)
+    eta*         eta        mean(y - b) - xi* mean(y0)
+    b            bias       b + mean(y - b - y0); analytic: b - (What - W) E[x]
+
 The last looks at no data; ``nearest+cle+analytic-bias-correction`` is the paper's whole method but
 for its absorption of high biases. All follow any method, ``brecq+bias-correction``; behind one that
 learnt its rounding a layerwise fit may undo what the reconstruction had balanced across layers.

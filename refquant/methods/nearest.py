@@ -4,9 +4,16 @@ References: Jacob et al., "Quantization and Training of Neural Networks for Effi
 Integer-Arithmetic-Only Inference", arXiv:1712.05877; the survey by Nagel et al.,
 arXiv:2106.08295.
 
-Weights: symmetric, one step per output channel. Activations: one step per tensor, on feature
-maps, with a zero point where the range has two sides. Both steps minimise an Lp error over 100
-candidates. Nothing is learnt.
+    paper   eq.   here         value
+    r       1     w, x         weights; activations, on feature maps
+    S       1     s_w, s_x     one per output channel of a weight, one per activation tensor
+    Z       1     zero_point   0 for weights; whatever makes 0 a code for activations
+    q       1     codes        clip(rint(r / S) + Z); r is replaced by S (q - Z)
+
+Nothing is learnt. The arithmetic is in `refquant.quantizers.fake_quant`.
+
+Differs from: the paper takes steps from the ends of the range; here they minimise the squared error
+over 100 candidates (`MseSearch`, D4).
 """
 
 from refquant.components import NearestActivations, NearestWeights
