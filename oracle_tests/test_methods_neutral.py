@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from oracle_tests.reconstruct_cases import classes, images, residual
+from oracle_tests.reconstruct_cases import classes, images, normed, residual, run_of
 from refquant.calibrate.ranges import MinMax
 from refquant.methods import METHODS
 from refquant.pipeline import quantize
@@ -80,3 +80,17 @@ def test_a_method_starts_as_its_parent(name):
     place, real = setting.placement, setting.weights is None
     parent = METHODS[setting.parents[0]]
     same(start_of(setting, place, real), start_of(parent, place, real))
+
+
+@pytest.mark.parametrize("name", [name for name, setting in METHODS.items() if setting.phases])
+def test_what_a_method_says_it_learns_moves_and_nothing_else(name):
+    """What phases learn, drive, or start anew ends where it did not begin; all else where it did.
+
+    AQuant's schedule ends at 1, where its parameter is at rest.
+    """
+    setting = METHODS[name]
+    model, state, _ = run_of(normed(), setting, steps=3)
+    begun = {write for phase in setting.phases for step in phase.begin for write in step.writes}
+    named = {entry[0] for phase in setting.phases for entry in (*phase.learn, *phase.drive)}
+    moved = {key[1] for key, value in model.start.items() if np.any(value != state[key])}
+    assert moved == begun | named - {"a"}
