@@ -9,6 +9,9 @@ Reference: "Adaptive Quantization Transformation" (methods.md 15).
     eta     8        eta (XiEta)       shift of an output channel, start 0, likewise
     --      Alg. 1   the rest          NWQ's pipeline: network-wise, alpha and s_x of all layers
 
+Two things differ from `nwq`: xi and eta, and the grid of weights, which is QDrop's there, affine
+and searched at p = 2.4. The same without xi and eta is ``case-1.1.2`` (`paradigm`).
+
 The arithmetic is in `refquant.quantizers.transform`. Both fold away: y = (xi s_w s_x) sum w_int
 x_int + (b + eta), AT eq. 9. Behind another method, ``brecq+adaqtransform``, that method's pipeline
 is kept and only `ADDS` joins it (methods.md 15.5).
