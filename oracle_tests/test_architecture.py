@@ -34,7 +34,7 @@ FLOORS = (
     ("numerics",),
     ("_checks",),
     ("_pieces",),
-    ("_types",),
+    ("_fields", "_types"),
 )
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -39,7 +39,7 @@ def test_a_field_that_nothing_reads_is_described_as_such():
     """A border has no tie rule, and its clip mask is an option of the border."""
     lines = [line.strip() for line in describe("aquant").splitlines()]
     assert lines.count("rounding: rint  # not read: the only value") == 2
-    assert lines.count("mask: rounded") == 1  # of BorderOptions
+    assert lines.count("mask: rounded  # rounded: BRECQ, QDrop (D2)") == 1  # of BorderOptions
     assert "# not read" not in describe("nearest")
 
 
@@ -47,6 +47,8 @@ def test_what_published_code_differs_on_is_described_with_who_has_what():
     """methods.md 2.1, D34 and 5.2: off by default, and said; what is chosen is in the JSON too."""
     text = describe("qdrop")
     for line in ("reflect: False  # QDrop", "grad_scale: none  # LSQ", "offset: 1.0  # BRECQ"):
+        assert line in text
+    for line in ("sampling: with_replacement  # permutation: BRECQ", "curve: linear  # linear: B"):
         assert line in text
     s_x = dict(METHODS["qdrop"].phases[0].learn)["s_x"]
     as_released = replace(s_x, reflect=True, grad_scale="qdrop")

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from refquant._checks import check_in, check_positive, complaint
+from refquant._fields import published
 from refquant._types import Array
 from refquant.calibrate.qparams import DIVISORS
 from refquant.calibrate.rows import check_kind, check_tensor, per_row, to_rows
@@ -39,7 +40,7 @@ class MseSearch:
 
     id: str = "grid100_1d"
     p: float | None = None
-    divisor: str = "half_span"
+    divisor: str = published("half_span", "half_span: QDrop; p: SmoothQuant; amct: AMCT (D3)")
 
     def __post_init__(self) -> None:
         check_in("MseSearch", "id", self.id, SEARCHES)

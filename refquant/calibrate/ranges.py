@@ -21,6 +21,7 @@ import numpy as np
 
 from refquant import numerics as nx
 from refquant._checks import check_array, check_in, check_int, complaint
+from refquant._fields import published
 from refquant._types import Array
 from refquant.calibrate.qparams import DIVISORS
 from refquant.calibrate.rows import check_tensor, per_row, to_rows
@@ -34,8 +35,8 @@ class MinMax:
     few bits (section 3.4).
     """
 
-    divisor: str = "half_span"
-    low_bit_scale: bool = False
+    divisor: str = published("half_span", "half_span: QDrop; p: SmoothQuant; amct: AMCT (D3)")
+    low_bit_scale: bool = published(False, "BRECQ's scale: True")
 
     def __post_init__(self) -> None:
         check_in("MinMax", "divisor", self.divisor, DIVISORS)

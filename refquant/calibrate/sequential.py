@@ -32,14 +32,14 @@ ExecuTorch keeps the zero point of the whole range where others have one for eac
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from refquant import numerics as nx
 from refquant._checks import check_in, check_int, complaint
+from refquant._fields import published
 from refquant._types import Array
 from refquant.calibrate.qparams import DIVISORS
 from refquant.calibrate.ranges import MinMax
@@ -53,11 +53,6 @@ Errors = Callable[[QParams], Array]  # of each output, (c_out,), at a step and z
 QUANTIZED = ("weights", "activations")
 TARGETS = ("same", "float")
 GRANULARITIES = ("channel", "layer")
-
-
-def _published(default: Any, programs: str) -> Any:
-    """A field of which `describe` says which program has which value."""
-    return field(default=default, metadata={"published": programs})
 
 
 @dataclass(frozen=True)
@@ -82,13 +77,13 @@ class SequentialMse:
         What the largest magnitude is divided by, as in `range_to_qparams`.
     """
 
-    candidates: int = _published(20, "AIMET: 20; ExecuTorch: 1000")
-    quantize: tuple[str, ...] = _published(("weights",), "AIMET: weights; ExecuTorch: nothing")
-    targets: str = _published("same", "AIMET: same (symqt), float on request (asym)")
-    granularity: str = _published("channel", "AIMET: channel; ExecuTorch: layer")
+    candidates: int = published(20, "AIMET: 20; ExecuTorch: 1000")
+    quantize: tuple[str, ...] = published(("weights",), "AIMET: weights; ExecuTorch: nothing")
+    targets: str = published("same", "AIMET: same (symqt), float on request (asym)")
+    granularity: str = published("channel", "AIMET: channel; ExecuTorch: layer")
     samples: int = 256
-    widest: int | None = _published(None, "aimet_torch: 4; aimet_onnx, ExecuTorch: none")
-    divisor: str = _published("p", "AIMET: p; ExecuTorch: half_span")
+    widest: int | None = published(None, "aimet_torch: 4; aimet_onnx, ExecuTorch: none")
+    divisor: str = published("p", "AIMET: p; ExecuTorch: half_span")
 
     def __post_init__(self) -> None:
         check_int("SequentialMse", "candidates", self.candidates, 1)

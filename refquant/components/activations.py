@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from refquant._checks import check_int, complaint
+from refquant._fields import published
 from refquant._types import Array
 from refquant.calibrate.calibrate import ActivationRule, calibrate, check_grid_of
 from refquant.calibrate.mse_search import MseSearch
@@ -49,9 +50,9 @@ class NearestActivations:
     grid: str = "affine"
     bits: int = 8
     calibration: ActivationRule = MseSearch("grid100_1d", p=2.0)
-    samples: int = 256
+    samples: int = published(256, "QDrop: 256")
     rounding: str = "rint"
-    mask: str = "rounded"
+    mask: str = published("rounded", "rounded: BRECQ, QDrop; unrounded: AdaQuant, LSQ (D2)")
     choices: ClassVar[Choices] = NEAREST
     positive: ClassVar[tuple[str, ...]] = ("s_x",)
 

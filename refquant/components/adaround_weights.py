@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from refquant._checks import check_in
+from refquant._fields import published
 from refquant._types import Array
 from refquant.components.choices import DECIDED_OTHERWISE, Choices
 from refquant.components.weights import NearestWeights, Params
@@ -42,9 +43,9 @@ class AdaRoundWeights(NearestWeights):
         The hard decision at h = 1/2: up in most released codes, down in Brevitas and onnxsim.
     """
 
-    alpha_init: str = "ratio"
-    edge: str = "inclusive"
-    tie: str = "up"
+    alpha_init: str = published("ratio", "ratio: AMCT; quotient: BRECQ, AIMET; clipped: onnxsim")
+    edge: str = published("inclusive", "inclusive: torch.clamp (D37); strict: onnxsim")
+    tie: str = published("up", "down: Brevitas, onnxsim; up: all others")
     choices: ClassVar[Choices] = DECIDED_OTHERWISE
 
     def __post_init__(self) -> None:

@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from refquant._checks import MAX_BITS, check_in
+from refquant._fields import published
 from refquant._types import Array
 from refquant.quantizers.adaquant import adaquant_forward, adaquant_init
 from refquant.quantizers.transform import GRANULARITIES, transform_shape
@@ -101,7 +102,7 @@ class FreeBias:
         methods.md 8). The gradient passes straight through.
     """
 
-    fake_quant: bool = False
+    fake_quant: bool = published(False, "CalibTIP: True")
     at = "output"
 
     @property
@@ -128,7 +129,7 @@ class XiEtaBias(XiEta):
         As for `FreeBias`; eta is added as it is.
     """
 
-    fake_quant: bool = False
+    fake_quant: bool = published(False, "CalibTIP: True")
 
     @property
     def learnable(self) -> tuple[str, ...]:

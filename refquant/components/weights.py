@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from refquant._checks import check_in
+from refquant._fields import published
 from refquant._types import Array
 from refquant.calibrate.calibrate import Rule, calibrate, check_grid_of
 from refquant.calibrate.mse_search import MseSearch
@@ -53,7 +54,7 @@ class NearestWeights:
     axis: int | None = 0
     calibration: Rule | SequentialMse = MseSearch("grid100_1d", p=2.0)
     rounding: str = "rint"
-    mask: str = "rounded"
+    mask: str = published("rounded", "rounded: BRECQ, QDrop; unrounded: AdaQuant, LSQ (D2)")
     choices: ClassVar[Choices] = NEAREST
     positive: ClassVar[tuple[str, ...]] = ("s_w",)
 

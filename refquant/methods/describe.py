@@ -32,10 +32,10 @@ def _lines(value: Any, depth: int) -> list[str]:
         if isinstance(value, Setting) and field.name in ("name", "reference"):
             continue
         lines.extend(_entry(field.name, getattr(value, field.name), depth))
-        if published := field.metadata.get("published"):
-            lines[-1] += f"  # {published}"
         if len(getattr(value, "choices", {}).get(field.name, ())) == 1:
             lines[-1] += "  # not read: the only value"
+        elif published := field.metadata.get("published"):
+            lines[-1] += f"  # {published}"
     return lines
 
 

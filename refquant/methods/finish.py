@@ -32,6 +32,7 @@ import numpy as np
 
 from refquant import numerics as nx
 from refquant._checks import check_in, check_int
+from refquant._fields import published
 from refquant._types import Array
 from refquant.components.seen import Seen
 from refquant.network import Network, linear_nodes
@@ -88,7 +89,7 @@ class CorrectBias:
         the squared error of the layer's block, those behind not yet corrected (PPQ; methods.md 8).
     """
 
-    keep: str = "always"
+    keep: str = published("always", "always: the paper, AIMET; better: PPQ")
     at = "product"
     hint = ""
 

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass, replace
 
 from refquant._checks import check_in, complaint
+from refquant._fields import published
 from refquant.losses.fisher import DIVISOR, OFFSET
 from refquant.losses.reconstruction import REDUCTIONS
 from refquant.methods.canonical import added
@@ -144,7 +145,9 @@ class Term:
     weight: float = 1.0
     temperature: float = 1.0
     normalize: str = "none"
-    reduction: str = "channels"
+    reduction: str = published(
+        "channels", "channels: BRECQ, AIMET, AMCT; mean: AdaQuant, PPQ, PyTorch"
+    )
     offset: float = added(OFFSET, "BRECQ's layer_recon.py: 1; its paper: 0")
     divisor: float = added(DIVISOR, "BRECQ's layer_recon.py: 100; its paper has none")
 
@@ -217,7 +220,7 @@ class Mix:
 
     at: str
     rule: str = "bernoulli"
-    keep: float = 0.5
+    keep: float = published(0.5, "QDrop, PD-Quant: 0.5 (D26)")
     hold: float = 0.2
     elementwise: bool = added(False, "NWQ: not published, methods.md 11")
 

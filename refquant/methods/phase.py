@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from refquant._checks import check_in, check_int, check_kinds, complaint
+from refquant._fields import published
 from refquant.methods.gram import Gram, check_quadratic
 from refquant.methods.parts import Learn, Mix, Penalty, Term
 from refquant.network.units import GRANULARITIES
@@ -16,6 +17,10 @@ ROLES = ("weights", "activations")
 SOURCES = ("float", "quantized")
 SAMPLINGS = ("permutation", "with_replacement", "epochs", "blocks", "cycle", "full")
 SOLVERS = ("minibatch", "gram")
+SAMPLED_BY = (
+    "permutation: BRECQ, AIMET; with_replacement: QDrop, PD-Quant; epochs: PyTorch; "
+    "blocks: MQBench; cycle: PPQ; full: onnxsim"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +67,9 @@ class Phase:
     unit: str = "layer"
     merge: tuple[int, ...] = ()
     quantize: tuple[str, ...] = ROLES
-    source: str = "quantized"
+    source: str = published(
+        "quantized", "quantized: AdaRound, BRECQ; float: AdaQuant, onnxsim (D30)"
+    )
     mix: tuple[Mix, ...] = ()
     begin: tuple[Any, ...] = ()
     drive: tuple[tuple[str, Any], ...] = ()
@@ -70,11 +77,11 @@ class Phase:
     penalty: Penalty | None = None
     steps: int = 20_000
     batch: int = 32
-    sampling: str = "permutation"
+    sampling: str = published("permutation", SAMPLED_BY)
     solver: str = "minibatch"
     gram: Gram = Gram()
     harden: tuple[str, ...] = ("weights",)
-    keep_best: bool = False
+    keep_best: bool = published(False, "PPQ: True")
 
     def __post_init__(self) -> None:
         self._check_kinds()

@@ -29,6 +29,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from refquant._checks import check_bits, check_int, check_positive
+from refquant._fields import published
 from refquant._types import Array
 from refquant.calibrate.qparams import range_to_qparams
 from refquant.network import Network, Node, evaluate
@@ -101,7 +102,7 @@ class CrossLayerEqualization:
         Round the scales, after the clip, to powers of two.
     """
 
-    clip: tuple[float, float] | None = None
+    clip: tuple[float, float] | None = published(None, "PPQ: (0.1, 10); AIMET: none")
     passes: int = 1
     power_of_two: bool = False
 
@@ -146,7 +147,7 @@ class OutlierSuppressionPlus:
     weight_bits: int = 8
     act_bits: int = 8
     last_bits: int | None = None
-    smallest: float = 1.0
+    smallest: float = published(1.0, "OS+: 1; for LLaMA: 0.1")
     samples: int = 32
     power_of_two: bool = False
 

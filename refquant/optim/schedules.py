@@ -26,6 +26,7 @@ import numpy as np
 
 from refquant import numerics as nx
 from refquant._checks import check_in, check_int, complaint
+from refquant._fields import published
 
 
 def _check_share(function: str, argument: str, share: float) -> None:
@@ -58,13 +59,13 @@ class BetaSchedule:
         again). No run takes such a step; code that is called with its own counter may.
     """
 
-    curve: str = "linear"
+    curve: str = published("linear", "linear: BRECQ, QDrop, MQBench; cosine: AIMET, AMCT")
     start: float = 20.0
     end: float = 2.0
     warm_up: float = 0.2
-    first_step: int = 1
-    arrive: str = "total"
-    after: str = "refuse"
+    first_step: int = published(1, "1: BRECQ, QDrop; 0: AIMET, AMCT")
+    arrive: str = published("total", "last: onnxsim; total: all others")
+    after: str = published("refuse", "refuse: AIMET, PyTorch; hold: BRECQ, QDrop; continue: PPQ")
 
     def __post_init__(self) -> None:
         """Refuse fields outside their ranges."""

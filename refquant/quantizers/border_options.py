@@ -29,6 +29,7 @@ from decimal import Decimal, localcontext
 from functools import cached_property
 
 from refquant._checks import check_in, complaint
+from refquant._fields import published
 
 DEGREES = (1, 2)
 BOUNDS = ("sigmoid", "clip")
@@ -75,16 +76,16 @@ class BorderOptions:
         If a field is not one of its values, or kappa is not positive and finite.
     """
 
-    degree: int = 2
-    bound: str = "sigmoid"
-    scale: str = "outer"
-    kappa: float = 2.5
-    fuse: str = "bound_fuse"
-    fusion_weights: str = "learned"
-    border_mask: str = "closed"
-    gate: str = "literal"
-    mask: str = "rounded"
-    detach_border_input: bool = False
+    degree: int = published(2, "2: AQ eq.8; 1: AQ T4, MobileNetV2, MNasNet")
+    bound: str = published("sigmoid", "sigmoid: AQ appendix; clip: AQ eq.7 (D23)")
+    scale: str = published("outer", "outer: AQ appendix; inner: another reading (D16)")
+    kappa: float = published(2.5, "AQ appendix: 2.5")
+    fuse: str = published("bound_fuse", "bound_fuse: AQ 4.2, eq.9; the others: D16")
+    fusion_weights: str = published("learned", "learned: AQ eq.9; fixed: all 1")
+    border_mask: str = published("closed", "closed: as a clip; open: D16")
+    gate: str = published("literal", "literal: AQ as printed; support: recommended (D17)")
+    mask: str = published("rounded", "rounded: BRECQ, QDrop (D2)")
+    detach_border_input: bool = published(False, "False: automatic differentiation (D39)")
 
     def __post_init__(self) -> None:
         """Refuse values outside the table."""
