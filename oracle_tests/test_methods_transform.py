@@ -236,9 +236,18 @@ def test_a_scale_that_is_not_positive_is_warned_of():
 
 
 def test_without_a_norm_the_rest_is_learnt():
-    """A network whose pattern is absent runs all the same, and nothing is behind its products."""
-    _, state, records = run_of(residual(), slowly(BN_UNFOLDED), steps=2, bits=BITS)
+    """A network whose pattern is absent runs all the same, and nothing is behind its products.
+
+    The notes of a result say which norms there are, or that there is none.
+    """
+    model, state, records = run_of(residual(), slowly(BN_UNFOLDED), steps=2, bits=BITS)
     assert not {key for key in state if key[1] in ("gamma", "beta")} and len(records) == 1
+    (absent,) = model.notes
+    assert absent == "NormAffine: its pattern is absent from 'residual', which stays as it is"
+    still = replace(BN_UNFOLDED, phases=())
+    assert quantize(normed(), images(normed()), still).notes == (
+        "NormAffine: 2 of 'normed': n1; n2",
+    )
 
 
 def test_redistribution_stands_inside_the_transform():

@@ -19,6 +19,9 @@ s'_w is called `s_w_out`. It starts at s_w, so all cases with AdaRound start at 
 Rates of both steps are relative to their size: a step has the data's unit, and only so does case
 2.2 move as xi does (P41).
 
+``DecoupledWeights(case="tied")`` has AdaRound's h on a step that is learnt, s'_w = s_w, offered
+beside the table (D32).
+
 In row bn batch norms are not folded: weights are rounded as they stand before the norm, whose
 scale and shift are learnt, and deployment folds those. A layer without one learns the rest.
 """

@@ -100,6 +100,9 @@ def build_model(network: Network, x: Array, setting: Setting, bits: Bits) -> Mod
     notes += tuple(note(s, network, s.explain(lowered)) for s in setting.finish if _explains(s))
     if setting.probabilities is not None:
         notes += (note(setting.probabilities, network, probability_edges(lowered, setting)),)
+    if getattr(setting.output, "at", "output") == "batch_norm":
+        norms = (norm_behind(lowered, layer) for layer in layers)
+        notes += (note(setting.output, network, [norm.name for norm in norms if norm]),)
     return Model(insert_quantizers(lowered, activations), weights, start, widths, notes)
 
 
