@@ -53,8 +53,8 @@ def lines(method: str, steps: int) -> Iterator[str]:
     for number in range(len(result.setting.phases)):
         loss, decided = curves(result, number, steps)
         falls = " ".join(f"{value / loss[0]:6.3f}" for value in loss)
-        yield f"{method:38} {number + 1}  loss     {falls}"
-        yield f"{'':38}    decided  {' '.join(f'{value:6.3f}' for value in decided)}"
+        yield f"{method:40} {number + 1}  loss     {falls}"
+        yield f"{'':40}    decided  {' '.join(f'{value:6.3f}' for value in decided)}"
 
 
 def main() -> None:
