@@ -43,7 +43,7 @@ GAINS = {  # in words: candidate, against
         "adaqtransform+equal-rounding+normalized",
         "qdrop+equal-rounding",
     ),
-    "AdaQTransform over NWQ: xi and eta alone": (
+    "AdaQTransform over NWQ": (
         "adaqtransform+equal-rounding+normalized",
         "nwq+equal-rounding+normalized",
     ),
