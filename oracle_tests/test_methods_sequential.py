@@ -69,6 +69,12 @@ def test_the_rule_is_part_of_the_setting():
     assert "candidates: 20  # AIMET: 20; ExecuTorch: 1000" in text
     assert ADDITIONS["seq-mse"].reference in setting.reference
     assert starting_steps(METHODS["adaround-aimet"]) == ()
+    assert resolve("nearest+seq-mse-float") == replace(
+        with_rule(SequentialMse(targets="float")),
+        name="nearest+seq-mse-float",
+        reference=f"{NEAREST.reference}; {ADDITIONS['seq-mse-float'].reference}",
+        parents=("nearest", "seq-mse-float"),
+    )
 
 
 REFUSED = {
@@ -88,6 +94,7 @@ REFUSED = {
         r"quantize is .* beside real activations.*Use \('weights',\)",
     ),
     "twice": (lambda: resolve("nearest+seq-mse+seq-mse"), "set the calibration of weights"),
+    "both": (lambda: resolve("nearest+seq-mse+seq-mse-float"), "set the calibration of weights"),
     "no calibration": (lambda: resolve("adaquant+seq-mse"), r"Write 'nearest\+seq-mse'"),
     "real weights": (lambda: resolve("nearest-w32+seq-mse"), r"Write 'nearest\+seq-mse'"),
 }

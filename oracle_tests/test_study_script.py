@@ -90,7 +90,7 @@ def test_claims_have_a_line_for_every_bit_setting(study: ModuleType, asked: Any)
     """By hand: ten times less noise is 10 dB, and KL falls from 1 to 1/10; all others are equal."""
     (plan,), _ = study.parts(asked("--networks", "digits-mlp:1", "--bits", "W4A4,W2A2"))
     rows = rows_of(plan, {"nearest+ols": 10.0})
-    lines = study.claims(compare(plan, rows))
+    lines = study.claims(compare(plan, rows), study.CLAIMS)
     assert len(lines) == 2 * len(study.CLAIMS)
     assert [line[4] for line in lines[:2]] == ["W4A4", "W2A2"]
     for source, _, candidate, baseline, _, sqnr, kl, verdict in lines:

@@ -153,20 +153,26 @@ def parts(a: argparse.Namespace) -> tuple[list[Study], dict[str, str]]:
 
 def page(report: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     """Return the claims with their verdicts, then the whole report of `refquant compare`."""
-    whole = {
-        **report,
-        "title": "Whole comparison",
-        "note": "",
-        "command": command(report["study"]),
-        "seconds": sum(row["seconds"] for row in rows),
-        "environment": environment(),
-    }
-    head = ("source", "claim", "candidate", "against", "bits", "SQNR gain dB", "KL gain", "verdict")
-    lines = [head, ("---",) * len(head), *claims(report)]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     rules = (__doc__ or "").strip().split("\n\n")[2:]
     title = "# Do the papers' orderings hold on small networks?"
-    return "\n\n".join((title, *rules, table, markdown(whole).replace("# ", "## ")))
+    tables = claim_table(report, CLAIMS), whole(report, rows, command(report["study"]))
+    return "\n\n".join((title, *rules, *tables))
+
+
+def claim_table(report: dict[str, Any], asked: tuple[Claim, ...]) -> str:
+    """Return the claims with their gains and verdicts, as Markdown."""
+    head = ("source", "claim", "candidate", "against", "bits", "SQNR gain dB", "KL gain", "verdict")
+    lines = [head, ("---",) * len(head), *claims(report, asked)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def whole(report: dict[str, Any], rows: list[dict[str, Any]], line: str) -> str:
+    """Return the report of `refquant compare`, one level down; `line` is what made it."""
+    seconds = sum(row["seconds"] for row in rows)
+    origin = {"command": line, "seconds": seconds, "environment": environment()}
+    return markdown({**report, **origin, "title": "Whole comparison", "note": ""}).replace(
+        "# ", "## "
+    )
 
 
 def command(plan: dict[str, Any]) -> str:
@@ -183,7 +189,7 @@ def data_of(plan: Study) -> str:
     return next(iter(plan.architectures)).partition("-")[0]
 
 
-def claims(report: dict[str, Any]) -> list[tuple[str, ...]]:
+def claims(report: dict[str, Any], asked: tuple[Claim, ...]) -> list[tuple[str, ...]]:
     """Return one line a claim and bit setting."""
     only = report["pairs"][0]["group"]
     course = {
@@ -198,7 +204,7 @@ def claims(report: dict[str, Any]) -> list[tuple[str, ...]]:
             *(interval(pair[name], digits) for name, digits in (("sqnr_db", 2), ("kl", 4))),
             judged(pair["verdict"], [course[bits, m] for m in (c.baseline, c.candidate)]),
         )
-        for c in CLAIMS
+        for c in asked
         for (bits, baseline, candidate), pair in found.items()
         if (baseline, candidate) == (c.baseline, c.candidate)
     ]

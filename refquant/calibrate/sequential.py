@@ -22,6 +22,7 @@ ranges found for them, make of the calibration inputs (`refquant.reconstruct.fit
 
 T is max|w|, n and p the ends of the codes. AIMET calls x_hat on both sides symqt, x beside W alone
 asym, x on both sides symfp. In none of the programs are activations rounded while this goes on.
+`validation/seq-mse.md` measures what the first two gain, without learning and before it.
 
 Edge cases: a zero row has the error 0 at every candidate, so the first wins, with the floor eps as
 its step.

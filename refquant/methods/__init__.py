@@ -54,7 +54,7 @@ from refquant.methods.real_weights import (
     with_real_weights,
 )
 from refquant.methods.redistribution import CLE, LOG_SQRT2, OS_PLUS, REPQ, SMOOTHQUANT
-from refquant.methods.sequential import SEQ_MSE
+from refquant.methods.sequential import SEQ_MSE, SEQ_MSE_FLOAT
 from refquant.methods.setting import Learn, Mix, Penalty, Phase, Setting, Term
 from refquant.methods.squant import SQUANT
 
@@ -116,6 +116,7 @@ ADDITIONS = {
     "bit-allocation": BIT_ALLOCATION,
     "cle": CLE,
     "seq-mse": SEQ_MSE,
+    "seq-mse-float": SEQ_MSE_FLOAT,
 }
 METHODS = Catalogue(CATALOGUE, ADDITIONS)
 

@@ -179,7 +179,8 @@ def _check_overlap(whole: str, base: Setting, adds: Adds) -> None:
         twice.append("the component of probabilities")
     if base.allocate is not None and adds.allocate is not None:
         twice.append("the widths of layers")
-    if adds.calibration and getattr(base.weights, "calibration", None) == adds.calibration:
+    rule = getattr(base.weights, "calibration", None)
+    if adds.calibration and isinstance(rule, SequentialMse):
         twice.append("the calibration of weights")
     taken = {name for phase in base.phases for name, _ in (*phase.learn, *phase.drive)}
     twice += [name for name, _ in adds.learn if name in taken]

@@ -3,12 +3,13 @@
 Reference: AIMET's sequential MSE (methods.md 3.4); the candidates, and what the programs that have
 it do otherwise, are in `refquant.calibrate.sequential`.
 
-The rule stands where other rules of weights do, ``weights.calibration``; the addition puts it
-there, ``nearest+seq-mse``. Before the first phase every layer is shown what it reads, and starts
-anew at the range found: step, zero point, and what its component derives from them, as alpha. So
-learning goes on from it, ``adaround+seq-mse``. A candidate is judged with weights rounded as the
-component starts, which is to nearest but for SQuant's flips. Bit allocation, which comes before,
-measures with whole ranges.
+The rule stands where other rules of weights do, ``weights.calibration``; the additions put it
+there, ``nearest+seq-mse`` with AIMET's default, ``nearest+seq-mse-float`` against the outputs of
+the float network. Before the first phase every layer is shown what it reads, and starts anew at the
+range found: step, zero point, and what its component derives from them, as alpha. So learning goes
+on from it, ``adaround+seq-mse``; `validation/seq-mse.md` measures what both are worth. A candidate
+is judged with weights rounded as the component starts, which is to nearest but for SQuant's flips.
+Bit allocation, which comes before, measures with whole ranges.
 
 The error of an output is a quadratic in its weights, summed up once for all candidates
 (`refquant.optimal.layer_quadratic`).
@@ -38,6 +39,9 @@ from refquant.optimal.layer_quadratic import (
 from refquant.quantizers.grid import Grid, QParams
 
 SEQ_MSE = Adds(reference="sequential MSE, quic/aimet", calibration=SequentialMse())
+SEQ_MSE_FLOAT = Adds(
+    reference="sequential MSE as asym, quic/aimet", calibration=SequentialMse(targets="float")
+)
 
 
 @dataclass(frozen=True)
