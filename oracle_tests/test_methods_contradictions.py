@@ -7,7 +7,7 @@ import pytest
 from refquant.calibrate.kl_amct import KlAmct
 from refquant.calibrate.mse_search import MseSearch
 from refquant.calibrate.over_batches import OverBatches
-from refquant.components import DecoupledWeights, XiEta
+from refquant.components import ARoundingActivations, DecoupledWeights, XiEta
 from refquant.methods import (
     Learn,
     Mix,
@@ -26,6 +26,7 @@ from refquant.methods.nwq import NWQ_ASOFTMAX
 from refquant.methods.paradigm import BN_UNFOLDED, CASE_22
 from refquant.methods.pos import POS
 from refquant.methods.prepare import FoldBatchNorm
+from refquant.methods.qdrop import QDROP
 from refquant.optim.schedules import BetaSchedule, CoolingSchedule, RoundingSchedule
 
 ALPHA, S_X = ("alpha", Learn(lr=1e-3)), ("s_x", Learn(lr=1e-3))
@@ -115,6 +116,15 @@ CONTRADICTIONS = {
     "factor of a constant rate": (
         lambda: Learn(lr=1e-3, factor=0.5),
         "factor is 0.5 with schedule='constant'",
+    ),
+    "blocks behind A-rounding": (
+        lambda: replace(
+            QDROP,
+            activations=ARoundingActivations(),
+            placement="input",
+            phases=learning("alpha", unit="block"),
+        ),
+        "blocks whose ARoundingActivations pass no gradient; expected layers",
     ),
     "quadratic of a shared scale": (
         lambda: replace(ADAQTRANSFORM_GRAM, output=XiEta(xi="layer")),
@@ -249,6 +259,16 @@ MISTAKEN = {
     "phases, a list": (lambda: replace(NEAREST, phases=[]), "phases is list"),
     "terms": (lambda: Phase(learn=(ALPHA,), terms=("lp",)), "terms is str; expected a tuple of"),
     "mix": (lambda: Phase(learn=(ALPHA,), mix=("drop",)), "mix is str; expected a tuple of Mix"),
+    "learn, a list": (lambda: Phase(learn=[ALPHA]), "learn is list; expected a tuple of tuple"),
+    "learn, names": (lambda: Phase(learn=("alpha",)), "learn is str"),
+    "learn, alone": (lambda: Phase(learn=(("alpha",),)), "learn is .'alpha',.; expected pairs"),
+    "quantize": (lambda: Phase(learn=(ALPHA,), quantize="weights"), "quantize is str"),
+    "merge": (lambda: Phase(learn=(ALPHA,), unit="block", merge=2), "merge is int; expected a tu"),
+    "rate": (lambda: Learn(lr="1e-3"), "lr is '1e-3' .str.; expected a number"),
+    "rate, a switch": (lambda: Learn(lr=True), "lr is True .bool."),
+    "keep": (lambda: Mix(at="input", keep="half"), "keep is 'half' .str.; expected a number"),
+    "exponent": (lambda: Term(p="2"), "p is '2' .str."),
+    "lambda": (lambda: Penalty(lam=None), "lam is None .NoneType."),
     "penalty": (lambda: Phase(learn=(ALPHA,), penalty=0.01), "penalty is float; expected a Pen"),
     "gram": (lambda: Phase(learn=(ALPHA,), gram="plane"), "gram is str; expected a Gram"),
     "finish": (lambda: replace(NEAREST, finish=("bias correction",)), "finish is str"),

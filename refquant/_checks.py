@@ -144,6 +144,15 @@ def check_int(function: str, argument: str, value: Any, low: int, high: int | No
     return int(value)
 
 
+def check_number(function: str, argument: str, value: Any) -> float:
+    """Return `value` if it is a real number, and no bool; TypeError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        got = f"{value!r} ({type(value).__name__})"
+        raise TypeError(complaint(function, argument, got, "a number"))
+    number: float = value
+    return number
+
+
 def check_kinds(function: str, argument: str, values: Any, kind: type) -> None:
     """Refuse what is no tuple of `kind` alone, with a TypeError."""
     wrong = (

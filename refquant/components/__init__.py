@@ -34,6 +34,7 @@ An *activation component* does the same for the value on an edge:
     placements               -> where its quantizers may stand, if not anywhere; optional
     uniform                  -> False: levels no integer times a step, hence no integer products,
                                 and neither step nor zero point; optional
+    passes                   -> False: no gradient goes through; optional
     behind                   -> the operations behind which it may stand; optional
 
 An *output component* has only ``start(place)``: what is learnt behind the product, as scale `xi`

@@ -32,6 +32,7 @@ class ARoundingActivations(NearestActivations):
     """
 
     choices: ClassVar[Choices] = DECIDED_OTHERWISE
+    passes: ClassVar[bool] = False
 
     @property
     def learnable(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ look like the method it names. So each of these is refused when the setting is m
     of a switch, learnt         has no gradient, as AQuant's a and ASoftmax's tau
     of no switch, driven        a schedule would overwrite with one number for all entries
     of a batch norm             a preparing step has folded away
+    behind what passes nothing  would need a gradient through it, as through A-rounding
 """
 
 from typing import Any
@@ -44,6 +45,7 @@ def check_moves(setting: Any, phase: Phase) -> None:
     _check_switches(where, phase, {name for part in parts for name in _switches(part)})
     _check_stages(where, phase, setting.weights)
     _check_scales(where, phase, setting.output)
+    _check_passes(where, phase, setting.activations)
 
 
 def check_norms(setting: Any) -> None:
@@ -113,3 +115,11 @@ def _check_scales(where: str, phase: Phase, output: Any) -> None:
         if how.grad_scale != "none" and name in learnable(output):
             got, fix = f"set for {name!r}, which no quantizer has", "Leave it out."
             raise ValueError(complaint(where, "grad_scale", got, "'none'", fix))
+
+
+def _check_passes(where: str, phase: Phase, activations: Any) -> None:
+    """Refuse a unit of several layers whose quantizers pass no gradient."""
+    rounds = "activations" in phase.quantize and phase.unit != "layer"
+    if rounds and not getattr(activations, "passes", True):
+        got = f"{phase.unit}s whose {type(activations).__name__} pass no gradient"
+        raise ValueError(complaint(where, "unit", got, "layers", "Use unit='layer', or no phases."))

@@ -10,7 +10,7 @@ Frozen dataclasses of plain values; a contradiction is refused when one is made,
 import math
 from dataclasses import dataclass, replace
 
-from refquant._checks import check_in, complaint
+from refquant._checks import check_in, check_number, complaint
 from refquant._fields import published
 from refquant.losses.fisher import DIVISOR, OFFSET
 from refquant.losses.reconstruction import REDUCTIONS
@@ -79,6 +79,7 @@ class Learn:
     grad_scale: str = added("none", SCALES_SEEN)
 
     def __post_init__(self) -> None:
+        check_number("Learn", "lr", self.lr)
         check_in("Learn", "schedule", self.schedule, RATE_CURVES)
         check_in("Learn", "grad_scale", self.grad_scale, SCALES)
         if self.project is not None:
@@ -152,6 +153,8 @@ class Term:
     divisor: float = added(DIVISOR, "BRECQ's layer_recon.py: 100; its paper has none")
 
     def __post_init__(self) -> None:
+        for name in ("p", "weight", "temperature", "offset", "divisor"):
+            check_number("Term", name, getattr(self, name))
         check_in("Term", "kind", self.kind, LOSSES)
         check_in("Term", "at", self.at, LOSS_SITES)
         check_in("Term", "normalize", self.normalize, NORMALIZERS)
@@ -256,7 +259,7 @@ class Penalty:
     beta: BetaSchedule = BetaSchedule()
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.lam < math.inf:
+        if not 0.0 <= check_number("Penalty", "lam", self.lam) < math.inf:
             raise ValueError(complaint("Penalty", "lam", self.lam, "a finite weight of at least 0"))
         if min(self.beta.start, self.beta.end) < 1.0:
             got, fix = f"from {self.beta.start} to {self.beta.end}", "Below 1 h = 1/2 is a cusp."
@@ -264,5 +267,5 @@ class Penalty:
 
 
 def _check_share(function: str, argument: str, value: float) -> None:
-    if not 0.0 <= value <= 1.0:
+    if not 0.0 <= check_number(function, argument, value) <= 1.0:
         raise ValueError(complaint(function, argument, value, "a share in [0, 1]"))

@@ -4,6 +4,7 @@ What contradicts itself is refused when the phase is made, with the fix in the m
 learns what cannot move, or mixes what is equal, would only look like the method it names.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,16 @@ ROLES = ("weights", "activations")
 SOURCES = ("float", "quantized")
 SAMPLINGS = ("permutation", "with_replacement", "epochs", "blocks", "cycle", "full")
 SOLVERS = ("minibatch", "gram")
+TUPLES: Mapping[str, type] = {  # fields, and what they hold; the rest is checked one by one
+    "learn": tuple,
+    "drive": tuple,
+    "terms": Term,
+    "mix": Mix,
+    "quantize": str,
+    "harden": str,
+    "merge": object,
+    "begin": object,
+}
 SAMPLED_BY = (
     "permutation: BRECQ, AIMET; with_replacement: QDrop, PD-Quant; epochs: PyTorch; "
     "blocks: MQBench; cycle: PPQ; full: onnxsim"
@@ -123,12 +134,18 @@ class Phase:
         return replace(self, steps=count, learn=learn)
 
     def _check_kinds(self) -> None:
-        for name, kind in (("terms", Term), ("mix", Mix)):
+        for name, kind in TUPLES.items():
             check_kinds("Phase", name, getattr(self, name), kind)
-        for name, kinds in (("penalty", Penalty | None), ("gram", Gram)):
-            if not isinstance(getattr(self, name), kinds):
-                got, expected = type(getattr(self, name)).__name__, f"a {name.capitalize()}"
-                raise TypeError(complaint("Phase", name, got, expected))
+        for name in ("learn", "drive"):
+            if odd := [entry for entry in getattr(self, name) if len(entry) != 2]:
+                raise TypeError(
+                    complaint("Phase", name, odd[0], "pairs of a name and how it moves")
+                )
+        if not isinstance(self.penalty, Penalty | None):
+            got = type(self.penalty).__name__
+            raise TypeError(complaint("Phase", "penalty", got, "a Penalty or None"))
+        if not isinstance(self.gram, Gram):
+            raise TypeError(complaint("Phase", "gram", type(self.gram).__name__, "a Gram"))
 
     def _check_learn(self) -> None:
         for name, how in self.learn:
