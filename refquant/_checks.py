@@ -146,7 +146,7 @@ def check_int(function: str, argument: str, value: Any, low: int, high: int | No
 
 def check_number(function: str, argument: str, value: Any) -> float:
     """Return `value` if it is a real number, and no bool; TypeError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+    if _kind(value) not in NUMBERS[1:]:
         got = f"{value!r} ({type(value).__name__})"
         raise TypeError(complaint(function, argument, got, "a number"))
     number: float = value
@@ -159,7 +159,8 @@ def check_kinds(function: str, argument: str, values: Any, kind: type) -> None:
         [v for v in values if not isinstance(v, kind)] if isinstance(values, tuple) else [values]
     )
     if wrong:
-        got, expected = type(wrong[0]).__name__, f"a tuple of {kind.__name__} alone"
+        got = type(wrong[0]).__name__
+        expected = "a tuple" if kind is object else f"a tuple of {kind.__name__} alone"
         raise TypeError(complaint(function, argument, got, expected))
 
 
