@@ -44,7 +44,7 @@ def phase(start: float = 2.0, end: float = 1.0, decided: float | None = 1.0) -> 
     return {"hard_start": start, "hard_end": end, "decided": decided}
 
 
-STUDIES = ("digits", "resnet8", "seeds-digits", "seeds-copies-digits", "seeds-resnet8")
+STUDIES = ("digits", "resnet8", "seeds-resnet8")
 JUDGED = {
     "settled": ([[phase()], [phase(), phase(1.0, 0.5, None)]], "transfers"),
     "nothing learnt": ([[], []], "transfers"),

@@ -23,8 +23,8 @@ from refquant.oracle.registry import variants
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 BITS = ("W4A4", "W2A4", "W3A3", "W2A2")
-STUDIES = {  # of one rounding seed, and of three, which are preferred where they are
-    "digits": ("study-digits.md", "study-seeds-copies-digits.md"),
+STUDIES = {  # a later page, of more rounding seeds, is preferred where it is
+    "digits": ("study-digits.md",),
     "ResNet-8": ("study-resnet8.md", "study-seeds-resnet8.md"),
 }
 GAINS = {  # in words: candidate, against
@@ -116,14 +116,26 @@ def oracle_facts() -> str:
 def gains() -> str:
     """Return the gains in SQNR that the study's pages give, undecided ones in italics."""
     columns: dict[str, dict[tuple[str, str], str]] = {}
-    for name, (once, thrice) in STUDIES.items():
-        seeded = gains_of(HERE / thrice)
-        for bits, found in (gains_of(HERE / once) | seeded).items():
-            columns[f"{name} {bits}{', 3 seeds' if bits in seeded else ''}"] = found
+    for name, pages in STUDIES.items():
+        seeds = {bits: n for page in pages for bits, n in seeds_of(HERE / page).items()}
+        found = {bits: gain for page in pages for bits, gain in gains_of(HERE / page).items()}
+        columns |= {f"{name} {bits}, {counted(seeds[bits])}": found[bits] for bits in found}
     rows = [
         [words, *(column[pair] for column in columns.values())] for words, pair in GAINS.items()
     ]
     return markdown(["gain in SQNR, dB", *columns], rows)
+
+
+def seeds_of(page: Path) -> dict[str, int]:
+    """Return how many rounding seeds a page is of, by bits; its command says so."""
+    words = re.search(r"--seeds (\S+) --bits (\S+)", page.read_text(encoding="utf-8"))
+    assert words, f"{page.name} has no command"
+    return dict.fromkeys(words[2].split(","), len(words[1].split(",")))
+
+
+def counted(seeds: int) -> str:
+    """Return "1 seed", "3 seeds"."""
+    return f"{seeds} seed{'s' if seeds > 1 else ''}"
 
 
 def gains_of(page: Path) -> dict[str, dict[tuple[str, str], str]]:
