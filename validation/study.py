@@ -55,15 +55,15 @@ class Claim(NamedTuple):
 
 CLAIMS = (
     Claim("AdaRound", "better than nearest", "nearest", f"adaround{EQUAL}"),
-    Claim("BRECQ", "blocks are better than layers", f"adaround{EQUAL}", f"brecq{EQUAL}"),
-    Claim("QDrop", "dropping is better than BRECQ", f"brecq{EQUAL}", f"qdrop{EQUAL}"),
+    Claim("BRECQ", "better than AdaRound", f"adaround{EQUAL}", f"brecq{EQUAL}"),
+    Claim("QDrop", "better than BRECQ", f"brecq{EQUAL}", f"qdrop{EQUAL}"),
     Claim("AQuant", "better than QDrop", f"qdrop{EQUAL}", "aquant"),
     Claim("AQuant", "better than QDrop, recommended", f"qdrop{EQUAL}", "aquant-recommended"),
     Claim("AQuant", "the border alone", "aquant-fixed-border", "aquant"),
     Claim("AQuant", "the border alone, recommended", "aquant-fixed-border", "aquant-recommended"),
     Claim("control", "the placement alone", f"qdrop{EQUAL}", f"qdrop-input{EQUAL}"),
     Claim("AdaQTransform", "better than QDrop", f"qdrop{EQUAL}", f"adaqtransform{WHOLE}"),
-    Claim("AdaQTransform", "xi and eta alone", f"nwq{WHOLE}", f"adaqtransform{WHOLE}"),
+    Claim("AdaQTransform", "better than NWQ", f"nwq{WHOLE}", f"adaqtransform{WHOLE}"),
     Claim("AdaQTransform", "on top of AQuant", "aquant", "aquant+adaqtransform"),
     Claim("control", "xi and eta without training", "nearest", "nearest+ols"),
     Claim("afterwards", "the schedule alone", f"qdrop-input{EQUAL}", "aquant-fixed-border"),
