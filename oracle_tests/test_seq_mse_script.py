@@ -54,6 +54,9 @@ def test_the_page_holds_rule_claims_times_and_the_whole_comparison(script: Modul
     assert text.count("| +0.00 [+0.00, +0.00] | +0.0000 [+0.0000, +0.0000] | undecided |") == lines
     for part in ("## Time", "## Whole comparison", "--out ROWS --copies 1,2,3\n"):
         assert text.count(part) == 1
+    assert "were planned" not in text
+    fewer = replace(script.PLAN, resamples=20, networks=script.DIGITS[:2])
+    assert "were planned. This page is of those numbered 1 and 2," in script.page(fewer, rows)
 
 
 @pytest.fixture(scope="module", name="page")

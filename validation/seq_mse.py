@@ -68,6 +68,9 @@ process; what else the machine does is in the extremes. AdaRound's published num
 
 | network | {names} |
 """
+FEWER = """\
+Three trained copies of each network were planned. This page is of those numbered {copies}, which
+were finished first; nothing else decided which."""
 SHARES = {  # a run over another
     f"nearest{SAME} / nearest": (f"nearest{SAME}", "nearest"),
     f"nearest{FLOAT} / nearest": (f"nearest{FLOAT}", "nearest"),
@@ -110,6 +113,8 @@ def page(plan: Study, rows: list[Row]) -> str:
     copies = dict.fromkeys(name.partition(":")[2] for name in plan.networks)
     line = f"python -m validation.seq_mse --out ROWS --copies {','.join(copies)}"
     report = compare(plan, rows)
+    if plan.networks != PLAN.networks:
+        rules.append(FEWER.format(copies=" and ".join(copies)))
     found = READING, levels(report), "## Claims"
     tables = claim_table(report, CLAIMS), cost(plan, rows), whole(report, rows, line)
     return "\n\n".join(("# What sequential MSE gains", *found, *rules, *tables))
