@@ -17,6 +17,7 @@ from refquant.oracle.families.adaround.ops_weight import OPS as WEIGHT_OPS
 LN11 = 2.3978952727983707
 STEPS = 30
 STATE = ("alpha", "m", "v")
+ATTRS: dict[str, Any] = {"bits": 3, "total": 16, "warm_up": 0.25, "lr": 0.0625}
 EVERYTHING = ("6.1", "6.2", "6.4", "5.1", "5.4", "5.5", "5.7")
 
 
@@ -62,13 +63,23 @@ def cases() -> Iterator[Case]:
         "t": np.asarray(1),
         "indices": np.array([3, 0]),
     }
-    attrs = {"bits": 3, "total": 16, "warm_up": 0.25, "lr": 0.0625}
-    yield Case("adaround_step", "T8", "the first step, in the warm-up", first, attrs,
+    yield Case("adaround_step", "T8", "the first step, in the warm-up", first, ATTRS,
                ("6.1", "6.2", "5.1"))  # fmt: skip
     later = {**first, "m": dyadic(("step", "m"), (2, 3), 8, 7), "indices": np.array([4, 1, 1, 2]),
              "v": np.abs(dyadic(("step", "v"), (2, 3), 8, 6)) + 2.0**-6}  # fmt: skip
     for t, words in ((4, "the first step after the warm-up"), (16, "the last step, beta = b1")):
-        yield Case("adaround_step", "T8", words, {**later, "t": np.asarray(t)}, attrs, EVERYTHING)
+        yield Case("adaround_step", "T8", words, {**later, "t": np.asarray(t)}, ATTRS, EVERYTHING)
+    yield from dialect_cases({**later, "t": np.asarray(9)})
+    yield from square_cases(later)
+    at_edge = {**later, "t": np.asarray(9), "alpha": np.array([[LN11, -LN11, 1.0]] * 2)}
+    for edge in ("inclusive", "strict"):
+        yield Case("adaround_step", "T53", f"alpha at ln 11, {edge}", at_edge,
+                   {**ATTRS, "edge": edge}, EVERYTHING)  # fmt: skip
+    yield from trajectory()
+
+
+def dialect_cases(given: dict[str, Array]) -> Iterator[Case]:
+    """Yield step 9 of 16 by other conventions; the regulariser is heavy, so that they show."""
     dialects = (
         ({"curve": "cosine", "first_step": 0}, "cosine from step 0"),
         ({"reduction": "mean"}, "averaged over the outputs too"),
@@ -78,29 +89,33 @@ def cases() -> Iterator[Case]:
         ({"start": 8.0, "end": 1.5, "warm_up": 0.5}, "other ends, half of it warm-up"),
         ({"beta1": 0.75, "beta2": 0.9375, "eps": 0.0625}, "other constants of Adam"),
         ({"grid": "unsigned"}, "unsigned grid"),
+        ({"reduction": "mean", "first_step": 0, "arrive": "last"}, "mean, from step 0, b1 at last"),
     )
     for fields, words in dialects:
-        heavy = {**attrs, **fields, "lam": 0.5}
-        yield Case("adaround_step", "T8", f"{words}, a heavy regulariser",
-                   {**later, "t": np.asarray(9)}, heavy, EVERYTHING)  # fmt: skip
+        yield Case("adaround_step", "T8", f"{words}, a heavy regulariser", given,
+                   {**ATTRS, **fields, "lam": 0.5}, EVERYTHING)  # fmt: skip
+
+
+def square_cases(given: dict[str, Array]) -> Iterator[Case]:
+    """Yield steps of a layer with as many outputs as inputs, about the end of the warm-up too."""
     square = {
         "w": np.array([[0.75, -1.25, 2.0], [-0.375, 0.125, -1.5], [1.5, -1.0, 0.25]]),
         "s": np.array([0.5, 0.25, 1.0]),
         "zero_point": np.array([0, 1, 3]),
-        "x": later["x"],
+        "x": given["x"],
         "target": dyadic(("step", "square target"), (5, 3), 6, 3),
         "alpha": np.array([[0.5, -0.75, 1.0], [1.25, -4.0, -0.25], [0.75, 0.25, -1.5]]),
-        **{name: np.vstack([later[name], later[name][:1]]) for name in "mv"},
-        "indices": later["indices"],
-        "t": np.asarray(9),
+        **{name: np.vstack([given[name], given[name][:1]]) for name in "mv"},
+        "indices": given["indices"],
     }
-    yield Case("adaround_step", "T8", "a square layer: steps belong to its rows", square,
-               {**attrs, "grid": "affine"}, EVERYTHING)  # fmt: skip
-    at_edge = {**later, "t": np.asarray(9), "alpha": np.array([[LN11, -LN11, 1.0]] * 2)}
-    for edge in ("inclusive", "strict"):
-        yield Case("adaround_step", "T53", f"alpha at ln 11, {edge}", at_edge,
-                   {**attrs, "edge": edge}, EVERYTHING)  # fmt: skip
-    yield from trajectory()
+    affine = {**ATTRS, "grid": "affine"}
+    yield Case("adaround_step", "T8", "a square layer: steps belong to its rows",
+               {**square, "t": np.asarray(9)}, affine, EVERYTHING)  # fmt: skip
+    for t, words in ((3, "a step of the warm-up"), (4, "the first step after the warm-up")):
+        for fields, which in (({"first_step": 0}, "from step 0"), ({"reduction": "mean"}, "mean")):
+            yield Case("adaround_step", "T8", f"{which}: {words}, a square layer",
+                       {**square, "t": np.asarray(t)}, {**affine, **fields},
+                       EVERYTHING)  # fmt: skip
 
 
 def trajectory() -> Iterator[Case]:

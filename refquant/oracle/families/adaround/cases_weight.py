@@ -19,6 +19,9 @@ DECISIONS = np.array(
 )
 STEPS = np.array([0.5, 2.0])
 SPECIAL = np.array([[np.nan, np.inf, -np.inf, 2.0**100, -(2.0**100), -0.0]])
+# As many columns as rows; -2^-60 has a fraction that is rounded to 1.
+MIXED = np.array([[np.nan, 1.25, -(2.0**-60)], [np.inf, -1.5, 2.0**100], [-np.inf, 0.375, 2.75]])
+SQUARE_STEPS = np.array([0.5, 2.0, 0.25])
 REAL_STEPS = np.array([0.3000001, 1.7000003, 0.07000001]).astype(np.float32).astype(np.float64)
 
 
@@ -55,6 +58,10 @@ def _init() -> Iterator[Case]:
         yield Case("adaround_init_alpha", "REAL", f"{how}: any weight, one step",
                    {"w": dyadic(("init", how), (2, 3, 2), 24, 22), "s": np.asarray(REAL_STEPS[0])},
                    attrs, ("6.3",))  # fmt: skip
+    for how in ("quotient", "clipped"):
+        yield Case("adaround_init_alpha", "T8", f"{how}: square; NaN, infinities, a fraction of 1",
+                   {"w": MIXED * SQUARE_STEPS[:, None], "s": SQUARE_STEPS}, {"alpha_init": how},
+                   ("1.4", "6.3", "D37"))  # fmt: skip
     small = np.array([[-(2.0**-30), 2.0**-30, -(2.0**-26), 0.5 - 2.0**-25, -0.5 + 2.0**-25]])
     yield Case("adaround_init_alpha", "T24", "tiny negative weights, whose fraction is nearly 1",
                {"w": small, "s": np.array([1.0])}, {}, ("1.4", "6.3"))  # fmt: skip

@@ -65,9 +65,14 @@ BASE_ROUND = "The base is the nearest level, not the floor."
 BASE_TRUNC = "Negative weights are cut towards zero: their base is one too high."
 VARIANTS = (
     Variant(INIT, "plain_logit", "alpha is log(f / (1 - f)): the stretch is not inverted.",
-            "the inverse of a plain sigmoid", {"ratio": plain_logit}),
+            "the inverse of a plain sigmoid",
+            {"ratio": plain_logit, "quotient": plain_logit,
+             "clipped": lambda f: plain_logit(np.clip(f, 1e-4, 1.0 - 1e-4))}),
     Variant(INIT, "sign", "alpha has the wrong sign: h(alpha) = 1 - f.",
-            "log of the inverse quotient", {"ratio": lambda f: -plain_weight.ratio(f)}),
+            "log of the inverse quotient",
+            {"ratio": lambda f: -plain_weight.ratio(f),
+             "quotient": lambda f: -plain_weight.quotient(f),
+             "clipped": lambda f: -plain_weight.clipped(f)}),
     Variant(INIT, "zeros", "alpha is 0 everywhere: learning does not start at the float weight.",
             "an initialisation left out",
             {"ratio": lambda f: 0.0 * f, "quotient": lambda f: 0.0 * f,

@@ -36,6 +36,7 @@ def border_cases() -> Iterator[Case]:
     yield from closed_cases()
     yield from poly_cases()
     yield from bound_cases()
+    yield from double_cases()
     yield from fuse_cases()
     yield from fuse_backward_cases()
 
@@ -150,6 +151,16 @@ def bound_cases() -> Iterator[Case]:
                    ("13.3", *clauses))  # fmt: skip
         yield Case("border_bound_backward", "REAL", f"{shown}, any P", {"p": drawn, "d_e": d_real},
                    kind, ("13.4", *clauses))  # fmt: skip
+
+
+def double_cases() -> Iterator[Case]:
+    """Borders beside 0 and 1, which float32 rounds to them: what is clipped has a gradient."""
+    beside = np.array([0.5 + 2.0**-40, 0.5 - 2.0**-40, 2.0**-40 - 0.5, -0.5 - 2.0**-40])
+    given = {"p": beside, "d_e": np.array([1.5, -2.0, 0.75, -1.25])}
+    yield Case("border_bound", "T53", "clip: a trillionth beside both ends", {"p": beside},
+               {"bound": "clip"}, ("13.3", "D23"))  # fmt: skip
+    yield Case("border_bound_backward", "T53", "clip: a trillionth beside both ends", given,
+               {"bound": "clip"}, ("13.4", "D23"))  # fmt: skip
 
 
 def blocks(key: str, shape: tuple[int, int, int, int]) -> tuple[Array, Array]:

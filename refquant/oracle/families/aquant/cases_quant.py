@@ -88,7 +88,7 @@ def edge_cases() -> Iterator[Case]:
     x = np.array([[[np.nan, 1.25, -0.0, np.inf], [0.75, np.inf, -np.inf, 1.5],
                    [-0.25, np.nan, 100.0, -np.inf]]])  # fmt: skip
     b = {"b0": np.array([[0.0, 0.25, -0.25]]), "b1": np.array([[0.125, 0.25, 0.0625]])}
-    for fuse in ("none", "bound_fuse"):
+    for fuse in ("none", "bound_fuse", "fuse_bound"):
         yield Case("aquant_quant", "T8", f"NaN, infinities and -0.0, fuse {fuse}",
                    {"x": x, "s": np.array(0.5), **b}, {"fuse": fuse, "n": -2, "p": 1, **EXACT},
                    ("1.4", "P08"))  # fmt: skip
@@ -112,8 +112,9 @@ def grid_cases() -> Iterator[Case]:
     for fuse in ("bound_fuse", "fuse_bound"):
         yield Case("aquant_quant", "T8", f"fuse {fuse}, all sizes equal", equal,
                    {"fuse": fuse, **EXACT}, ("13.3", "D16"))  # fmt: skip
-    yield Case("aquant_quant", "T8", "36 taps (more than a warp)", few_bits((1, 1, 36, 1)), EXACT,
-               ("13.3", "D16"))  # fmt: skip
+    for words, option in (("", {}), (", fuse fuse_bound", {"fuse": "fuse_bound"})):
+        yield Case("aquant_quant", "T8", f"36 taps (more than a warp){words}",
+                   few_bits((1, 1, 36, 1)), EXACT | option, ("13.3", "D16"))  # fmt: skip
     for exponent in (-100, 60):
         scaled = {"x": np.ldexp(given["x"], exponent), "s": np.ldexp(given["s"], exponent)}
         yield Case("aquant_quant", "T8", f"everything times 2^{exponent}: the same levels",
@@ -140,6 +141,10 @@ def real_cases() -> Iterator[Case]:
         yield Case("aquant_quant", "REAL", f"fuse {fuse}, outer sigmoid, a = 0.6: mixed, no code",
                    any_bits((1, 2, 2, 3), fuse), {"fuse": fuse, "a": 0.6},
                    ("D16", "P69"))  # fmt: skip
+        yield Case("aquant_quant", "REAL", f"fuse {fuse}, inner sigmoid, kappa 1.75, a = 0.6",
+                   any_bits((1, 2, 2, 1), f"inner {fuse}"),
+                   {"fuse": fuse, "a": 0.6, "scale": "inner", "kappa": 1.75},
+                   ("D16",))  # fmt: skip
 
 
 def backward_cases() -> Iterator[Case]:
@@ -214,3 +219,9 @@ def special_backward_cases() -> Iterator[Case]:
         given |= {} if kind.get("fuse") == "none" else real_weights(2, 3)
         name = ", ".join(f"{key} {value}" for key, value in kind.items()) or "as the paper"
         yield Case("aquant_quant_backward", "REAL", name, given, kind, ("13.4", "D16"))
+    given = any_bits((2, 2, 2, 2), "other") | weights(2, 2)
+    given |= {"d_x_hat": real(("back", "other"), (2, 4, 2), 1.0)}
+    yield Case("aquant_quant_backward", "REAL", "no dialect as the paper has it", given,
+               {"fuse": "centred", "scale": "inner", "kappa": 1.25, "border_mask": "open",
+                "gate": "support", "mask": "unrounded", "detach_border_input": True,
+                "a": 0.6, "grad_scale": 0.25}, ("13.4", "D16", "D17", "D2", "D39"))  # fmt: skip

@@ -15,6 +15,7 @@ from refquant.oracle.families.aquant.cases_quant import few_bits, weights
 from refquant.oracle.families.aquant.ops_step import STATE, STEP
 
 STEPS = 20
+OWN = {"fuse": "none", "bound": "sigmoid"}
 DETACHED = {"detach_border_input": True, "border_mask": "open"}
 CENTRED = {"fuse": "centred", "mask": "unrounded"}
 EVERYTHING = ("13.3", "13.4", "13.5", "5.1", "5.7", "D10")
@@ -57,7 +58,9 @@ def step_cases() -> Iterator[Case]:
                    EVERYTHING)  # fmt: skip
     alone = {k: v for k, v in given.items() if not k.endswith("fusion")}
     for words, start, option in (
-        ("every tap its own border", alone, {"fuse": "none", "bound": "clip"}),
+        ("every tap its own border", alone, OWN | {"bound": "clip"}),
+        ("every tap its own border, sigmoid", alone, OWN),
+        ("every tap its own border, gated by the support", alone, OWN | {"gate": "support"}),
         ("sigmoid, outer, kappa 1.25", given, {"kappa": 1.25, "bound": "sigmoid"}),
         ("sigmoid, inner", given, {"scale": "inner", "bound": "sigmoid"}),
     ):

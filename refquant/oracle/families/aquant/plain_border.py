@@ -227,7 +227,7 @@ FUSE = Plain(_fuse, FUSE_PARTS)
 def fuse_backward(p: Array, weights: Array, d_border: Array, attrs: Attrs, part: Any) -> Any:
     """(d_p, what d_fusion sums) from the gradient of a shared border, or of every tap's."""
     if part.unfused(p, attrs):
-        return d_border * slope(p, attrs, part), None
+        return d_border * part.own_slope(p, attrs, part), None
     shared = fused_raw(p, weights, attrs, part)
     if attrs["fuse"] == "fuse_bound":
         share = part.share(d_border * part.slope_at(shared, p, attrs, part), p)

@@ -9,6 +9,7 @@ from refquant.oracle.case import Case
 from refquant.oracle.draw import dyadic
 
 SMALL, MAPS, TOKENS = (2, 3, 4), (2, 3, 4, 5), (2, 5, 3)
+LARGE = (("T24", 2.0**13), ("T53", 2.0**40))  # squares of which float32 and float64 round
 
 
 def drawn(
@@ -25,12 +26,20 @@ def without_g(arrays: dict[str, Array]) -> dict[str, Array]:
     return {name: arrays[name] for name in "zt"}
 
 
+def cancelling(base: float) -> dict[str, Array]:
+    """Outputs of this magnitude, whose errors are below 2^-5."""
+    near = drawn("near", (3, 2), 4, 10)
+    far = np.array([[base, -base], [base / 2, base], [-base, base / 4]])
+    return {"z": far + near["z"], "t": far + near["t"]}
+
+
 def cases() -> Iterator[Case]:
     """Yield the cases of the family, each for a loss and for its gradient."""
     for case in (*_lp(), *_fisher(), *_kl()):
         yield case
         clauses = tuple({"P52": "P88"}.get(clause, clause) for clause in case.clauses)
         yield Case(f"{case.op}_backward", case.tier, case.purpose, case.inputs, case.attrs, clauses)
+    yield from _mean()
 
 
 def _lp() -> Iterator[Case]:
@@ -55,16 +64,27 @@ def _lp() -> Iterator[Case]:
         "z": np.array([[np.inf, 1.0], [2.0, np.nan]]),
         "t": np.array([[0.0, 1.0], [-1.0, 3.0]]),
     }
-    near = drawn("near", (3, 2), 4, 10)
-    for tier, base in (("T24", 2.0**13), ("T53", 2.0**40)):
-        large = np.array([[base, -base], [base / 2, base], [-base, base / 4]])
-        yield Case("lp_rec_loss", tier, f"small errors of outputs of {base:g}",
-                   {"z": large + near["z"], "t": large + near["t"]}, {}, ("5.1",))  # fmt: skip
+    for tier, base in LARGE:
+        yield Case("lp_rec_loss", tier, f"small errors of outputs of {base:g}", cancelling(base),
+                   {}, ("5.1",))  # fmt: skip
     yield Case("lp_rec_loss", "T8", "an infinity and a NaN are passed on", special, {}, ("5.1",))
     for p in (2.4, 2.0):
         yield Case("lp_rec_loss", "REAL", f"any numbers, p = {p}",
                    without_g(drawn("real", SMALL, 24, 22, 0)), {"p": p},
                    ("5.1", "P52"))  # fmt: skip
+
+
+def _mean() -> Iterator[Case]:
+    """The mean over everything: what its case of squares leaves open."""
+    mean = {"reduction": "mean"}
+    for tier, base in LARGE:
+        yield Case("lp_rec_loss", tier, f"mean: small errors of outputs of {base:g}",
+                   cancelling(base), mean, ("5.1",))  # fmt: skip
+    yield Case("lp_rec_loss", "REAL", "mean: any numbers, p = 2.4",
+               without_g(drawn("mean", (2, 3), 24, 22, 0)), {"p": 2.4, **mean},
+               ("5.1", "P52"))  # fmt: skip
+    yield Case("lp_rec_loss_backward", "T8", "mean: the sign of the error at p = 1, 0 at 0",
+               without_g(drawn("mean sign", (2, 3))), {"p": 1.0, **mean}, ("5.1",))  # fmt: skip
 
 
 def _fisher() -> Iterator[Case]:

@@ -12,6 +12,8 @@ SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0])
 TIES = np.arange(-9, 10) / 2  # every half, odd and even neighbours, both signs
 NEAR = np.array([0.25, 0.75, 1.25, 2.875, -0.25, -0.75, -1.125, -2.875, 100.0, -100.0])
 HALF_BELOW = 0.49999999999999994  # the double whose sum with 1/2 rounds to 1
+TIES_BESIDE = np.array([HALF_BELOW, -HALF_BELOW, 2.5000000000000004, 2.0**52 - 0.5])
+WHOLE_BESIDE = np.array([2.0000000000000004, 1.9999999999999998, -1.9999999999999998])
 
 
 def cases() -> Iterator[Case]:
@@ -27,12 +29,11 @@ def cases() -> Iterator[Case]:
             {"x": np.append(SPECIAL, [8388607.5, 8388608.0, 16777215.0, -8388607.5, 2.0**100])},
             attrs, ("1.4",),
         )  # fmt: skip
-        if mode.startswith(("rint", "half")):
-            yield Case(
-                "round", "T53", f"{mode} one ulp from a tie",
-                {"x": np.array([HALF_BELOW, -HALF_BELOW, 2.5000000000000004, 2.0**52 - 0.5])},
-                attrs, ("1.4",),
-            )  # fmt: skip
+        whole = mode in ("floor", "ceil")
+        yield Case(
+            "round", "T53", f"{mode} one ulp from a {'whole number' if whole else 'tie'}",
+            {"x": WHOLE_BESIDE if whole else TIES_BESIDE}, attrs, ("1.4",),
+        )  # fmt: skip
     yield from border_cases()
 
 
