@@ -2,6 +2,8 @@
 
 ELEMENTWISE   {op: {output: terms}}: of one number of each input, at most four ulp. Where terms
               cancel, an ulp is that of their magnitudes: no float arithmetic is nearer.
+UNROUNDED     of these, those that no float arithmetic rounds, which is why no golden has a bound:
+              {op: {output: where its numbers come from}}
 CHAINS        elementwise too, of two or three such numbers in a row: eight roundings, which are
               four ulp at the low end of a binade
 COMPOSED      all the others, and what their bounds grow with
@@ -154,6 +156,17 @@ ELEMENTWISE: dict[str, dict[str, Terms]] = {
     "xieta_to_bn": {"gamma": itself, "beta": changed_norm},
     "cle_scale": {"scale": itself},
     "osplus_shift_scale": {"shift": itself, "scale": distance},
+}
+WHOLE = ()  # levels: whole numbers, of which float32 holds what the inputs make
+UNROUNDED: dict[str, dict[str, tuple[str | float, ...]]] = {
+    "round": {"y": WHOLE},
+    "border_round": {"y": WHOLE},
+    "relu": {"y": ("x", 0.0)},
+    "relu_backward": {"d_x": ("d_y", 0.0)},
+    "relu6": {"y": ("x", 0.0, 6.0)},
+    "relu6_backward": {"d_x": ("d_y", 0.0)},
+    "qdrop_mix": {"y": ("x", "x_q")},
+    "qdrop_mix_backward": {"d_x": ("d_y", 0.0), "d_x_q": ("d_y", 0.0)},
 }
 CHAINS: dict[str, dict[str, Terms]] = {
     "bn_infer": {"y": normalised},

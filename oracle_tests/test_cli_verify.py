@@ -21,6 +21,10 @@ class Loud:
         print("debugging")
         return ops()[op].plain(inputs, attrs)
 
+class Low(Loud):
+    def run(self, op, inputs, attrs):
+        return {"y": ops()[op].plain(inputs, attrs)["y"] - 1}
+
 class Slow(Loud):
     def run(self, op, inputs, attrs):
         raise KeyboardInterrupt
@@ -79,3 +83,13 @@ def test_a_misspelt_op_is_refused_even_among_right_ones(capsys: Capture) -> None
     """A typing error must not make a run green."""
     assert main(["verify", "loud_kernels:Loud", "--only", "linear,conv2dd"]) == 4
     assert "Did you mean 'conv2d'?" in capsys.readouterr().err
+
+
+def test_a_small_case_stands_beside_the_failing_one(capsys: Capture) -> None:
+    """Asked for; of a directory it is refused before anything is read."""
+    assert main(["verify", "loud_kernels:Low", "--only", "relu", "--shrink"]) == 1
+    out, err = capsys.readouterr()
+    assert "as small as possible:\n        " in out and "actual y = [-1.0]" in out
+    assert "as small" not in err
+    assert main(["verify", "dir:nowhere", "--shrink"]) == 4
+    assert "asked again" in capsys.readouterr().err

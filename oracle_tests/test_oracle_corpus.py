@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oracle_tests.elementwise import CHAINS, COMPOSED, ELEMENTWISE, Terms
+from oracle_tests.elementwise import CHAINS, COMPOSED, ELEMENTWISE, UNROUNDED, Terms, itself
 from refquant.oracle import corpus, freeze
 from refquant.oracle.build import DOUBLE, Golden, bound, same_class
 from refquant.oracle.compare import compare
@@ -146,6 +146,29 @@ def test_no_bound_of_a_short_chain_is_above_eight_roundings(op: str) -> None:
     for output, terms in CHAINS[op].items():
         for purpose, error, size in errors(op, output, terms):
             assert (error / 8 <= size).all(), (output, purpose)
+
+
+def test_elementwise_outputs_without_a_bound_are_those_that_nothing_rounds() -> None:
+    """Else the two tests above would hold for want of bounds."""
+    named = [
+        (op, output)
+        for kind in (ELEMENTWISE, CHAINS)
+        for op, outputs in kind.items()
+        for output in outputs
+        if not any(errors(op, output, itself))
+    ]
+    assert named == [(op, output) for op, outputs in UNROUNDED.items() for output in outputs]
+
+
+@pytest.mark.parametrize("op", UNROUNDED)
+def test_what_nothing_rounds_is_whole_or_one_of_its_sources(op: str) -> None:
+    """Number by number, at the same place."""
+    for output, sources in UNROUNDED[op].items():
+        for item in corpus.load(op):
+            value = item.outputs[output].value
+            given = [item.case.inputs[s] if isinstance(s, str) else s for s in sources]
+            same = [np.broadcast_arrays(value == x, value)[0] for x in given or [np.rint(value)]]
+            assert np.all(np.any(same, axis=0) | np.isnan(value)), (output, item.case.purpose)
 
 
 def test_every_float_output_is_of_one_kind() -> None:

@@ -11,6 +11,8 @@ from oracle_tests.oracle_cases import Backend, goldens, half_away
 from refquant.oracle import corpus
 from refquant.oracle.registry import ops
 from refquant.oracle.shrink import axes_of, reproduce
+from refquant.oracle.shrink_failures import shrink_failures
+from refquant.oracle.verify import verify
 
 
 def failing() -> object:
@@ -111,3 +113,40 @@ def test_a_program_is_asked_about_many_cases_at_once(
     assert recorded.built is item and f", ...] of shape {item.case.inputs['u'].shape}" in (
         recorded.to_text()
     )
+
+
+def test_a_report_has_one_small_case_of_each_op() -> None:
+    """Beside the original, in every form of the report; the other failures stay as they are."""
+    backend, asked = Backend({"rint": half_away}), list[str]()
+    report = verify(backend, ops="round,relu,fake_quant")
+    found = shrink_failures(report, backend, progress=asked.append)
+    small = {f.op: f.small for f in found.failures if f.small}
+    assert asked == list(small) == ["round", "fake_quant"]
+    assert {failure.op for failure in found.failures} == set(small)
+    first = next(f for f in found.failures if f.op == "round")
+    assert first.small is small["round"] and first.case == report.failures[0].case
+    assert first.small.built.case.inputs["x"].tolist() == [0.5]
+    for text in (found.to_text(), found.to_html(), found.to_junit()):
+        assert text.count("small as possible") == 2 and text.count("input x = [0.5]") == 1
+    kept = [f["small"] for f in found.to_json()["failures"]]
+    assert kept[0]["inputs"] == {"x": [0.5]} and kept.count(None) == len(kept) - 2
+    assert "small as possible" not in report.to_text()
+
+
+def test_what_is_right_when_asked_again_has_no_small_case() -> None:
+    """Such a backend fails once and never again."""
+    answers = []
+
+    def once(op: str, found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        answers.append(op)
+        return {"y": found["y"] + (len(answers) == 1)}
+
+    backend = Backend(change=once)
+    report = verify(backend, ops="relu")
+    assert [f.small for f in shrink_failures(report, backend).failures] == [None]
+
+
+def test_results_in_a_directory_cannot_be_asked_again() -> None:
+    """Refused by name."""
+    with pytest.raises(ValueError, match=r"dir:results.*asked again.*cmd:PROGRAM"):
+        shrink_failures(verify(Backend(), ops="relu"), "dir:results")

@@ -34,7 +34,7 @@ exit codes:
 
 examples:
   refquant verify mykernels:Backend
-  refquant verify mykernels:Backend --only 'fake_quant*' --tier full
+  refquant verify mykernels:Backend --only 'fake_quant*' --tier full --shrink
   refquant verify cmd:./kernel --html report.html --junit report.xml
   refquant verify cmd:./emulator --timeout 3600   a slow one: an hour for a case
   refquant verify dir:results --vectors vectors
@@ -63,6 +63,11 @@ def add_parser(commands: Any) -> None:
         "--tier", choices=("smoke", "quick", "full"), default="quick", help="(default: %(default)s)"
     )
     parser.add_argument("--repro", metavar="CASE", help="run one case, OP/ID, and shrink it")
+    parser.add_argument(
+        "--shrink",
+        action="store_true",
+        help="of each op, show a failing case made as small as possible too (seconds an op)",
+    )
     parser.add_argument("--vectors", metavar="DIR", help="goldens of a directory")
     parser.add_argument(
         "--xfails", metavar="FILE", help="TOML: known failures and their reasons, see below"
@@ -80,6 +85,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Verify, print the report, and return its exit code."""
     from refquant import oracle
+    from refquant.oracle.shrink_failures import check_asked_again, shrink_failures
 
     if arguments.list:
         return _list(arguments.json)
@@ -90,6 +96,9 @@ def run(arguments: argparse.Namespace) -> int:
         _check_place(f"--{option}", getattr(arguments, option))
     if arguments.repro:
         return _repro(arguments)
+    if arguments.shrink:
+        check_asked_again(arguments.backend)
+    tick = None if arguments.quiet or not sys.stderr.isatty() else _tick
     xfails = oracle.read_expected(Path(arguments.xfails)) if arguments.xfails else None
     with redirect_stdout(sys.stderr):  # what a backend prints is no part of the report
         report = oracle.verify(
@@ -98,9 +107,11 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.only,
             cases=_cases(arguments.vectors),
             xfails=xfails,
-            progress=None if arguments.quiet or not sys.stderr.isatty() else _tick,
+            progress=tick,
             timeout=arguments.timeout,
         )
+        if arguments.shrink:
+            report = shrink_failures(report, arguments.backend, arguments.timeout, tick)
     for path, text in ((arguments.html, report.to_html), (arguments.junit, report.to_junit)):
         if path:
             Path(path).write_text(text(), encoding="utf-8")

@@ -10,6 +10,7 @@ from refquant.oracle.op import Attr, Op, Tensor
 from refquant.oracle.registry import variants
 
 SPECIAL = {"NaN": np.isnan, "infinities": np.isinf}
+EXACT = " (no operation on the way rounds a float)"
 
 
 def page(op: Op) -> str:
@@ -81,7 +82,7 @@ def _judged(op: Op) -> list[str]:
         goldens = [item.outputs[tensor.name] for item in cases if tensor.name in item.outputs]
         bounded = sum(g.error is not None for g in goldens)
         two = sum(g.other is not None for g in goldens)
-        how = "equal in every case"
+        how = "equal in every case" + EXACT * (tensor.kind == "float")
         if bounded:
             how = f"equal in {len(goldens) - bounded} cases, within a stored bound in {bounded}"
         lines.append(f"- `{tensor.name}`: {how}" + f"; two right answers in {two}" * bool(two))

@@ -11,6 +11,7 @@ from refquant.oracle.build import Built
 from refquant.oracle.case import Case
 from refquant.oracle.compare import Mismatch
 from refquant.oracle.diagnose import Diagnosis
+from refquant.oracle.shrink import Reproduction
 
 PASSED, FAILED, NOTHING = 0, 1, 5  # exit codes, as pytest has them
 
@@ -88,6 +89,8 @@ class Failure:
         At most one per output.
     diagnosis : Diagnosis
         Of all failures of the op together.
+    small : Reproduction or None
+        The case made as small as possible, where that was asked for; see `shrink_failures`.
     """
 
     op: str
@@ -95,6 +98,7 @@ class Failure:
     layout: str
     mismatches: tuple[Mismatch, ...]
     diagnosis: Diagnosis
+    small: Reproduction | None = None
 
     @property
     def where(self) -> str:
@@ -221,6 +225,7 @@ def _failure(failure: Failure) -> dict[str, Any]:
         "layout": failure.layout,
         "mismatches": [_mismatch(m) for m in failure.mismatches],
         "diagnosis": asdict(failure.diagnosis) | {"text": failure.diagnosis.text},
+        "small": failure.small.to_json() if failure.small else None,
     }
 
 

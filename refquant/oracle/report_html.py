@@ -11,6 +11,7 @@ from refquant.oracle.registry import ops
 from refquant.oracle.report import Coverage, Failure, Report
 from refquant.oracle.report_map import index_map
 from refquant.oracle.report_steps import histogram
+from refquant.oracle.shrink import Reproduction
 
 STYLE = """
 :root { color-scheme: light dark; --page: #fff; --text: #1c1917; --dim: #6b6862; --line: #8884;
@@ -113,8 +114,14 @@ def _case(report: Report, failure: Failure, rank: int) -> str:
         f"<details{'' if rank else ' open'}><summary>{escape(case.purpose)} "
         f'<span class="dim">[{case.tier}, {failure.layout}] {escape(attrs)}</span></summary>'
         + "".join(_output(report, failure, m, rank < DRAWN) for m in failure.mismatches)
+        + (_small(failure.small) if failure.small else "")
         + f"<p><code>{escape(failure.reproduce(report.spec))}</code></p></details>"
     )
+
+
+def _small(small: Reproduction) -> str:
+    lines = escape("\n".join(small.lines))
+    return f'<p>As small as possible:</p><pre class="wide">{lines}</pre>'
 
 
 def _output(report: Report, failure: Failure, m: Mismatch, drawn: bool) -> str:

@@ -61,6 +61,7 @@ def _add(suite: Tree.Element, of: str, name: str, kind: str, message: str, text:
 def _text(failure: Failure, spec: str) -> str:
     lines = [*failure.diagnosis.lines, f"clauses {', '.join(failure.diagnosis.clauses)}"]
     lines += [f"{m.output}: {m.says}".removeprefix(": ") for m in failure.mismatches]
+    lines += ["as small as possible:", *failure.small.lines] if failure.small else []
     return "\n".join([*lines, failure.reproduce(spec)])
 
 

@@ -71,6 +71,11 @@ def _case(report: Report, failure: Failure) -> list[str]:
             lines.append(f"      {', '.join(filter(None, there))}")
         if found := pattern(ops()[failure.op], case, m):
             lines.append(f"      pattern: {found}")
+    if failure.small:
+        lines += [
+            "      as small as possible:",
+            *(f"        {line}" for line in failure.small.lines),
+        ]
     lines.append(f"      {failure.reproduce(report.spec)}")
     return lines
 

@@ -80,14 +80,17 @@ class Reproduction:
         """Return the reproduction as a few lines to paste."""
         if not self.mismatches:
             return f"{self.built.case.op}: right"
+        head = f"{self.built.case.op}: {self.diagnosis.text if self.diagnosis else None}"
+        return "\n".join([head, *(f"  {line}" for line in self.lines)])
+
+    @property
+    def lines(self) -> list[str]:
+        """The case, what was expected, and what came."""
         found = self.to_json()
-        lines = [f"{found['op']}: {found['diagnosis']}"]
-        lines += [f"  layout {self.layout}"] if self.layout != "C" else []
+        lines = [f"layout {self.layout}"] if self.layout != "C" else []
         for key in ("attrs", "inputs", "expected", "actual"):
-            lines += [
-                f"  {key.removesuffix('s')} {n} = {_glance(v)}" for n, v in found[key].items()
-            ]
-        return "\n".join([*lines, *(f"  {problem}" for problem in found["problems"])])
+            lines += [f"{key.removesuffix('s')} {n} = {_glance(v)}" for n, v in found[key].items()]
+        return [*lines, *found["problems"]]
 
 
 def _glance(value: Any) -> str:
