@@ -27,8 +27,8 @@ from validation.pages import command
 PAGE = Path(__file__).parent / "oracle-unknown.md"
 READ = {
     "named": """
-        fake_quant.plus_infinity_zero kl_logits_backward.sum
-        requant_fixed.narrow_is_signed xieta_to_bn.bias_ignored
+        fake_quant.plus_infinity_zero fake_quant_backward.unsigned_is_signed
+        kl_logits_backward.sum requant_fixed.narrow_is_signed xieta_to_bn.bias_ignored
     """,
     "placed": """
         adaqt_backward.alpha_without_step aquant_quant.border_of_nan
@@ -42,8 +42,7 @@ READ = {
     "silent": """
         a_rounding.not_clipped adam_step.uphill adaqt_step.no_repeats
         aquant_step.input_not_quantized border_fuse.over_channels
-        fake_quant_backward.unsigned_is_signed fisher_diag.mean_over_all
-        kl_scale_amct.sign_lost lsqplus_real.offset_scaled
+        fisher_diag.mean_over_all kl_scale_amct.sign_lost lsqplus_real.offset_scaled
     """,
 }
 VERDICTS = {name: kind for kind, names in READ.items() for name in names.split()}
