@@ -108,12 +108,16 @@ def test_a_peer_is_asked_in_lines_of_json(tmp_path):
 
 def test_what_differs_is_no_comparison():
     """Gradients that are apart, or missing on one side."""
-    here = {"d": np.array([1.0, 100.0])}
-    assert same_gradients(here, {"d": np.array([1.005, 100.0])})["gradients_differ_by"] < 1e-4
+    here, near = {"d": np.float32([1.0, 100.0])}, {"d": np.float32([1.005, 100.0])}
+    assert same_gradients(here, near)["gradients_differ_by"] < 1e-4
     with pytest.raises(ValueError, match=r"d differs by 0\.5"):
-        same_gradients(here, {"d": np.array([51.0, 100.0])})
+        same_gradients(here, {"d": np.float32([51.0, 100.0])})
     with pytest.raises(ValueError, match="d differs by nan"):
-        same_gradients(here, {"d": np.array([np.nan, 100.0])})
+        same_gradients(here, {"d": np.float32([np.nan, 100.0])})
+    with pytest.raises(ValueError, match="d is float32 here, float64 there"):
+        same_gradients(here, {"d": np.float64([1.0, 100.0])})
+    with pytest.raises(ValueError, match="d differs by 5e-05"):
+        same_gradients(*({"d": value["d"].astype(np.float64)} for value in (here, near)))
     with pytest.raises(ValueError, match="the sides return"):
         same_gradients(here, {})
     case, _ = toy(theirs=None)

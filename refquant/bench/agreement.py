@@ -6,7 +6,8 @@ import numpy as np
 
 from refquant.bench.case import Arrays
 
-TOLERANCE = 1e-4  # of the largest entry: float32 sums in another order, of tens of thousands
+# Of the largest entry: sums of tens of thousands of terms in another order.
+TOLERANCE = {np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-9}
 
 
 def same_gradients(ours: Arrays, theirs: Arrays) -> dict[str, Any]:
@@ -15,7 +16,8 @@ def same_gradients(ours: Arrays, theirs: Arrays) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If an array is missing on one side, or it differs by more than `TOLERANCE`.
+        If an array is missing on one side, has another dtype there, or differs by more than the
+        `TOLERANCE` of its dtype.
     """
     if ours.keys() != theirs.keys() or not ours:
         raise ValueError(f"the sides return {sorted(ours)} and {sorted(theirs)}")
@@ -24,7 +26,9 @@ def same_gradients(ours: Arrays, theirs: Arrays) -> dict[str, Any]:
         other = theirs[name]
         size = float(np.abs(other).max()) or 1.0
         apart = float(np.abs(value - other).max()) / size
-        if not apart <= TOLERANCE:
+        if value.dtype != other.dtype:
+            raise ValueError(f"{name} is {value.dtype} here, {other.dtype} there")
+        if not apart <= TOLERANCE[value.dtype]:
             raise ValueError(f"{name} differs by {apart:.2g} of its largest entry")
         worst = max(worst, apart)
     return {"gradients_differ_by": worst}

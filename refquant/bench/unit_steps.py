@@ -1,8 +1,9 @@
 """B2 and B3: one step of the reconstruction loop, as it is, against the same step in PyTorch."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -117,7 +118,8 @@ def inputs_of(setting: Setting, layers: int, size: Size) -> dict[str, Array]:
 def ours(setting: Setting, layers: int, size: Size, inputs: Arrays) -> Work:
     """One step: draw, mix, forward, loss, backward, Adam.
 
-    The results are of all images, without draws and regulariser.
+    The results are of all images, without draws and regulariser, and in float64: a rounding error
+    of float32 moves a level now and then, and with it a gradient.
     """
     keep_freed_memory()  # as a run does first
     return step_of(begun(setting, layers, size), len(inputs["x"]))
@@ -138,11 +140,37 @@ def step_of(start: Begun, count: int) -> Work:
         """Return the gradients on all samples, nothing drawn and no penalty."""
         mix = tuple(mix for mix in task.phase.mix if mix.rule == "anneal")
         phase = replace(task.phase, mix=mix, penalty=None, batch=count)
-        whole = replace(task, phase=replace(phase, sampling="permutation"))
-        grads = gradients(whole, own, STEPS // 2).grads
+        whole = replace(widened(task), phase=replace(phase, sampling="permutation"))
+        grads = gradients(whole, in_float64(own), STEPS // 2).grads
         return {f"{node}.{name}": value for (node, name), value in grads.items()}
 
     return Work(run, results)
+
+
+def widened(task: UnitTask) -> UnitTask:
+    """Return the same task in float64."""
+    model = replace(
+        task.model,
+        network=_in_float64(task.model.network),
+        start=in_float64(task.model.start),
+    )
+    return replace(
+        task,
+        model=model,
+        network=_in_float64(task.network),
+        inputs=in_float64(task.inputs),
+        float_inputs=in_float64(task.float_inputs),
+        targets=in_float64(task.targets),
+    )
+
+
+def _in_float64(network: Network) -> Network:
+    return replace(network, params=in_float64(network.params))
+
+
+def in_float64(values: Mapping[Any, Array]) -> dict[Any, Array]:
+    """Return the same numbers in float64; integers as they are."""
+    return {k: v.astype(np.float64) if v.dtype.kind == "f" else v for k, v in values.items()}
 
 
 def cases() -> tuple[Case, ...]:
