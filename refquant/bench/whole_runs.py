@@ -22,7 +22,7 @@ LIMIT = (
     "fast arithmetic convolves by Winograd's tiles, with four ninths of the products; pinned "
     "multiplies slices, {} of a step, and finds scales and cuts operands, {} of it."
 )
-SHARES = {1: ("almost a half", "three tenths"), 2: ("two thirds", "a quarter")}
+SHARES = {1: ("two fifths", "more than a third"), 2: ("more than a half", "a third")}
 IMPORT = 0.3  # seconds that importing may take
 METHODS = ("adaround", "qdrop")
 
