@@ -125,3 +125,13 @@ def test_an_undecided_weight_feels_no_penalty():
         with np.errstate(divide="ignore"):
             gram_step(problem, buffers, numbers(1e-2, (0.9, 0.999), 0.1, beta, alpha))
         np.testing.assert_array_equal(alpha_of(buffers), alpha)
+
+
+@pytest.mark.parametrize("name", GramProblem._fields)
+def test_a_problem_of_two_dtypes_is_refused(name):
+    """It would be computed in the wider one, slowly."""
+    w, qparams, gram = layer(3)
+    problem = GramProblem(*(v.astype(np.float32) for v in problem_of(w, qparams, gram)))
+    mixed = problem._replace(**{name: getattr(problem, name).astype(np.float64)})
+    with pytest.raises(TypeError, match=f"start.*{name} is float64"):
+        start(mixed, init_alpha(w, qparams).astype(np.float32))

@@ -55,7 +55,7 @@ def problem_of(inputs: Arrays) -> GramProblem:
     """Return the quadratic of the layer in h."""
     rows = len(inputs["w"])
     w, step = inputs["w"].reshape(1, rows, -1), inputs["step"].reshape(1, rows, 1)
-    low, high = inputs["limits"]
+    low, high = inputs["limits"].astype(w.dtype)
     floor = np.floor(w / step)
     free = ((floor >= low) & (floor < high)).astype(w.dtype)
     base = np.clip(floor, low, high)

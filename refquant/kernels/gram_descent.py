@@ -37,6 +37,7 @@ import numpy as np
 from numpy import add, divide, equal, multiply, sqrt, subtract  # a look-up less a call
 
 from refquant import numerics as nx
+from refquant._checks import check_dtype
 from refquant._types import Array
 
 Function = Callable[[Array, Array], object]
@@ -130,8 +131,16 @@ class Numbers(NamedTuple):
 
 
 def start(problem: GramProblem, alpha: Array, edge: str = "inclusive") -> Buffers:
-    """Return the buffers before the first step, for alpha of shape (g, o, d)."""
+    """Return the buffers before the first step, for alpha of shape (g, o, d).
+
+    Raises
+    ------
+    TypeError
+        If an array is not of the dtype of alpha: every step would convert it.
+    """
     kind, half = alpha.dtype, problem.curve * 0.5
+    for name, value in problem._asdict().items():
+        check_dtype("gram_descent.start", name, value, kind)
     inverse = np.broadcast_to(1.0 / (1.2 * half), alpha.shape).astype(kind)
     end = TOP * (1.0 + (ULPS if edge == "inclusive" else -ULPS) * np.finfo(kind).eps)
     eps = EPS / (0.36 * half * math.sqrt(1.0 - BETA2))
