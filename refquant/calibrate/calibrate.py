@@ -43,7 +43,7 @@ from refquant.calibrate.over_batches import OverBatches, over_batches
 from refquant.calibrate.percentile import Percentile, percentile_range
 from refquant.calibrate.percentile_search import PercentileSearch, percentile_search
 from refquant.calibrate.qparams import range_to_qparams
-from refquant.calibrate.ranges import MinMax, minmax
+from refquant.calibrate.ranges import MinMax, scaled_minmax
 from refquant.calibrate.rows import check_kind, check_rule, check_tensor
 from refquant.calibrate.spaces import SEARCHES
 from refquant.quantizers.grid import KINDS, Grid, QParams, make_qparams
@@ -65,18 +65,18 @@ SYMMETRIC = ("signed", "narrow")
 
 def grids_of(rule: ActivationRule) -> tuple[str, ...]:
     """Return the kinds of grids that a rule is defined on."""
-    if isinstance(rule, OverBatches):
-        return grids_of(rule.rule)
-    if (
-        isinstance(rule, KlAmct | KlTrt)
-        or rule == LsqInit("lsq_plus")
-        or rule == LsqInit("mqbench")
-    ):
-        return SYMMETRIC
-    if isinstance(rule, MseSearch) and SEARCHES[rule.id].symmetric_only:
-        return SYMMETRIC
-    plane = isinstance(rule, MseSearch) and SEARCHES[rule.id].family == "plane"
-    return ("affine",) if plane or isinstance(rule, LsqPlusSearch) else KINDS
+    match rule:
+        case OverBatches():
+            return grids_of(rule.rule)
+        case KlAmct() | KlTrt() | LsqInit("lsq_plus" | "mqbench"):
+            return SYMMETRIC
+        case MseSearch() if SEARCHES[rule.id].symmetric_only:
+            return SYMMETRIC
+        case MseSearch() if SEARCHES[rule.id].family == "plane":
+            return ("affine",)
+        case LsqPlusSearch():
+            return ("affine",)
+    return KINDS
 
 
 def check_grid_of(function: str, rule: ActivationRule, kind: str) -> None:
@@ -119,6 +119,15 @@ def calibrate(x: Array, rule: ActivationRule, grid: Grid, axis: int | None = Non
     check_tensor("calibrate", "x", x, axis)
     check_kind("calibrate", "grid", grid, Grid)
     check_rule("calibrate", "rule", rule, ActivationRule)
+    if isinstance(rule, OverBatches):
+        if axis is not None:
+            fix = "Use the rule inside."
+            raise ValueError(complaint("calibrate", "axis", axis, "None with batches", fix))
+        return over_batches(x, rule, grid)
+    return _by_rule(x, rule, grid, axis)
+
+
+def _by_rule(x: Array, rule: Rule, grid: Grid, axis: int | None) -> QParams:
     match rule:
         case MinMax():
             return _from_minmax(x, rule, grid, axis)
@@ -140,19 +149,11 @@ def calibrate(x: Array, rule: ActivationRule, grid: Grid, axis: int | None = Non
             return _from_moments(x, rule, grid, axis)
         case LsqPlusSearch():
             return _from_offset(x, rule, grid, axis)
-        case OverBatches():
-            if axis is not None:
-                fix = "Use the rule inside."
-                raise ValueError(complaint("calibrate", "axis", axis, "None with batches", fix))
-            return over_batches(x, rule, grid)
 
 
 def _from_minmax(x: Array, rule: MinMax, grid: Grid, axis: int | None) -> QParams:
     """The min-max step, after BRECQ's factor (b + 2) / 8 if the rule asks for it."""
-    lo, hi = minmax(x[np.newaxis], axis)
-    factor = (grid.bits + 2) / 8 if rule.low_bit_scale else 1.0
-    lo, hi = np.asarray(lo * factor), np.asarray(hi * factor)
-    return range_to_qparams(lo, hi, grid, rule.divisor)
+    return range_to_qparams(*scaled_minmax(x, rule, grid.bits, axis), grid, rule.divisor)
 
 
 def _from_moments(x: Array, rule: LsqInit, grid: Grid, axis: int | None) -> QParams:

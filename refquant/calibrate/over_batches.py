@@ -31,7 +31,7 @@ from refquant._types import Array
 from refquant.calibrate.mse_search import MseSearch, mse_search
 from refquant.calibrate.percentile import Percentile, percentile_range
 from refquant.calibrate.qparams import range_to_qparams
-from refquant.calibrate.ranges import MinMax, minmax, moving_average
+from refquant.calibrate.ranges import MinMax, moving_average, scaled_minmax
 from refquant.calibrate.rows import check_rule
 from refquant.quantizers.grid import Grid, QParams
 
@@ -110,9 +110,7 @@ def _range(x: Array, rule: Inner, grid: Grid) -> tuple[Array, Array]:
     """The ends of the range of one batch."""
     match rule:
         case MinMax():
-            low, high = minmax(x[np.newaxis])
-            factor = (grid.bits + 2) / 8 if rule.low_bit_scale else 1.0
-            return np.asarray(low * factor), np.asarray(high * factor)
+            return scaled_minmax(x, rule, grid.bits)
         case Percentile():
             return percentile_range(x, rule.q, rule.rule)
         case MseSearch():

@@ -66,6 +66,15 @@ def minmax(batches: Array, axis: int | None = None) -> tuple[Array, Array]:
     return _restore(lo.min(axis=0), hi.max(axis=0), batches, axis)
 
 
+def scaled_minmax(
+    x: Array, rule: MinMax, bits: int, axis: int | None = None
+) -> tuple[Array, Array]:
+    """Ends of one tensor, after BRECQ's factor (b + 2) / 8 if the rule asks for it."""
+    factor = (bits + 2) / 8 if rule.low_bit_scale else 1.0
+    lo, hi = minmax(x[np.newaxis], axis)
+    return np.asarray(lo * factor), np.asarray(hi * factor)
+
+
 def ema(batches: Array, momentum: float = 0.9, axis: int | None = None) -> tuple[Array, Array]:
     """Exponential moving average of the batches' ranges; the first batch starts it.
 
