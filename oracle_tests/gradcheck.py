@@ -13,7 +13,8 @@ keep x away from kinks (by more than eps times max(1, |x|)) and test kinks by va
 cannot see a value and its gradient being wrong together: pair it with a value test.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -70,6 +71,24 @@ def check_gradient(
     if failures:
         head = f"{name}: gradient differs from central differences at {len(failures)} of {probes}"
         raise AssertionError("\n".join([f"{head} probes (shape {x.shape})", *failures[:8]]))
+
+
+def check_gradients(
+    value: Callable[[dict[Any, Array]], float],
+    state: dict[Any, Array],
+    grads: Mapping[Any, Array],
+    name: str,
+) -> None:
+    """`check_gradient` of a function of several arrays by every one of them, none of them all 0."""
+    for key, d_value in grads.items():
+        assert np.any(d_value != 0.0), f"{name} {key}"
+        check_gradient(
+            lambda v, key=key: value({**state, key: np.asarray(v)}),
+            state[key],
+            np.asarray(d_value),
+            rtol=2e-6,
+            name=f"{name} {key}",
+        )
 
 
 def _probes(x: Array, eps: float) -> Iterator[tuple[str, Array, float]]:
