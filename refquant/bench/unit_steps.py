@@ -1,6 +1,6 @@
 """B2 and B3: one step of the reconstruction loop, as it is, against the same step in PyTorch."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -122,11 +122,20 @@ def ours(setting: Setting, layers: int, size: Size, inputs: Arrays) -> Work:
     of float32 moves a level now and then, and with it a gradient.
     """
     keep_freed_memory()  # as a run does first
-    return step_of(begun(setting, layers, size), len(inputs["x"]))
+    start = begun(setting, layers, size)
+
+    def results() -> dict[str, Array]:
+        """Return the gradients in float64, at the numbers of the step."""
+        wide, (narrow, own) = begun(setting, layers, size, "float64").task, start
+        read, goal = in_float64(narrow.inputs), in_float64(narrow.targets)
+        wide = replace(wide, inputs=read, targets=goal)
+        return gradients_of(Begun(wide, in_float64(own)), len(inputs["x"]))
+
+    return Work(step_of(start), results)
 
 
-def step_of(start: Begun, count: int) -> Work:
-    """Return one step of a unit; its results are of all `count` images."""
+def step_of(start: Begun) -> Callable[[], None]:
+    """Return one step of a unit."""
     task, own = start
     keys = learnt_keys(task, own)
     adam, rates = adam_init({key: own[key] for key in keys}), dict.fromkeys(keys, 1e-3)
@@ -136,36 +145,16 @@ def step_of(start: Begun, count: int) -> Work:
         found = gradients(task, own, STEPS // 2)
         adam_step({key: own[key] for key in keys}, found.grads, adam, rates)
 
-    def results() -> dict[str, Array]:
-        """Return the gradients on all samples, nothing drawn and no penalty."""
-        mix = tuple(mix for mix in task.phase.mix if mix.rule == "anneal")
-        phase = replace(task.phase, mix=mix, penalty=None, batch=count)
-        whole = replace(widened(task), phase=replace(phase, sampling="permutation"))
-        grads = gradients(whole, in_float64(own), STEPS // 2).grads
-        return {f"{node}.{name}": value for (node, name), value in grads.items()}
-
-    return Work(run, results)
+    return run
 
 
-def widened(task: UnitTask) -> UnitTask:
-    """Return the same task in float64."""
-    model = replace(
-        task.model,
-        network=_in_float64(task.model.network),
-        start=in_float64(task.model.start),
-    )
-    return replace(
-        task,
-        model=model,
-        network=_in_float64(task.network),
-        inputs=in_float64(task.inputs),
-        float_inputs=in_float64(task.float_inputs),
-        targets=in_float64(task.targets),
-    )
-
-
-def _in_float64(network: Network) -> Network:
-    return replace(network, params=in_float64(network.params))
+def gradients_of(start: Begun, count: int) -> dict[str, Array]:
+    """Return the gradients of a step on all `count` samples, nothing drawn and no penalty."""
+    task, own = start
+    mix = tuple(mix for mix in task.phase.mix if mix.rule == "anneal")
+    phase = replace(task.phase, mix=mix, penalty=None, batch=count, sampling="permutation")
+    grads = gradients(replace(task, phase=phase), own, STEPS // 2).grads
+    return {f"{node}.{name}": value for (node, name), value in grads.items()}
 
 
 def in_float64(values: Mapping[Any, Array]) -> dict[Any, Array]:
